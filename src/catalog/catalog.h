@@ -1,0 +1,227 @@
+/*
+ * catalog.h
+ *	  Models, versions and aliases in our tables: the only code that writes them.
+ *
+ * Reads go straight to the heap through an index under the caller's active
+ * snapshot (no SPI: allowed in parallel workers and on a standby); rights are
+ * checked here, by us, for the current user.  Writes switch to the extension's
+ * owner around one fixed, fully qualified statement; no user expression runs
+ * while switched.
+ */
+#ifndef PF_CATALOG_H
+#define PF_CATALOG_H
+
+#include "postgres.h"
+#include "utils/jsonb.h"
+#include "engine/model/model.h"
+#include "engine/measure/measure.h"
+
+/* Rights on a model; the owner (and members of that role, and superusers) has all. */
+#define PF_RIGHT_PREDICT	0x01
+#define PF_RIGHT_TRAIN		0x02
+#define PF_RIGHT_PROMOTE	0x04
+#define PF_RIGHT_OWNER		0x08
+
+typedef struct PfModelInfo
+{
+	int64		id;
+	char	   *name;
+	char	   *task;
+	char	   *target;
+	char	   *owner;
+	int32		last_version;	/* number given last; it may have been dropped */
+	uint32		rights;			/* of the current user */
+} PfModelInfo;
+
+typedef struct PfVersionInfo
+{
+	PfModelInfo model;
+	int32		version;
+	uint8		sha256[32];
+	int64		nbytes;			/* of the stored model */
+	char	   *algorithm;
+	char	   *query;			/* the stored source */
+	char	   *target;
+	char	   *weight;			/* or NULL */
+	char	   *split;			/* split column, or NULL */
+	char	   *trained_by;		/* role that stored the query */
+	char	  **identity;		/* hash columns */
+	int			nidentity;
+	double		holdout;
+	uint64		fingerprint[2];
+	char	   *metric;			/* or NULL */
+	double		score;			/* NaN: none */
+} PfVersionInfo;
+
+/* A reference in its parts: 'name', 'name@3', 'name@alias'. */
+typedef struct PfReference
+{
+	char	   *model;
+	int32		version;		/* 0: by alias */
+	char	   *alias;			/* NULL when a version is given; 'production' when neither */
+	bool		bare;			/* neither version nor alias was written */
+} PfReference;
+
+extern PfReference *pf_reference_parse(const char *text);
+
+/*
+ * What is read is allocated in the current context.
+ *
+ * The model of that name under the active snapshot; false when there is none.
+ */
+extern bool pf_catalog_model(const char *name, PfModelInfo *info);
+/* Errors: undefined_object (hint: nearest name), insufficient_privilege. */
+extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *info);
+
+/*
+ * The version that a reference names now, under the active snapshot, with the right
+ * checked.  Errors: undefined_object (no such model, version, alias; with hints),
+ * object_not_in_prerequisite_state (no production version yet), insufficient_privilege.
+ */
+extern void pf_catalog_resolve(const char *reference, uint32 right, PfVersionInfo *info);
+extern bool pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info);
+
+/* Error wrong_object_type when a version of another task would be added to the model. */
+extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
+
+/*
+ * May the current role run SQL text that `role` stored?  Only a member of that role may (being a
+ * superuser is not enough: it would run somebody's text with all rights).  Else error with the
+ * hint to pass source.
+ */
+extern void pf_catalog_may_run(const char *role);
+
+/* ----- decoded models (cache.c), and how long an answer holds (moment.c) ----- */
+
+typedef struct PfCached PfCached;
+
+/*
+ * The decoded model with that hash, pinned: from this backend's cache, or read and
+ * decoded (data_corrupted when the bytes are not a model).  Bounded by
+ * pgforest.model_cache_size; pinned ones are never dropped.
+ */
+extern PfCached *pf_cache_pin(const PfVersionInfo *version);
+extern const PfModel *pf_cached_model(const PfCached *cached);
+extern void pf_cache_unpin(PfCached *cached);
+
+/*
+ * A token that changes whenever an answer read under the active snapshot may no longer
+ * hold: fill once, compare at each call (a few ns).  See moment.c for why it suffices.
+ */
+typedef struct PfMoment
+{
+	uint64		generation;		/* of this backend's ends of transactions; 0: never holds */
+	TransactionId xmin,
+				xmax;
+	CommandId	curcid;
+	uint32		xcnt;
+	int32		subxcnt;
+	Oid			user;			/* rights were checked for this role */
+} PfMoment;
+
+extern void pf_moment_now(PfMoment *moment);
+extern bool pf_moment_holds(const PfMoment *moment);
+
+/* ----- writing ----- */
+
+/* A measured set of a version: 'validation', 'test', 'oob' or 'source'. */
+typedef struct PfMeasured
+{
+	const char *set;
+	int64		rows;
+	PfMetrics	metrics;
+	uint32		nclasses;
+	char	  **classes;		/* may be more than the model's: labels it does not know */
+	uint64	   *confusion;		/* nclasses x nclasses, or NULL */
+	PfCurve    *curves;			/* nclasses, or NULL */
+} PfMeasured;
+
+typedef struct PfNewVersion
+{
+	const char *model;
+	const char *task;			/* classification | regression */
+	const char *algorithm;
+	const char *target;
+	const char *query;
+	const char *weight;			/* or NULL */
+	const char *split;			/* or NULL */
+	int			ncolumns;
+	char	  **columns;		/* feature columns */
+	char	  **column_types;
+	int			nclasses;
+	char	  **classes;
+	int			nidentity;
+	char	  **identity;
+	double		holdout;
+	Jsonb	   *params;			/* with defaults filled in */
+	Jsonb	   *arguments;		/* features/exclude/key as given, for repeating the training */
+	int64		seed;
+	const char *note;			/* or NULL */
+	int64		rows;			/* trained on */
+	int32		features;
+	const char *metric;
+	double		score;			/* NaN: none */
+	uint64		fingerprint[2];
+	const uint8 *bytes;
+	Size		nbytes;
+	double		seconds;
+	Jsonb	   *stage_seconds;
+	int			nmeasured;
+	PfMeasured *measured;
+} PfNewVersion;
+
+/*
+ * Stores a version: model row made when it is the first (owner: current user),
+ * the number taken last under the model's row lock, bytes in chunks, metrics, confusion,
+ * curves and a row in run.  Rights (TRAIN on an existing model), an existing model of another
+ * task, and names were checked by the caller before training and are checked again here under
+ * the lock.  Returns the version's number.
+ */
+extern int32 pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out);
+
+/*
+ * What was measured of a version at training, one entry a set in the order in which they were
+ * stored; curves are left out (NULL) unless asked for.  Returns their number.
+ */
+extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
+								PfMeasured **measured);
+
+/*
+ * A measurement made later, with a source.  Does nothing where the transaction may not write
+ * (read only, on a standby, in parallel mode).
+ */
+extern void pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured,
+									const char *source);
+
+/*
+ * The rules for names of models (1 to 63 bytes, no '@', no control characters, not all blank) and of
+ * aliases ([a-z_][a-z0-9_]* up to 63 bytes); error invalid_name when broken.
+ */
+extern void pf_check_model_name(const char *name);
+extern void pf_check_alias_name(const char *alias);
+
+/*
+ * Locks the model's row until the end of the transaction: no alias of it moves, no version
+ * comes or goes meanwhile.  Checks the right again and fills *info as of now.  A snapshot
+ * taken before may be older than what was waited for: push a new one (GetTransactionSnapshot)
+ * to read what is true under the lock.
+ */
+extern void pf_catalog_lock(const char *name, uint32 right, PfModelInfo *info);
+
+/*
+ * Moves (or makes) an alias, with its history row; previous version or 0 in *previous.  Takes the
+ * lock above.  An alias that names the version already is left as it is, without a history row.
+ * Errors: undefined_object (the model or version is gone), insufficient_privilege.
+ */
+extern void pf_catalog_set_alias(const PfModelInfo *model, const char *alias, int32 version,
+								 const char *action, const char *reason, int32 *previous);
+
+/*
+ * Moves an alias back to the version before, like popping a stack: a second call goes back one
+ * more.  Versions that have been dropped are passed over.  Errors: undefined_object (no such
+ * alias), object_not_in_prerequisite_state (nothing to go back to).
+ */
+extern void pf_catalog_rollback(const PfModelInfo *model, const char *alias, const char *reason,
+								int32 *version, int32 *previous);
+
+#endif							/* PF_CATALOG_H */

@@ -1,0 +1,94 @@
+/*
+ * drop.c
+ *	  ml_drop: the end of a version, or of a model.
+ *
+ * Foreign keys take along what belongs to it.  The model's row is locked first, FOR
+ * UPDATE: that waits for promotions and trainings under way, and for measurements that
+ * are being added, and they wait for us.
+ */
+#include "postgres.h"
+
+#include "catalog/tables.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+static void
+drop_model(const PfModelInfo *model)
+{
+	PfArgs		args = {0};
+
+	pf_arg_int8(&args, model->id);
+	pf_write("DELETE FROM pgforest.model WHERE id = $1", &args);
+}
+
+static void
+drop_version(const PfModelInfo *model, int32 version)
+{
+	PfArgs		args = {0};
+	bool		isnull;
+
+	pf_arg_int8(&args, model->id);
+	pf_arg_int4(&args, version);
+	pf_write("SELECT string_agg(alias, ', ' ORDER BY alias), "
+			 "(SELECT max(version) FROM pgforest.version WHERE model_id = $1 AND version <> $2) "
+			 "FROM pgforest.alias WHERE model_id = $1 AND version = $2", &args);
+	pf_written(1, &isnull);
+	if (!isnull)
+	{
+		char	   *aliases = TextDatumGetCString(pf_written(1, &isnull));
+		char	   *first = pnstrdup(aliases, strcspn(aliases, ","));
+		int32		other = DatumGetInt32(pf_written(2, &isnull));
+
+		ereport(ERROR,
+				errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				errmsg("cannot drop version %d of model \"%s\" because an alias names it",
+					   version, model->name),
+				errdetail("Aliases that name it: %s.", aliases),
+				isnull ?
+				errhint("Drop the whole model: SELECT ml_drop(%s).",
+						quote_literal_cstr(model->name)) :
+				errhint("Let them name another version first, as in SELECT * FROM ml_promote(%s, %d, alias => '%s').",
+						quote_literal_cstr(model->name), other, first));
+	}
+	if (pf_write("DELETE FROM pgforest.version WHERE model_id = $1 AND version = $2", &args) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("version %d of model \"%s\" does not exist", version, model->name),
+				errhint("Its versions are listed in pgforest.versions; the number given last is %d.",
+						model->last_version));
+}
+
+PG_FUNCTION_INFO_V1(ml_drop);
+
+Datum
+ml_drop(PG_FUNCTION_ARGS)
+{
+	PfReference *reference;
+	PfModelInfo model;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("argument \"%s\" must not be null", "model"));
+	reference = pf_reference_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (!reference->bare && reference->version == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("cannot drop by alias \"%s\"", reference->alias),
+				errdetail("An alias may move between looking and dropping."),
+				errhint("Name a version, as in %s, or the whole model, %s.",
+						quote_literal_cstr(psprintf("%s@3", reference->model)),
+						quote_literal_cstr(reference->model)));
+	pf_catalog_need_model(reference->model, PF_RIGHT_OWNER, &model);
+	pf_need_writable("ml_drop()");
+
+	SPI_connect();
+	pf_lock_model(reference->model, PF_RIGHT_OWNER, true, &model);
+	if (reference->bare)
+		drop_model(&model);
+	else
+		drop_version(&model, reference->version);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,549 @@
+/*
+ * write.c
+ *	  Statements that change our tables, and the storing of versions and measurements.
+ *
+ * Users have no right to write our tables.  After the caller's rights were checked, each
+ * statement below runs as the tables' owner, which is the extension's: the role is
+ * switched around that one statement, with search_path set to pg_catalog, so that no
+ * name in it can be caught by something of the user's.  The statements are fixed text with
+ * parameters; no expression, cast or trigger of a user is among them.  An error in between
+ * needs no care: the abort of the (sub)transaction restores role and settings.
+ *
+ * SPI gives each statement a snapshot of its own and ends it with a command
+ * counter increment, so that it sees what others committed while we waited, and that the next
+ * statement sees it.
+ *
+ * Locks: the row in pgforest.model is the only one that writers meet at.  A training
+ * takes it last, when all work is done but the storing; it lasts, as row locks do, until
+ * the transaction ends.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/tables.h"
+#include "common/cryptohash.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+/* ----- parameters ----- */
+
+void
+pf_arg(PfArgs *args, Oid type, Datum value, bool isnull)
+{
+	Assert(args->count < PF_MAX_ARGS);
+	args->types[args->count] = type;
+	args->values[args->count] = value;
+	args->nulls[args->count] = isnull ? 'n' : ' ';
+	args->count++;
+}
+
+void
+pf_arg_int8(PfArgs *args, int64 value)
+{
+	pf_arg(args, INT8OID, Int64GetDatum(value), false);
+}
+
+void
+pf_arg_int4(PfArgs *args, int32 value)
+{
+	pf_arg(args, INT4OID, Int32GetDatum(value), false);
+}
+
+void
+pf_arg_float8(PfArgs *args, double value)
+{
+	pf_arg(args, FLOAT8OID, Float8GetDatum(value), isnan(value));
+}
+
+void
+pf_arg_text(PfArgs *args, const char *value)
+{
+	pf_arg(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+void
+pf_arg_name(PfArgs *args, const char *value)
+{
+	Name		name = palloc(NAMEDATALEN);
+
+	namestrcpy(name, value);
+	pf_arg(args, NAMEOID, NameGetDatum(name), false);
+}
+
+void
+pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size)
+{
+	bytea	   *value = palloc(size + VARHDRSZ);
+
+	SET_VARSIZE(value, size + VARHDRSZ);
+	memcpy(VARDATA(value), bytes, size);
+	pf_arg(args, BYTEAOID, PointerGetDatum(value), false);
+}
+
+static void
+arg_array(PfArgs *args, Oid type, Oid element, int elmlen, bool elmbyval, char elmalign,
+		  Datum *values, bool *nulls, int count)
+{
+	int			lower = 1;
+	ArrayType  *array;
+
+	if (count == 0)
+		array = construct_empty_array(element);
+	else
+		array = construct_md_array(values, nulls, 1, &count, &lower,
+								   element, elmlen, elmbyval, elmalign);
+	pf_arg(args, type, PointerGetDatum(array), false);
+}
+
+void
+pf_arg_texts(PfArgs *args, char **values, int count)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+	{
+		nulls[i] = values[i] == NULL;
+		datums[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(values[i]);
+	}
+	arg_array(args, TEXTARRAYOID, TEXTOID, -1, false, TYPALIGN_INT, datums, nulls, count);
+}
+
+/* nan_is_null: what is undefined shows as NULL. */
+static void
+arg_float8s(PfArgs *args, const double *values, int count, bool nan_is_null)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+	{
+		nulls[i] = nan_is_null && isnan(values[i]);
+		datums[i] = Float8GetDatum(values[i]);
+	}
+	arg_array(args, FLOAT8ARRAYOID, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
+			  TYPALIGN_DOUBLE, datums, nulls, count);
+}
+
+static void
+arg_counts(PfArgs *args, const uint64 *counts, int count)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
+	bool	   *nulls = palloc0(sizeof(bool) * Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		datums[i] = Int64GetDatum((int64) counts[i]);
+	arg_array(args, INT8ARRAYOID, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+			  TYPALIGN_DOUBLE, datums, nulls, count);
+}
+
+/* ----- statements ----- */
+
+/* The role that owns our tables. */
+static Oid
+tables_owner(void)
+{
+	Oid			schema = get_namespace_oid("pgforest", true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("model", schema) : InvalidOid;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation \"pgforest.model\" does not exist"),
+				errhint("The extension is not installed in this database; run CREATE EXTENSION pgforest."));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+uint64
+pf_write(const char *statement, PfArgs *args)
+{
+	Oid			caller;
+	int			context;
+	int			guc_level = NewGUCNestLevel();
+	int			result;
+
+	GetUserIdAndSecContext(&caller, &context);
+	SetUserIdAndSecContext(tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
+	RestrictSearchPath();
+	result = SPI_execute_with_args(statement, args ? args->count : 0,
+								   args ? args->types : NULL,
+								   args ? args->values : NULL,
+								   args ? args->nulls : NULL, false, 0);
+	AtEOXact_GUC(true, guc_level);
+	SetUserIdAndSecContext(caller, context);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+pf_written(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, isnull);
+}
+
+void
+pf_need_writable(const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
+}
+
+/* A copy that outlives SPI_finish; NULL for an SQL NULL. */
+static char *
+written_text(int column)
+{
+	char	   *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+	char	   *copy;
+
+	if (text == NULL)
+		return NULL;
+	copy = SPI_palloc(strlen(text) + 1);
+	strcpy(copy, text);
+	return copy;
+}
+
+/* Locks and reads the row of a model; false when there is none. */
+static bool
+lock_row(const char *name, bool for_drop, PfModelInfo *info)
+{
+	PfArgs		args = {0};
+	bool		isnull;
+
+	pf_arg_text(&args, name);
+	if (pf_write(for_drop ?
+				 "SELECT id, name, task, target, owner, last_version "
+				 "FROM pgforest.model WHERE name = $1 FOR UPDATE" :
+				 "SELECT id, name, task, target, owner, last_version "
+				 "FROM pgforest.model WHERE name = $1 FOR NO KEY UPDATE", &args) == 0)
+		return false;
+	info->id = DatumGetInt64(pf_written(1, &isnull));
+	info->name = written_text(2);
+	info->task = written_text(3);
+	info->target = written_text(4);
+	info->owner = written_text(5);
+	info->last_version = DatumGetInt32(pf_written(6, &isnull));
+
+	/* grants as they are now, not as they were when the statement began */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	info->rights = pf_rights(info->id, info->owner);
+	PopActiveSnapshot();
+	return true;
+}
+
+void
+pf_lock_model(const char *name, uint32 right, bool for_drop, PfModelInfo *info)
+{
+	if (!lock_row(name, for_drop, info))
+		pf_no_such_model(name);
+	pf_need_right(info, right);
+}
+
+void
+pf_catalog_lock(const char *name, uint32 right, PfModelInfo *info)
+{
+	SPI_connect();
+	pf_lock_model(name, right, false, info);
+	SPI_finish();
+}
+
+/* ----- measurements ----- */
+
+static void
+write_metrics(int64 model, int32 version, const PfMeasured *measured, const char *source,
+			  TimestampTz at, const char *role)
+{
+	int			count = measured->metrics.count;
+	char	  **names = palloc(sizeof(char *) * Max(count, 1));
+	char	  **classes = palloc(sizeof(char *) * Max(count, 1));
+	double	   *values = palloc(sizeof(double) * Max(count, 1));
+	double	   *baselines = palloc(sizeof(double) * Max(count, 1));
+	PfArgs		args = {0};
+
+	for (int i = 0; i < count; i++)
+	{
+		const PfMetric *metric = &measured->metrics.metrics[i];
+
+		names[i] = unconstify(char *, metric->name);
+		classes[i] = metric->class < 0 ? NULL : measured->classes[metric->class];
+		values[i] = metric->value;
+		baselines[i] = metric->baseline;
+	}
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, version);
+	pf_arg_text(&args, measured->set);
+	pf_arg_text(&args, source);
+	pf_arg_int8(&args, measured->rows);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	pf_arg_name(&args, role);
+	pf_arg_texts(&args, names, count);
+	pf_arg_texts(&args, classes, count);
+	arg_float8s(&args, values, count, true);
+	arg_float8s(&args, baselines, count, true);
+	pf_write("INSERT INTO pgforest.metric (model_id, version, set, source, rows, measured_at, "
+			 "measured_by, metric, class, value, baseline) "
+			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline "
+			 "FROM unnest($8, $9, $10, $11) WITH ORDINALITY "
+			 "AS u (metric, class, value, baseline, place) ORDER BY u.place", &args);
+}
+
+static void
+write_confusion(int64 model, int32 version, const PfMeasured *measured, const char *source,
+				TimestampTz at, const char *role)
+{
+	PfArgs		args = {0};
+
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, version);
+	pf_arg_text(&args, measured->set);
+	pf_arg_text(&args, source);
+	pf_arg_texts(&args, measured->classes, measured->nclasses);
+	arg_counts(&args, measured->confusion, measured->nclasses * measured->nclasses);
+	pf_arg_int8(&args, measured->rows);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	pf_arg_name(&args, role);
+	pf_write("INSERT INTO pgforest.confusion (model_id, version, set, source, classes, counts, "
+			 "rows, measured_at, measured_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", &args);
+}
+
+static void
+write_curve(int64 model, int32 version, const PfMeasured *measured, const char *source,
+			uint32 class)
+{
+	const PfCurve *curve = &measured->curves[class];
+	PfArgs		args = {0};
+
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, version);
+	pf_arg_text(&args, measured->set);
+	pf_arg_text(&args, source);
+	pf_arg_text(&args, measured->classes[class]);
+	arg_float8s(&args, curve->threshold, curve->count, false);
+	arg_float8s(&args, curve->tpr, curve->count, false);
+	arg_float8s(&args, curve->fpr, curve->count, false);
+	arg_float8s(&args, curve->precision, curve->count, false);
+	arg_float8s(&args, curve->recall, curve->count, false);
+	pf_write("INSERT INTO pgforest.curve (model_id, version, set, source, class, threshold, tpr, "
+			 "fpr, precision, recall) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", &args);
+}
+
+static void
+write_measured(int64 model, int32 version, const PfMeasured *measured, const char *source,
+			   TimestampTz at, const char *role)
+{
+	write_metrics(model, version, measured, source, at, role);
+	if (measured->confusion != NULL)
+		write_confusion(model, version, measured, source, at, role);
+	for (uint32 i = 0; measured->curves != NULL && i < measured->nclasses; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (measured->curves[i].count > 0)
+			write_curve(model, version, measured, source, i);
+	}
+}
+
+void
+pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured,
+						const char *source)
+{
+	PfArgs		args = {0};
+
+	if (XactReadOnly || IsInParallelMode())
+		return;
+	SPI_connect();
+	/* it may have been dropped while it was measured */
+	pf_arg_int8(&args, version->model.id);
+	pf_arg_int4(&args, version->version);
+	if (pf_write("SELECT FROM pgforest.version WHERE model_id = $1 AND version = $2 "
+				 "FOR KEY SHARE", &args) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("version %d of model \"%s\" was dropped while it was measured",
+					   version->version, version->model.name));
+	write_measured(version->model.id, version->version, measured, source,
+				   GetCurrentTimestamp(), GetUserNameFromId(GetUserId(), false));
+	SPI_finish();
+}
+
+/* ----- versions ----- */
+
+static void
+hash_bytes(const uint8 *bytes, Size size, uint8 *out)
+{
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	bool		good = hash != NULL && pg_cryptohash_init(hash) >= 0;
+
+	for (Size done = 0; good && done < size; done += PF_CHUNK_SIZE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		good = pg_cryptohash_update(hash, bytes + done, Min(size - done, PF_CHUNK_SIZE)) >= 0;
+	}
+	good = good && pg_cryptohash_final(hash, out, 32) >= 0;
+	if (!good)
+		ereport(ERROR,
+				errcode(ERRCODE_INTERNAL_ERROR),
+				errmsg("could not compute SHA-256: %s",
+					   hash ? pg_cryptohash_error(hash) : "out of memory"));
+	pg_cryptohash_free(hash);
+}
+
+/* The model's row, locked; made first when there is none. */
+static void
+lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *info)
+{
+	while (!lock_row(version->model, false, info))
+	{
+		PfArgs		args = {0};
+
+		/*
+		 * Another session may make it at the same time: then this waits for it and does nothing,
+		 * and the model is theirs.  It may even be dropped again before we have
+		 * locked it.
+		 */
+		CHECK_FOR_INTERRUPTS();
+		pf_arg_text(&args, version->model);
+		pf_arg_text(&args, version->task);
+		pf_arg_text(&args, version->target);
+		pf_arg_name(&args, role);
+		pf_write("INSERT INTO pgforest.model (name, task, target, owner) "
+				 "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING", &args);
+	}
+	pf_need_right(info, PF_RIGHT_TRAIN);
+	pf_catalog_need_task(info, version->task);
+}
+
+static void
+write_version(const PfNewVersion *version, int64 model, int32 number, const uint8 *sha256,
+			  const char *role)
+{
+	PfArgs		args = {0};
+	uint8		fingerprint[16];
+
+	for (int i = 0; i < 16; i++)
+		fingerprint[i] = (uint8) (version->fingerprint[i / 8] >> (56 - 8 * (i % 8)));
+
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, number);
+	pf_arg_text(&args, version->algorithm);
+	pf_arg_text(&args, version->target);
+	pf_arg_text(&args, version->query);
+	pf_arg_text(&args, version->weight);
+	pf_arg_text(&args, version->split);
+	pf_arg_texts(&args, version->columns, version->ncolumns);
+	pf_arg_texts(&args, version->column_types, version->ncolumns);
+	if (version->nclasses > 0)
+		pf_arg_texts(&args, version->classes, version->nclasses);
+	else
+		pf_arg(&args, TEXTARRAYOID, (Datum) 0, true);
+	pf_arg_texts(&args, version->identity, version->nidentity);
+	pf_arg_float8(&args, version->holdout);
+	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->params), false);
+	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->arguments), false);
+	pf_arg_int8(&args, version->seed);
+	pf_arg_text(&args, version->note);
+	pf_arg_int8(&args, version->rows);
+	pf_arg_int4(&args, version->features);
+	pf_arg_text(&args, version->metric);
+	pf_arg_float8(&args, version->score);
+	pf_arg_bytes(&args, fingerprint, sizeof(fingerprint));
+	pf_arg_bytes(&args, sha256, 32);
+	pf_arg_int8(&args, (int64) version->nbytes);
+	pf_arg_name(&args, role);
+	pf_arg_float8(&args, version->seconds);
+	pf_arg(&args, JSONBOID, version->stage_seconds ? JsonbPGetDatum(version->stage_seconds) :
+		   (Datum) 0, version->stage_seconds == NULL);
+	pf_write("INSERT INTO pgforest.version (model_id, version, algorithm, target, query, weight, "
+			 "split, columns, column_types, classes, identity, holdout, params, arguments, seed, "
+			 "note, rows, features, metric, score, data_fingerprint, sha256, bytes, trained_by, "
+			 "seconds, stage_seconds, extension_version) "
+			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
+			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, "
+			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
+}
+
+static void
+write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
+{
+	int32		chunk = 0;
+
+	for (Size done = 0; done < size; done += PF_CHUNK_SIZE)
+	{
+		PfArgs		args = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		pf_arg_int8(&args, model);
+		pf_arg_int4(&args, number);
+		pf_arg_int4(&args, chunk++);
+		pf_arg_bytes(&args, bytes + done, Min(size - done, PF_CHUNK_SIZE));
+		pf_write("INSERT INTO pgforest.version_data (model_id, version, chunk, data) "
+				 "VALUES ($1, $2, $3, $4)", &args);
+		pfree(DatumGetPointer(args.values[3]));
+	}
+}
+
+static void
+write_run(const PfNewVersion *version, int64 model, int32 number, const char *role)
+{
+	PfArgs		args = {0};
+	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
+
+	pf_arg_int8(&args, model);
+	pf_arg_text(&args, version->model);
+	pf_arg_int4(&args, number);
+	pf_arg_name(&args, role);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(began), false);
+	pf_arg_float8(&args, version->seconds);
+	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->params), false);
+	pf_arg_text(&args, version->query);
+	pf_write("INSERT INTO pgforest.run (model_id, model, version, kind, status, role, started_at, "
+			 "seconds, params, query) VALUES ($1, $2, $3, 'train', 'success', $4, $5, $6, $7, $8)",
+			 &args);
+}
+
+int32
+pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out)
+{
+	char	   *role = GetUserNameFromId(GetUserId(), false);
+	TimestampTz at;
+	PfModelInfo model;
+	PfArgs		args = {0};
+	int32		number;
+	bool		isnull;
+
+	pf_check_model_name(version->model);
+	pf_need_writable("ml_train()");
+	hash_bytes(version->bytes, version->nbytes, sha256_out);
+
+	SPI_connect();
+	lock_or_make_model(version, role, &model);
+	pf_arg_int8(&args, model.id);
+	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
+				 "RETURNING last_version", &args) != 1)
+		elog(ERROR, "locked row of model \"%s\" is gone", version->model);
+	number = DatumGetInt32(pf_written(1, &isnull));
+
+	write_version(version, model.id, number, sha256_out, role);
+	write_bytes(model.id, number, version->bytes, version->nbytes);
+	at = GetCurrentTimestamp();
+	for (int i = 0; i < version->nmeasured; i++)
+		write_measured(model.id, number, &version->measured[i], NULL, at, role);
+	write_run(version, model.id, number, role);
+	SPI_finish();
+	return number;
+}

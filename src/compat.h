@@ -1,0 +1,39 @@
+/*
+ * compat.h
+ *	  The one place that knows which PostgreSQL this is.
+ *
+ * pgforest is one source for PostgreSQL 15 to 18.  What differs between them and
+ * is used by us gets its guard here, under the name that the newest version has;
+ * no other file looks at PG_VERSION_NUM.
+ */
+#ifndef PF_COMPAT_H
+#define PF_COMPAT_H
+
+#include "postgres.h"
+
+#if PG_VERSION_NUM < 150000
+#error "pgforest needs PostgreSQL 15 or newer"
+#endif
+
+/* 18 lets a module say its name and version, which pg_get_loaded_modules() shows. */
+#if PG_VERSION_NUM >= 180000
+#define PF_MODULE_MAGIC(name_, version_) \
+	PG_MODULE_MAGIC_EXT(.name = (name_), .version = (version_))
+#else
+#define PF_MODULE_MAGIC(name_, version_) PG_MODULE_MAGIC
+#endif
+
+
+/* 17 has a function that makes search_path safe for the rest of a GUC nest level. */
+#if PG_VERSION_NUM < 170000
+#include "utils/guc.h"
+
+static inline void
+RestrictSearchPath(void)
+{
+	set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+					  PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+#endif
+
+#endif							/* PF_COMPAT_H */

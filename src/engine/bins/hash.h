@@ -1,0 +1,65 @@
+/*
+ * hash.h
+ *	  The identity of a row: 64-bit hashes of values, and what is drawn from them.
+ *
+ * Every value has one canonical form, so that a row keeps its hash when a
+ * column is widened (int to bigint, to numeric, to float8): an integral number
+ * below 2^53 hashes as that integer whatever its type, -0 as 0, every NaN
+ * alike; a text by its bytes; NULL by a constant of its own.
+ *
+ * A row hash is never used as it is: order, sample, split and folds each take
+ * pf_purpose(hash, purpose), so that they are independent of one another.
+ */
+#ifndef PF_HASH_H
+#define PF_HASH_H
+
+#include "engine/env.h"
+
+typedef enum PfPurpose
+{
+	PF_FOR_ORDER = 1,
+	PF_FOR_SAMPLE = 2,
+	PF_FOR_SPLIT = 3,
+	PF_FOR_FOLD = 4,
+	PF_FOR_FINGERPRINT = 5
+} PfPurpose;
+
+#define PF_HASH_START	UINT64_C(0x9ae16a3b2f90404f)	/* of an empty row */
+#define PF_HASH_NULL	UINT64_C(0x5851f42d4c957f2d)
+
+/* Stafford's variant 13 of the MurmurHash3 finalizer: a bijection on 64 bits. */
+static inline uint64_t
+pf_mix64(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= UINT64_C(0xbf58476d1ce4e5b9);
+	x ^= x >> 27;
+	x *= UINT64_C(0x94d049bb133111eb);
+	x ^= x >> 31;
+	return x;
+}
+
+/* The hash of a row so far, and one more value's hash. */
+static inline uint64_t
+pf_hash_combine(uint64_t row, uint64_t value)
+{
+	return pf_mix64(row * UINT64_C(0x9e3779b97f4a7c15) + value);
+}
+
+static inline uint64_t
+pf_purpose(uint64_t hash, PfPurpose purpose)
+{
+	return pf_mix64(hash + (uint64_t) purpose * UINT64_C(0xd1342543de82ef95));
+}
+
+extern uint64_t pf_hash_int64(int64_t value);
+extern uint64_t pf_hash_number(double value);
+extern uint64_t pf_hash_bytes(const void *bytes, size_t length);
+
+/*
+ * Is a row held out?  True when its split hash lies in the top `share` of the
+ * 64-bit range.  Independent of seed and row count; share is 0 to < 1.
+ */
+extern bool pf_is_held_out(uint64_t row_hash, double share);
+
+#endif							/* PF_HASH_H */

@@ -1,0 +1,251 @@
+/*
+ * forest.c
+ *	  Which rows a tree sees, what they weigh, and how the others vote.
+ *
+ * Breiman 2001, "Random forests", in scikit-learn's form: rows are drawn with
+ * replacement, a leaf keeps the shares of the classes, and shares (not votes)
+ * are averaged.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "engine/forest/forest.h"
+#include "engine/grow/grow.h"
+#include "engine/grow/random.h"
+
+struct PfGrower
+{
+	const PfEnv *env;
+	const PfMatrix *matrix;
+	const PfForestParams *params;
+	PfGrowth	growth;
+	PfItem	   *items;			/* nrows */
+	uint32_t   *times;			/* nrows: how often the tree drew the row */
+	double	   *class_weight;	/* nclasses; NULL when all weigh 1 */
+};
+
+/* The weights that make all classes present weigh the same; counts[nclasses]. */
+static void
+balance(uint32_t nclasses, const uint64_t *counts, double *weights)
+{
+	uint64_t	n = 0;
+	uint32_t	present = 0;
+
+	for (uint32_t c = 0; c < nclasses; c++)
+	{
+		n += counts[c];
+		present += counts[c] > 0;
+	}
+	for (uint32_t c = 0; c < nclasses; c++)
+		weights[c] = counts[c] ? (double) n / ((double) present * (double) counts[c]) : 1;
+}
+
+/* times NULL: every row once */
+static void
+balance_rows(const PfEnv *env, const PfMatrix *matrix, const uint32_t *times, double *weights)
+{
+	uint64_t	counts[PF_MAX_CLASSES] = {0};
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		counts[matrix->label[i]] += times ? times[i] : 1;
+		if (i % PF_CHECK_EVERY == 0)
+			pf_check(env);
+	}
+	balance(matrix->nclasses, counts, weights);
+}
+
+PfGrower *
+pf_grower_create(const PfEnv *env, const PfMatrix *matrix, const PfForestParams *params)
+{
+	PfGrower   *grower = pf_alloc(env, sizeof(PfGrower));
+
+	grower->env = env;
+	grower->matrix = matrix;
+	grower->params = params;
+	grower->class_weight = NULL;
+	pf_growth_init(&grower->growth, env, matrix, params);
+	grower->items = pf_alloc(env, matrix->nrows * sizeof(PfItem));
+	grower->times = pf_alloc(env, matrix->nrows * sizeof(uint32_t));
+
+	if (params->class_weight != PF_WEIGHT_NONE)
+	{
+		grower->class_weight = pf_alloc(env, matrix->nclasses * sizeof(double));
+		if (params->class_weight == PF_WEIGHT_EXPLICIT)
+			memcpy(grower->class_weight, params->class_weights,
+				   matrix->nclasses * sizeof(double));
+		else
+			balance_rows(env, matrix, NULL, grower->class_weight);
+	}
+	return grower;
+}
+
+void
+pf_grower_release(PfGrower *grower)
+{
+	pf_growth_release(&grower->growth);
+	pf_release(grower->env, grower->items);
+	pf_release(grower->env, grower->times);
+	pf_release(grower->env, grower->class_weight);
+	pf_release(grower->env, grower);
+}
+
+void
+pf_tree_release(const PfEnv *env, PfTree *tree)
+{
+	pf_release(env, tree->nodes);
+	pf_release(env, tree->leaves);
+	pf_release(env, tree->importance);
+	memset(tree, 0, sizeof(*tree));
+}
+
+/*
+ * Draws the rows of a tree.  Without bootstrap and with max_samples below the
+ * number of rows, scikit-learn ignores max_samples; so do we.
+ */
+static void
+draw_rows(PfGrower *grower, uint32_t number)
+{
+	const PfForestParams *params = grower->params;
+	uint32_t	nrows = grower->matrix->nrows;
+	uint64_t	stream;
+
+	if (!params->bootstrap)
+	{
+		for (uint32_t i = 0; i < nrows; i++)
+			grower->times[i] = 1;
+		return;
+	}
+	memset(grower->times, 0, nrows * sizeof(uint32_t));
+	stream = pf_random_stream(params->seed, PF_CHOOSE_ROWS, number, 0);
+	for (uint32_t i = 0; i < params->max_samples; i++)
+	{
+		grower->times[pf_random_below(stream, i, nrows)]++;
+		if (i % PF_CHECK_EVERY == 0)
+			pf_check(grower->env);
+	}
+}
+
+/* Rows drawn become items, in row order; returns how many. */
+static uint32_t
+make_items(PfGrower *grower)
+{
+	const PfMatrix *matrix = grower->matrix;
+	uint32_t	n = 0;
+
+	if (grower->params->class_weight == PF_WEIGHT_BALANCED_SUBSAMPLE)
+		balance_rows(grower->env, matrix, grower->times, grower->class_weight);
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		PfItem	   *item = &grower->items[n];
+		double		weight = grower->times[i];
+
+		if (i % PF_CHECK_EVERY == 0)
+			pf_check(grower->env);
+		if (grower->times[i] == 0)
+			continue;
+		if (matrix->weight)
+			weight *= matrix->weight[i];
+		if (grower->class_weight)
+			weight *= grower->class_weight[matrix->label[i]];
+		/* products of extreme weights must stay positive and finite */
+		weight = weight < FLT_MIN ? FLT_MIN : weight > 1e30 ? 1e30 : weight;
+
+		item->row = i;
+		item->weight = (float) weight;
+		if (matrix->nclasses)
+			item->y.label = matrix->label[i];
+		else
+			item->y.target = matrix->target[i];
+		n++;
+	}
+	return n;
+}
+
+uint32_t
+pf_votes_width(const PfMatrix *matrix)
+{
+	return matrix->nclasses ? matrix->nclasses : 1;
+}
+
+/* Every leaf's value lies between the lowest and the highest target. */
+void
+pf_votes_scale(const PfMatrix *matrix, PfVotes *votes)
+{
+	double		low = 0;
+	double		high = 0;
+
+	votes->low = 0;
+	votes->scale = PF_VOTE_ONE;
+	if (matrix->nclasses)
+		return;
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		if (i == 0 || matrix->target[i] < low)
+			low = matrix->target[i];
+		if (i == 0 || matrix->target[i] > high)
+			high = matrix->target[i];
+	}
+	votes->low = low;
+	votes->scale = high > low ? 1024 * PF_VOTE_ONE / (high - low) : 0;
+	if (!isfinite(votes->scale))
+		votes->scale = 0;
+}
+
+/* The trees that did not see a row vote on it; others add at the same time. */
+static void
+vote(PfGrower *grower, const PfTree *tree, PfVotes *votes)
+{
+	const PfMatrix *matrix = grower->matrix;
+	uint32_t	width = tree->width;
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		const double *leaf;
+		_Atomic uint64_t *sum;
+
+		if (i % 4096 == 0)
+			pf_check(grower->env);
+		if (grower->times[i] != 0)
+			continue;
+		leaf = tree->leaves + (size_t) pf_tree_leaf(tree->nodes, matrix->bins + (size_t) i * matrix->stride) * width;
+		sum = (_Atomic uint64_t *) (votes->sum + (size_t) i * width);
+		for (uint32_t c = 0; c < width; c++)
+		{
+			double		value = (leaf[c] - votes->low) * votes->scale;
+
+			if (value > 0)
+				atomic_fetch_add_explicit(&sum[c], (uint64_t) (value + 0.5), memory_order_relaxed);
+		}
+		atomic_fetch_add_explicit((_Atomic uint32_t *) &votes->trees[i], 1, memory_order_relaxed);
+	}
+}
+
+bool
+pf_votes_read(const PfVotes *votes, const PfMatrix *matrix, uint32_t row, double *out)
+{
+	uint32_t	width = pf_votes_width(matrix);
+	uint32_t	trees = votes->trees[row];
+
+	if (trees == 0)
+		return false;
+	for (uint32_t c = 0; c < width; c++)
+	{
+		double		mean = (double) votes->sum[(size_t) row * width + c] / trees;
+
+		out[c] = votes->low + (votes->scale > 0 ? mean / votes->scale : 0);
+	}
+	return true;
+}
+
+void
+pf_forest_grow_tree(PfGrower *grower, uint32_t number, PfVotes *votes, PfTree *tree)
+{
+	draw_rows(grower, number);
+	pf_grow_tree(&grower->growth, number, grower->items, make_items(grower), tree);
+	if (votes != NULL && votes->sum != NULL && grower->params->bootstrap)
+		vote(grower, tree, votes);
+}

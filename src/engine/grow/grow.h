@@ -1,0 +1,89 @@
+/*
+ * grow.h
+ *	  Inside the grower: what split.c, partition.c and tree.c share.
+ *
+ * The way of a tree: tree.c takes the items of the root, asks split.c for the
+ * best split of a node, has partition.c put the left side's items before the
+ * right side's, and goes on with both until nothing splits.
+ */
+#ifndef PF_GROW_H
+#define PF_GROW_H
+
+#include "engine/grow/tree.h"
+
+/* A row in a tree.  Items of a node lie together, in the rows' order. */
+typedef struct PfItem
+{
+	uint32_t	row;
+	float		weight;			/* times drawn x row weight x class weight */
+	union
+	{
+		uint32_t	label;
+		double		target;
+	}			y;
+} PfItem;
+
+/* What a node holds, from one pass over its items. */
+typedef struct PfNodeStats
+{
+	double		weight;
+	double		sum;			/* regression: of weight * (target - offset) */
+	double		lowest,
+				highest;		/* regression: of the targets */
+	double		score;			/* what the criterion gives the unsplit node */
+	bool		pure;
+} PfNodeStats;
+
+typedef struct PfSplit
+{
+	bool		found;
+	bool		missing_left;
+	uint16_t	feature;
+	uint16_t	threshold;
+	double		gain;			/* weight x decrease of impurity */
+} PfSplit;
+
+/* Scratch of one participant; made once, used for every tree. */
+typedef struct PfGrowth
+{
+	const PfEnv *env;
+	const PfMatrix *matrix;
+	const PfForestParams *params;
+	uint32_t	width;			/* classes, or 2 sums for regression */
+	double		offset;			/* regression: about the mean target, against cancellation */
+	uint32_t	min_leaf;		/* rows */
+	double		min_leaf_weight;
+
+	PfItem	   *spare;			/* nrows, for the partition */
+
+	uint32_t   *features;		/* 0 .. nfeatures - 1 */
+	uint32_t   *swaps;			/* how to put them back */
+
+	uint32_t	group;			/* features that are counted in one pass */
+	double	   *histogram;		/* group x 256 x width */
+	uint32_t   *counts;			/* group x 256, rows; NULL when min_leaf is 1 */
+	double	   *total;			/* width: the node's sums */
+	double	   *left;			/* width */
+	double	   *missing;		/* width */
+} PfGrowth;
+
+#define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
+
+/* tree.c */
+extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
+						   const PfForestParams *params);
+extern void pf_growth_release(PfGrowth *growth);
+extern void pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items,
+						 uint32_t nitems, PfTree *tree);
+
+/* split.c: leaves the node's sums in growth->total */
+extern void pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
+						  PfNodeStats *stats);
+extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
+						  uint32_t n, const PfNodeStats *stats, PfSplit *split);
+
+/* partition.c: how many items went left */
+extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,
+							 PfItem *items, uint32_t n);
+
+#endif							/* PF_GROW_H */

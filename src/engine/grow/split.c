@@ -1,0 +1,505 @@
+/*
+ * split.c
+ *	  The best split of a node.
+ *
+ * For each feature drawn, the node's rows are summed up by bin (a histogram;
+ * few rows are sorted by bin instead) and every boundary between two occupied
+ * bins is tried, with the node's missing values on the right and on the left,
+ * and once missing against not missing.  The threshold is put midway between the two
+ * bins, as exact trees put it midway between two values.  Without missing
+ * values in the node they are sent to the heavier side, should they come later.
+ *
+ * Features are drawn without replacement until max_features have been looked at
+ * and at least one of them was not constant in the node, as in scikit-learn.
+ *
+ * Criteria are written as a score to be maximised: the sum over both sides of
+ *	 gini: sum over classes of w_c^2 / w;  entropy: sum of w_c log2(w_c / w);
+ *	 squared error: (sum of w y)^2 / w.
+ * The score of the split less that of the node is the node's weight times the
+ * decrease of impurity.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/grow/grow.h"
+#include "engine/grow/random.h"
+
+/* the loops are written once and compiled for each criterion */
+#define pf_inline static inline __attribute__((always_inline))
+
+#define SMALL_NODE	16			/* rows up to which a node is sorted */
+#define SPARSE_NODE 2048		/* rows up to which occupied bins are noted */
+
+typedef enum Measure
+{
+	GINI_TWO,					/* two classes: no loops */
+	GINI,
+	ENTROPY,
+	VARIANCE
+} Measure;
+
+/* The state of the search for one node. */
+typedef struct Search
+{
+	PfGrowth   *growth;
+	Measure		measure;
+	uint32_t	nrows;
+	bool		variable;		/* some feature was not constant */
+	double		best_numerator; /* the best score so far, as a fraction */
+	double		best_denominator;
+	PfSplit    *best;
+} Search;
+
+/* What lies in one bin, or left of a boundary. */
+typedef struct Pile
+{
+	double	   *sums;			/* width */
+	uint32_t	rows;
+} Pile;
+
+/*
+ * The score of a side is numerator / weight (entropy: the numerator alone).
+ * Scores of cuts are compared as fractions: no division in the loops.
+ */
+pf_inline double
+side_score(Measure measure, uint32_t width, const double *sums, double *weight)
+{
+	double		w = 0;
+	double		score = 0;
+
+	switch (measure)
+	{
+		case GINI_TWO:
+			w = sums[0] + sums[1];
+			score = sums[0] * sums[0] + sums[1] * sums[1];
+			break;
+		case GINI:
+			for (uint32_t c = 0; c < width; c++)
+			{
+				w += sums[c];
+				score += sums[c] * sums[c];
+			}
+			break;
+		case ENTROPY:
+			for (uint32_t c = 0; c < width; c++)
+				w += sums[c];
+			for (uint32_t c = 0; c < width; c++)
+			{
+				if (sums[c] > 0)
+					score += sums[c] * log2(sums[c] / w);
+			}
+			break;
+		case VARIANCE:
+			w = sums[0];
+			score = sums[1] * sums[1];
+			break;
+	}
+	*weight = w;
+	return score;
+}
+
+static Measure
+measure_of(const PfGrowth *growth)
+{
+	if (growth->matrix->nclasses == 0)
+		return VARIANCE;
+	if (growth->params->criterion == PF_ENTROPY)
+		return ENTROPY;
+	return growth->width == 2 ? GINI_TWO : GINI;
+}
+
+void
+pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *stats)
+{
+	double	   *total = growth->total;
+
+	memset(stats, 0, sizeof(*stats));
+	memset(total, 0, growth->width * sizeof(double));
+	if (growth->matrix->nclasses)
+	{
+		uint32_t	present = 0;
+
+		for (uint32_t i = 0; i < n; i++)
+			total[items[i].y.label] += items[i].weight;
+		for (uint32_t c = 0; c < growth->width; c++)
+			present += total[c] > 0;
+		stats->pure = present <= 1;
+	}
+	else
+	{
+		stats->lowest = INFINITY;
+		stats->highest = -INFINITY;
+		for (uint32_t i = 0; i < n; i++)
+		{
+			double		target = items[i].y.target;
+
+			total[0] += items[i].weight;
+			total[1] += items[i].weight * (target - growth->offset);
+			stats->lowest = target < stats->lowest ? target : stats->lowest;
+			stats->highest = target > stats->highest ? target : stats->highest;
+		}
+		stats->sum = total[1];
+		stats->pure = stats->lowest == stats->highest;
+	}
+	stats->score = side_score(measure_of(growth), growth->width, total, &stats->weight);
+	if (measure_of(growth) != ENTROPY)
+		stats->score /= stats->weight;
+}
+
+/* One way to cut: left sums as given, the rest of the node right. */
+pf_inline void
+try_cut(Search *search, Measure measure, uint32_t width, const double *left,
+		uint32_t left_rows, uint32_t feature, uint32_t threshold,
+		bool missing_left, bool missing_here)
+{
+	PfGrowth   *growth = search->growth;
+	double		right_sums[PF_MAX_CLASSES];
+	double		left_weight,
+				right_weight;
+	double		numerator,
+				denominator,
+				right_score;
+
+	if (growth->counts != NULL &&
+		(left_rows < growth->min_leaf || search->nrows - left_rows < growth->min_leaf))
+		return;
+	for (uint32_t c = 0; c < width; c++)
+		right_sums[c] = growth->total[c] - left[c];
+	numerator = side_score(measure, width, left, &left_weight);
+	right_score = side_score(measure, width, right_sums, &right_weight);
+	if (measure == ENTROPY)
+	{
+		numerator += right_score;
+		denominator = 1;
+	}
+	else
+	{
+		numerator = numerator * right_weight + right_score * left_weight;
+		denominator = left_weight * right_weight;
+	}
+	if (!(numerator * search->best_denominator > search->best_numerator * denominator))
+		return;
+	if (left_weight < growth->min_leaf_weight || right_weight < growth->min_leaf_weight)
+		return;
+	search->best_numerator = numerator;
+	search->best_denominator = denominator;
+	search->best->found = true;
+	search->best->feature = (uint16_t) feature;
+	search->best->threshold = (uint16_t) threshold;
+	search->best->missing_left = missing_here ? missing_left : left_weight >= right_weight;
+}
+
+/*
+ * Takes the occupied bins of a feature one after another, in ascending order,
+ * and tries the boundary before each.
+ */
+typedef struct Sweep
+{
+	int32_t		last;			/* the bin before; -1 at first */
+	uint32_t	rows;			/* rows in the bins so far */
+	bool		missing_here;
+	uint32_t	missing_rows;
+} Sweep;
+
+pf_inline void
+sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *sweep,
+			   uint32_t feature, uint32_t threshold)
+{
+	PfGrowth   *growth = search->growth;
+
+	try_cut(search, measure, width, growth->left, sweep->rows, feature, threshold,
+			false, sweep->missing_here);
+	if (sweep->missing_here && threshold < PF_MISSING_BIN - 1)
+	{
+		double		with_missing[PF_MAX_CLASSES];
+
+		for (uint32_t c = 0; c < width; c++)
+			with_missing[c] = growth->left[c] + growth->missing[c];
+		try_cut(search, measure, width, with_missing, sweep->rows + sweep->missing_rows,
+				feature, threshold, true, true);
+	}
+}
+
+pf_inline void
+sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
+		  uint32_t feature, uint32_t bin, Pile pile)
+{
+	double	   *left = search->growth->left;
+
+	if (sweep->last >= 0)
+	{
+		search->variable = true;
+		sweep_boundary(search, measure, width, sweep, feature,
+					   ((uint32_t) sweep->last + bin) / 2);
+	}
+	for (uint32_t c = 0; c < width; c++)
+		left[c] += pile.sums[c];
+	sweep->rows += pile.rows;
+	sweep->last = (int32_t) bin;
+}
+
+pf_inline void
+sweep_start(Search *search, uint32_t width, Sweep *sweep, bool missing_here, Pile missing)
+{
+	memset(search->growth->left, 0, width * sizeof(double));
+	if (missing_here)
+		memcpy(search->growth->missing, missing.sums, width * sizeof(double));
+	sweep->last = -1;
+	sweep->rows = 0;
+	sweep->missing_here = missing_here;
+	sweep->missing_rows = missing.rows;
+}
+
+pf_inline void
+sweep_end(Search *search, Measure measure, uint32_t width, Sweep *sweep, uint32_t feature)
+{
+	if (sweep->missing_here && sweep->last >= 0)
+	{
+		search->variable = true;
+		sweep_boundary(search, measure, width, sweep, feature, PF_MISSING_BIN - 1);
+	}
+}
+
+pf_inline void
+add_item(Measure measure, double *sums, const PfItem *item, double offset)
+{
+	if (measure == VARIANCE)
+	{
+		sums[0] += item->weight;
+		sums[1] += item->weight * (item->y.target - offset);
+	}
+	else
+		sums[item->y.label] += item->weight;
+}
+
+/* ----- few rows: sorted by bin ----- */
+
+pf_inline void
+search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *items,
+			  uint32_t feature)
+{
+	PfGrowth   *growth = search->growth;
+	const uint8_t *bins = growth->matrix->bins + feature;
+	const size_t stride = growth->matrix->stride;
+	uint32_t	n = search->nrows;
+	uint16_t	order[SMALL_NODE] = {0};	/* bin and item */
+	double		sums[PF_MAX_CLASSES];
+	Pile		pile = {sums, 0};
+	Sweep		sweep;
+	uint32_t	values = n;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint16_t	key = (uint16_t) (bins[items[i].row * stride] << 8 | i);
+		uint32_t	j = i;
+
+		for (; j > 0 && order[j - 1] > key; j--)
+			order[j] = order[j - 1];
+		order[j] = key;
+	}
+	if (order[0] >> 8 == order[n - 1] >> 8)
+		return;
+
+	memset(sums, 0, width * sizeof(double));
+	while (values > 0 && order[values - 1] >> 8 == PF_MISSING_BIN)
+	{
+		values--;
+		add_item(measure, sums, &items[order[values] & 0xFF], growth->offset);
+	}
+	pile.rows = n - values;
+	sweep_start(search, width, &sweep, values < n, pile);
+	for (uint32_t i = 0; i < values;)
+	{
+		uint32_t	bin = order[i] >> 8;
+
+		memset(sums, 0, width * sizeof(double));
+		for (pile.rows = 0; i < values && (uint32_t) (order[i] >> 8) == bin; i++, pile.rows++)
+			add_item(measure, sums, &items[order[i] & 0xFF], growth->offset);
+		sweep_bin(search, measure, width, &sweep, feature, bin, pile);
+	}
+	sweep_end(search, measure, width, &sweep, feature);
+}
+
+/* ----- many rows: histograms of a group of features in one pass ----- */
+
+pf_inline void
+fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
+				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
+{
+	PfGrowth   *growth = search->growth;
+	const uint8_t *bins = growth->matrix->bins;
+	const size_t stride = growth->matrix->stride;
+	const double offset = growth->offset;
+	bool		note = search->nrows <= SPARSE_NODE;
+
+	if (!note)
+		memset(occupied, 0xFF, nfeatures * sizeof(*occupied));
+	else
+		memset(occupied, 0, nfeatures * sizeof(*occupied));
+
+	for (uint32_t start = 0; start < search->nrows; start += PF_CHECK_EVERY)
+	{
+		uint32_t	end = search->nrows - start < PF_CHECK_EVERY
+			? search->nrows : start + PF_CHECK_EVERY;
+
+		for (uint32_t i = start; i < end; i++)
+		{
+			const PfItem *item = &items[i];
+			const uint8_t *row = bins + item->row * stride;
+			double	   *histogram = growth->histogram;
+
+			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width)
+			{
+				uint32_t	bin = row[features[f]];
+
+				add_item(measure, histogram + bin * width, item, offset);
+				if (note)
+					occupied[f][bin >> 6] |= UINT64_C(1) << (bin & 63);
+			}
+			if (growth->counts != NULL)
+			{
+				for (uint32_t f = 0; f < nfeatures; f++)
+					growth->counts[f * 256 + row[features[f]]]++;
+			}
+		}
+		pf_check(growth->env);
+	}
+}
+
+pf_inline bool
+is_empty(Measure measure, uint32_t width, const double *sums)
+{
+	if (measure == VARIANCE)
+		return sums[0] == 0;
+	for (uint32_t c = 0; c < width; c++)
+	{
+		if (sums[c] != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Tries a feature's boundaries and leaves its histogram empty again. */
+pf_inline void
+search_histogram(Search *search, Measure measure, uint32_t width, uint32_t feature,
+				 uint32_t slot, const uint64_t *occupied)
+{
+	PfGrowth   *growth = search->growth;
+	double	   *histogram = growth->histogram + (size_t) slot * 256 * width;
+	uint32_t   *counts = growth->counts ? growth->counts + slot * 256 : NULL;
+	double	   *missing = histogram + PF_MISSING_BIN * width;
+	Pile		pile = {missing, counts ? counts[PF_MISSING_BIN] : 0};
+	Sweep		sweep;
+
+	sweep_start(search, width, &sweep, !is_empty(measure, width, missing), pile);
+	memset(missing, 0, width * sizeof(double));
+	for (uint32_t word = 0; word < 4; word++)
+	{
+		uint64_t	bits = occupied[word];
+
+		for (; bits != 0; bits &= bits - 1)
+		{
+			uint32_t	bin = word * 64 + (uint32_t) __builtin_ctzll(bits);
+
+			pile.sums = histogram + bin * width;
+			if (bin == PF_MISSING_BIN || is_empty(measure, width, pile.sums))
+				continue;
+			pile.rows = counts ? counts[bin] : 0;
+			sweep_bin(search, measure, width, &sweep, feature, bin, pile);
+			memset(pile.sums, 0, width * sizeof(double));
+		}
+	}
+	sweep_end(search, measure, width, &sweep, feature);
+	if (counts)
+		memset(counts, 0, 256 * sizeof(uint32_t));
+}
+
+pf_inline void
+search_features(Search *search, Measure measure, uint32_t width, const PfItem *items,
+				const uint32_t *features, uint32_t nfeatures)
+{
+	if (search->nrows <= SMALL_NODE)
+	{
+		for (uint32_t f = 0; f < nfeatures; f++)
+			search_sorted(search, measure, width, items, features[f]);
+		return;
+	}
+	for (uint32_t f = 0; f < nfeatures; f += search->growth->group)
+	{
+		uint64_t	occupied[32][4];
+		uint32_t	group = nfeatures - f < search->growth->group
+			? nfeatures - f : search->growth->group;
+
+		fill_histograms(search, measure, width, items, features + f, group, occupied);
+		for (uint32_t g = 0; g < group; g++)
+			search_histogram(search, measure, width, features[f + g], g, occupied[g]);
+	}
+}
+
+/* The constants let the compiler write each criterion's loops by itself. */
+static void
+search_any(Search *search, const PfItem *items, const uint32_t *features, uint32_t nfeatures)
+{
+	switch (search->measure)
+	{
+		case GINI_TWO:
+			search_features(search, GINI_TWO, 2, items, features, nfeatures);
+			break;
+		case GINI:
+			search_features(search, GINI, search->growth->width, items, features, nfeatures);
+			break;
+		case ENTROPY:
+			search_features(search, ENTROPY, search->growth->width, items, features, nfeatures);
+			break;
+		case VARIANCE:
+			search_features(search, VARIANCE, 2, items, features, nfeatures);
+			break;
+	}
+}
+
+void
+pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
+			  const PfNodeStats *stats, PfSplit *split)
+{
+	uint32_t	nfeatures = growth->matrix->nfeatures;
+	uint32_t	wanted = growth->params->max_features;
+	uint32_t	drawn = 0;
+	Search		search = {
+		.growth = growth,.measure = measure_of(growth),.nrows = n,
+		.best_numerator = -INFINITY,.best_denominator = 1,.best = split
+	};
+
+	split->found = false;
+	while (drawn < nfeatures && (drawn < wanted || !search.variable))
+	{
+		uint32_t	first = drawn;
+		uint32_t	until = drawn < wanted ? wanted : drawn + 1;
+
+		/* a shuffle that stops early */
+		for (; drawn < until; drawn++)
+		{
+			uint32_t	other = drawn + pf_random_below(stream, drawn, nfeatures - drawn);
+			uint32_t	swap = growth->features[drawn];
+
+			growth->features[drawn] = growth->features[other];
+			growth->features[other] = swap;
+			growth->swaps[drawn] = other;
+		}
+		search_any(&search, items, growth->features + first, drawn - first);
+		pf_check(growth->env);
+	}
+	while (drawn-- > 0)
+	{
+		uint32_t	other = growth->swaps[drawn];
+		uint32_t	swap = growth->features[drawn];
+
+		growth->features[drawn] = growth->features[other];
+		growth->features[other] = swap;
+	}
+	if (split->found)
+	{
+		double		score = search.best_numerator / search.best_denominator;
+
+		split->gain = score > stats->score ? score - stats->score : 0;
+	}
+}

@@ -1,0 +1,324 @@
+/*
+ * tree.c
+ *	  Grows one tree: which node is next, when to stop, what a leaf says.
+ *
+ * Without max_leaf_nodes the tree grows depth first, left before right.  With
+ * it the node whose split improves most is next (best first, as in
+ * scikit-learn); nodes still open when the leaves run out become leaves.
+ *
+ * Memory: scratch lives as long as the PfGrowth; the tree's three arrays are
+ * the caller's.
+ */
+#include <string.h>
+
+#include "engine/grow/grow.h"
+#include "engine/grow/random.h"
+
+/* A node that may still be split. */
+typedef struct Open
+{
+	uint32_t	node;
+	uint32_t	start,
+				n;
+	uint32_t	depth;
+	PfSplit		split;
+} Open;
+
+typedef struct Frontier
+{
+	Open	   *open;
+	uint32_t	count,
+				room;
+	bool		best_first;
+} Frontier;
+
+void
+pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
+			   const PfForestParams *params)
+{
+	uint32_t	nfeatures = matrix->nfeatures;
+	size_t		cell;
+
+	memset(growth, 0, sizeof(*growth));
+	growth->env = env;
+	growth->matrix = matrix;
+	growth->params = params;
+	growth->width = matrix->nclasses ? matrix->nclasses : 2;
+	growth->min_leaf = params->min_samples_leaf;
+
+	if (matrix->nclasses == 0)
+	{
+		double		sum = 0;
+
+		for (uint32_t i = 0; i < matrix->nrows; i++)
+			sum += matrix->target[i] / matrix->nrows;
+		growth->offset = sum;
+	}
+
+	/* as many histograms as stay in the cache */
+	cell = (size_t) 256 * growth->width * sizeof(double);
+	growth->group = (uint32_t) (65536 / cell);
+	if (growth->group > 32)
+		growth->group = 32;
+	if (growth->group < 1)
+		growth->group = 1;
+	if (growth->group > nfeatures)
+		growth->group = nfeatures;
+
+	growth->spare = pf_alloc(env, matrix->nrows * sizeof(PfItem));
+	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
+	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
+	for (uint32_t i = 0; i < nfeatures; i++)
+		growth->features[i] = i;
+	growth->histogram = pf_alloc(env, growth->group * cell);
+	memset(growth->histogram, 0, growth->group * cell);
+	if (growth->min_leaf > 1)
+	{
+		growth->counts = pf_alloc(env, growth->group * 256 * sizeof(uint32_t));
+		memset(growth->counts, 0, growth->group * 256 * sizeof(uint32_t));
+	}
+	growth->total = pf_alloc(env, 3 * growth->width * sizeof(double));
+	growth->left = growth->total + growth->width;
+	growth->missing = growth->left + growth->width;
+}
+
+void
+pf_growth_release(PfGrowth *growth)
+{
+	pf_release(growth->env, growth->spare);
+	pf_release(growth->env, growth->features);
+	pf_release(growth->env, growth->swaps);
+	pf_release(growth->env, growth->histogram);
+	pf_release(growth->env, growth->counts);
+	pf_release(growth->env, growth->total);
+}
+
+/* Which of two open nodes is next: the greater gain, the older node of equals. */
+static bool
+comes_first(const Open *a, const Open *b)
+{
+	if (a->split.gain != b->split.gain)
+		return a->split.gain > b->split.gain;
+	return a->node < b->node;
+}
+
+static void
+push(const PfEnv *env, Frontier *frontier, const Open *entry)
+{
+	uint32_t	i;
+
+	if (frontier->count == frontier->room)
+	{
+		frontier->room = frontier->room ? frontier->room * 2 : 64;
+		frontier->open = pf_resize(env, frontier->open, frontier->room * sizeof(Open));
+	}
+	i = frontier->count++;
+	if (frontier->best_first)
+	{
+		while (i > 0 && comes_first(entry, &frontier->open[(i - 1) / 2]))
+		{
+			frontier->open[i] = frontier->open[(i - 1) / 2];
+			i = (i - 1) / 2;
+		}
+	}
+	frontier->open[i] = *entry;
+}
+
+static Open
+pop(Frontier *frontier)
+{
+	Open		result;
+	Open		last = frontier->open[--frontier->count];
+	uint32_t	i = 0;
+
+	if (!frontier->best_first || frontier->count == 0)
+		return last;
+	result = frontier->open[0];
+	for (;;)
+	{
+		uint32_t	child = 2 * i + 1;
+
+		if (child >= frontier->count)
+			break;
+		if (child + 1 < frontier->count &&
+			comes_first(&frontier->open[child + 1], &frontier->open[child]))
+			child++;
+		if (comes_first(&last, &frontier->open[child]))
+			break;
+		frontier->open[i] = frontier->open[child];
+		i = child;
+	}
+	frontier->open[i] = last;
+	return result;
+}
+
+/* The node's own sums are in growth->total. */
+static void
+add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
+		 const PfNodeStats *stats)
+{
+	double	   *leaf;
+
+	if (tree->nleaves == *room)
+	{
+		*room = *room ? *room * 2 : 256;
+		tree->leaves = pf_resize(growth->env, tree->leaves,
+								 (size_t) *room * tree->width * sizeof(double));
+	}
+	leaf = tree->leaves + (size_t) tree->nleaves * tree->width;
+	if (growth->matrix->nclasses)
+	{
+		for (uint32_t c = 0; c < tree->width; c++)
+			leaf[c] = growth->total[c] / stats->weight;
+	}
+	else
+		leaf[0] = stats->lowest == stats->highest ? stats->lowest
+			: growth->offset + stats->sum / stats->weight;
+
+	tree->nodes[node].feature = PF_LEAF;
+	tree->nodes[node].threshold = 0;
+	tree->nodes[node].link = tree->nleaves++;
+}
+
+/*
+ * A leaf is written for every new node at once, and its slot given back when
+ * the node is split after all: so a node that stays open to the end is a leaf.
+ * Looks for the node's split and opens it when there is one.
+ */
+static void
+visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
+	  Open *entry, Frontier *frontier, uint32_t *leaf_room)
+{
+	const PfForestParams *params = growth->params;
+	PfNodeStats stats;
+
+	pf_check(growth->env);
+	pf_node_stats(growth, items + entry->start, entry->n, &stats);
+	if (entry->depth == 0)
+		growth->min_leaf_weight = params->min_weight_fraction_leaf * stats.weight;
+
+	entry->split.found = false;
+	if (!stats.pure && entry->n >= params->min_samples_split &&
+		entry->n / 2 >= params->min_samples_leaf &&
+		stats.weight >= 2 * growth->min_leaf_weight &&
+		(params->max_depth == 0 || entry->depth < params->max_depth))
+	{
+		pf_find_split(growth,
+					  pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node),
+					  items + entry->start, entry->n, &stats, &entry->split);
+	}
+	if (entry->split.found)
+		push(growth->env, frontier, entry);
+	if (!entry->split.found || frontier->best_first)
+		add_leaf(growth, tree, leaf_room, entry->node, &stats);
+}
+
+/* Leaf slots of nodes that were split later are unused: close the gaps. */
+static void
+drop_unused_leaves(PfTree *tree)
+{
+	uint32_t	used = 0;
+
+	/* slots were handed out in the order of the nodes' numbers */
+	for (uint32_t i = 0; i < tree->nnodes; i++)
+	{
+		PfNode	   *node = &tree->nodes[i];
+
+		if (!pf_is_leaf(node))
+			continue;
+		memmove(tree->leaves + (size_t) used * tree->width,
+				tree->leaves + (size_t) node->link * tree->width,
+				tree->width * sizeof(double));
+		node->link = used++;
+	}
+	tree->nleaves = used;
+}
+
+/*
+ * Grows the tree of `number` on items, which are reordered.  Every item has a
+ * positive weight.
+ */
+void
+pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
+			 PfTree *tree)
+{
+	const PfForestParams *params = growth->params;
+	const PfEnv *env = growth->env;
+	uint32_t	node_room = 512;
+	uint32_t	leaf_room = 0;
+	uint32_t	nleaves = 1;
+	double		root_weight = 0;
+	Frontier	frontier = {NULL, 0, 0, params->max_leaf_nodes > 0};
+	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0};
+
+	memset(tree, 0, sizeof(*tree));
+	tree->width = growth->matrix->nclasses ? growth->matrix->nclasses : 1;
+	tree->nodes = pf_alloc(env, node_room * sizeof(PfNode));
+	tree->importance = pf_alloc(env, growth->matrix->nfeatures * sizeof(double));
+	memset(tree->importance, 0, growth->matrix->nfeatures * sizeof(double));
+
+	for (uint32_t i = 0; i < nitems; i++)
+		root_weight += items[i].weight;
+
+	tree->nnodes = 1;
+	visit(growth, tree, number, items, &entry, &frontier, &leaf_room);
+
+	while (frontier.count > 0)
+	{
+		uint32_t	children = tree->nnodes;
+		uint32_t	nleft;
+		Open		left,
+					right;
+
+		if (params->max_leaf_nodes > 0 && nleaves >= params->max_leaf_nodes)
+			break;
+		entry = pop(&frontier);
+
+		if (entry.split.gain < params->min_impurity_decrease * root_weight)
+		{
+			if (!frontier.best_first)
+			{
+				PfNodeStats stats;
+
+				pf_node_stats(growth, items + entry.start, entry.n, &stats);
+				add_leaf(growth, tree, &leaf_room, entry.node, &stats);
+			}
+			continue;
+		}
+
+		if (children + 2 > node_room)
+		{
+			node_room *= 2;
+			tree->nodes = pf_resize(env, tree->nodes, node_room * sizeof(PfNode));
+		}
+		tree->nnodes += 2;
+		nleaves++;
+		tree->nodes[entry.node].link = children | (entry.split.missing_left ? PF_MISSING_LEFT : 0);
+		tree->nodes[entry.node].feature = entry.split.feature;
+		tree->nodes[entry.node].threshold = entry.split.threshold;
+		tree->importance[entry.split.feature] += entry.split.gain;
+
+		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n);
+		left = (Open) {
+			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1
+		};
+		right = (Open) {
+			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
+				.depth = entry.depth + 1
+		};
+		if (frontier.best_first)
+		{
+			visit(growth, tree, number, items, &left, &frontier, &leaf_room);
+			visit(growth, tree, number, items, &right, &frontier, &leaf_room);
+		}
+		else
+		{
+			/* the one on top of the stack is next: left before right */
+			visit(growth, tree, number, items, &right, &frontier, &leaf_room);
+			visit(growth, tree, number, items, &left, &frontier, &leaf_room);
+		}
+	}
+	if (frontier.best_first)
+		drop_unused_leaves(tree);
+	pf_release(env, frontier.open);
+}

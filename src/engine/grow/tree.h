@@ -1,0 +1,71 @@
+/*
+ * tree.h
+ *	  A grown tree: flat nodes, and the step from a node to its child.
+ */
+#ifndef PF_TREE_H
+#define PF_TREE_H
+
+#include "engine/bins/binmap.h"
+#include "engine/bins/matrix.h"
+#include "engine/grow/params.h"
+
+#define PF_LEAF			0xFFFF	/* feature number of a leaf */
+#define PF_MISSING_LEFT UINT32_C(0x80000000)
+#define PF_LINK_MASK	UINT32_C(0x7FFFFFFF)
+
+/*
+ * 8 bytes.  Inner node: link is the left child's index in its tree (the right
+ * child follows it), the top bit says that missing values go left; rows with
+ * bin <= threshold go left.  Leaf: link is an index into the leaf table.
+ * Children come after their parent.
+ */
+typedef struct PfNode
+{
+	uint32_t	link;
+	uint16_t	feature;
+	uint16_t	threshold;
+} PfNode;
+
+static inline bool
+pf_is_leaf(const PfNode *node)
+{
+	return node->feature == PF_LEAF;
+}
+
+static inline uint32_t
+pf_child(const PfNode *node, const uint8_t *row)
+{
+	uint8_t		bin = row[node->feature];
+	bool		left = bin == PF_MISSING_BIN ? (node->link & PF_MISSING_LEFT) != 0
+		: bin <= node->threshold;
+
+	return (node->link & PF_LINK_MASK) + !left;
+}
+
+/* The leaf-table index that a row ends in. */
+static inline uint32_t
+pf_tree_leaf(const PfNode *tree, const uint8_t *row)
+{
+	const PfNode *node = tree;
+
+	while (!pf_is_leaf(node))
+		node = tree + pf_child(node, row);
+	return node->link;
+}
+
+/*
+ * A tree as it was grown.  leaves: nleaves x width (class shares, or the mean);
+ * a leaf's link is its own row here, one row a leaf.  importance: nfeatures,
+ * the weighted decrease of impurity, not yet normalised.  One allocation each.
+ */
+typedef struct PfTree
+{
+	uint32_t	nnodes;
+	uint32_t	nleaves;
+	uint32_t	width;
+	PfNode	   *nodes;
+	double	   *leaves;
+	double	   *importance;
+} PfTree;
+
+#endif							/* PF_TREE_H */

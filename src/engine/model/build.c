@@ -1,0 +1,116 @@
+/*
+ * build.c
+ *	  Grown trees into one model.
+ *
+ * The nodes of all trees lie one after another, and equal leaves share one row
+ * of the leaf table: most leaves of an unlimited forest are pure, so a table
+ * of a few hundred rows serves millions of leaves.  Rows are numbered in the
+ * order in which trees and leaves come, which no number of workers changes.
+ */
+#include <string.h>
+
+#include "engine/bins/hash.h"
+#include "engine/model/model.h"
+
+/* An open-addressing set of leaf rows; slots hold row number + 1. */
+typedef struct LeafTable
+{
+	const PfEnv *env;
+	uint32_t	width;
+	uint32_t	count,
+				room;			/* rows */
+	double	   *rows;
+	uint32_t	nslots;			/* a power of two */
+	uint32_t   *slots;
+} LeafTable;
+
+static uint32_t *
+find_slot(LeafTable *table, const double *row)
+{
+	size_t		size = table->width * sizeof(double);
+	uint32_t	at = (uint32_t) pf_hash_bytes(row, size) & (table->nslots - 1);
+
+	while (table->slots[at] != 0 &&
+		   memcmp(table->rows + (size_t) (table->slots[at] - 1) * table->width, row, size) != 0)
+		at = (at + 1) & (table->nslots - 1);
+	return &table->slots[at];
+}
+
+static void
+grow_slots(LeafTable *table)
+{
+	pf_release(table->env, table->slots);
+	table->nslots *= 2;
+	table->slots = pf_alloc(table->env, table->nslots * sizeof(uint32_t));
+	memset(table->slots, 0, table->nslots * sizeof(uint32_t));
+	for (uint32_t i = 0; i < table->count; i++)
+	{
+		if (i % 16384 == 0)
+			pf_check(table->env);
+		*find_slot(table, table->rows + (size_t) i * table->width) = i + 1;
+	}
+}
+
+/* The number of a row in the table, where it is put if it is new. */
+static uint32_t
+leaf_number(LeafTable *table, const double *row)
+{
+	uint32_t   *slot = find_slot(table, row);
+
+	if (*slot != 0)
+		return *slot - 1;
+	if (table->count == table->room)
+	{
+		table->room = table->room ? table->room * 2 : 64;
+		table->rows = pf_resize(table->env, table->rows,
+								(size_t) table->room * table->width * sizeof(double));
+	}
+	memcpy(table->rows + (size_t) table->count * table->width, row,
+		   table->width * sizeof(double));
+	*slot = ++table->count;
+	if (table->count > table->nslots / 2)
+		grow_slots(table);
+	return table->count - 1;
+}
+
+void
+pf_model_take_trees(const PfEnv *env, PfModel *model, PfTree *trees, uint32_t ntrees)
+{
+	uint32_t	nnodes = 0;
+	LeafTable	table = {.env = env,.width = trees[0].width,.nslots = 512};
+
+	model->ntrees = ntrees;
+	model->width = table.width;
+	model->roots = pf_alloc(env, (ntrees + 1) * sizeof(uint32_t));
+	for (uint32_t t = 0; t < ntrees; t++)
+	{
+		model->roots[t] = nnodes;
+		nnodes += trees[t].nnodes;
+	}
+	model->roots[ntrees] = nnodes;
+	model->nodes = pf_alloc(env, nnodes * sizeof(PfNode));
+	grow_slots(&table);
+
+	for (uint32_t t = 0; t < ntrees; t++)
+	{
+		PfTree	   *tree = &trees[t];
+		PfNode	   *nodes = model->nodes + model->roots[t];
+
+		for (uint32_t i = 0; i < tree->nnodes; i++)
+		{
+			if (i % 16384 == 0)
+				pf_check(env);
+			nodes[i] = tree->nodes[i];
+			if (pf_is_leaf(&nodes[i]))
+				nodes[i].link = leaf_number(&table, tree->leaves +
+											(size_t) nodes[i].link * tree->width);
+		}
+		pf_release(env, tree->nodes);
+		pf_release(env, tree->leaves);
+		pf_release(env, tree->importance);
+		memset(tree, 0, sizeof(*tree));
+	}
+	pf_release(env, table.slots);
+	model->nleaves = table.count;
+	model->leaves = table.rows;
+}

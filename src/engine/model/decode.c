@@ -1,0 +1,548 @@
+/*
+ * decode.c
+ *	  A model from its bytes, which nobody vouches for.
+ *
+ * A dump is a text file that anybody may have edited, so nothing in it is
+ * believed: every length is checked against the bytes that are left before it
+ * is used, every index against its table, and the shape of a tree by building
+ * it.  Children get higher numbers than their parents, so no walk can loop.
+ * What is allocated is at most a small multiple of the payload, and the payload
+ * is at most max_memory.
+ */
+#include <math.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "engine/bins/hash.h"
+#include "engine/model/model.h"
+#include "engine/model/wire.h"
+
+typedef struct Reader
+{
+	const PfEnv *env;
+	const uint8_t *at;
+	const uint8_t *end;
+	const char *reason;			/* the first thing wrong; NULL so far */
+	size_t		memory;
+} Reader;
+
+static void
+fail(Reader *reader, const char *reason)
+{
+	if (reader->reason == NULL)
+		reader->reason = reason;
+	reader->at = reader->end;
+}
+
+static void *
+get_memory(Reader *reader, size_t count, size_t size)
+{
+	reader->memory += count * size;
+	return pf_alloc(reader->env, count > 0 ? count * size : 1);
+}
+
+static bool
+has_bytes(Reader *reader, uint64_t size)
+{
+	if (reader->reason == NULL && (uint64_t) (reader->end - reader->at) >= size)
+		return true;
+	fail(reader, "it ends too early");
+	return false;
+}
+
+static uint64_t
+load(const uint8_t *at, uint32_t size)
+{
+	uint64_t	value = 0;
+
+	for (uint32_t i = 0; i < size; i++)
+		value |= (uint64_t) at[i] << (8 * i);
+	return value;
+}
+
+/* 0 when there are not enough bytes; the reason is then noted. */
+static uint64_t
+get(Reader *reader, uint32_t size)
+{
+	uint64_t	value;
+
+	if (!has_bytes(reader, size))
+		return 0;
+	value = load(reader->at, size);
+	reader->at += size;
+	return value;
+}
+
+static double
+get_real(Reader *reader)
+{
+	uint64_t	bits = get(reader, 8);
+	double		value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+/* A text as a C string; "" after a failure. */
+static char *
+get_text(Reader *reader)
+{
+	uint64_t	length = get(reader, 4);
+	char	   *text;
+
+	if (!has_bytes(reader, length))
+		length = 0;
+	if (length > 0 && memchr(reader->at, 0, length) != NULL)
+		fail(reader, "a text has a zero byte");
+	if (reader->reason != NULL)
+		length = 0;
+	text = get_memory(reader, length + 1, 1);
+	if (length > 0)
+		memcpy(text, reader->at, length);
+	text[length] = '\0';
+	reader->at += length;
+	return text;
+}
+
+static void
+get_columns(Reader *reader, PfModel *model)
+{
+	uint64_t	features = 0;
+
+	model->ncolumns = (uint32_t) get(reader, 4);
+	if (model->ncolumns == 0 || model->ncolumns > PF_MAX_FEATURES)
+	{
+		fail(reader, "the number of columns is out of range");
+		return;
+	}
+	model->columns = get_memory(reader, model->ncolumns, sizeof(PfColumn));
+	for (uint32_t i = 0; i < model->ncolumns && reader->reason == NULL; i++)
+	{
+		PfColumn   *column = &model->columns[i];
+		uint32_t	kind = (uint32_t) get(reader, 1);
+
+		column->kind = (PfKind) kind;
+		column->length = (uint32_t) get(reader, 4);
+		column->name = get_text(reader);
+		if (kind != PF_NUMBER && kind != PF_CATEGORY)
+			fail(reader, "a column is neither number nor category");
+		if (column->name[0] == '\0')
+			fail(reader, "a column has no name");
+		if (kind == PF_CATEGORY && column->length != 0)
+			fail(reader, "an array of categories");
+		features += pf_column_features(column);
+		if (features > PF_MAX_FEATURES)
+			fail(reader, "too many features");
+	}
+	model->nfeatures = (uint32_t) features;
+}
+
+static void
+get_cuts(Reader *reader, PfBins *bins)
+{
+	uint32_t	n = bins->nbins ? bins->nbins - 1 : 0;
+
+	if (!has_bytes(reader, (uint64_t) n * 8))
+		return;
+	bins->cuts = get_memory(reader, n, sizeof(double));
+	for (uint32_t i = 0; i < n; i++)
+	{
+		bins->cuts[i] = get_real(reader);
+		/* also refuses NaN */
+		if (i == 0 ? isnan(bins->cuts[i]) : !(bins->cuts[i] > bins->cuts[i - 1]))
+			fail(reader, "cut points do not ascend");
+	}
+}
+
+/* Texts one after another in one allocation, as PfBins has them. */
+static void
+get_categories(Reader *reader, PfBins *bins)
+{
+	const uint8_t *start;
+	uint64_t	text_size = 0;
+
+	bins->ncategories = (uint32_t) get(reader, 4);
+	if (bins->ncategories > PF_MAX_CATEGORIES ||
+		(bins->ncategories > 0) != (bins->nbins > 0))
+	{
+		fail(reader, "the number of categories is out of range");
+		return;
+	}
+
+	/* once for the sizes, once for the texts */
+	start = reader->at;
+	for (uint32_t i = 0; i < bins->ncategories; i++)
+	{
+		uint64_t	length = get(reader, 4);
+
+		if (!has_bytes(reader, length + 1))
+			return;
+		if (length > 0 && memchr(reader->at, 0, length) != NULL)
+		{
+			fail(reader, "a text has a zero byte");
+			return;
+		}
+		text_size += length;
+		reader->at += length + 1;
+	}
+	if (reader->reason != NULL)
+		return;
+	if (text_size > UINT32_MAX)
+	{
+		fail(reader, "categories are too long");
+		return;
+	}
+	reader->at = start;
+	bins->offsets = get_memory(reader, bins->ncategories + 1, sizeof(uint32_t));
+	bins->text = get_memory(reader, text_size, 1);
+	bins->category_bin = get_memory(reader, bins->ncategories, 1);
+	bins->offsets[0] = 0;
+	for (uint32_t i = 0; i < bins->ncategories; i++)
+	{
+		uint32_t	length = (uint32_t) get(reader, 4);
+		char	   *text = bins->text + bins->offsets[i];
+
+		if (i % 4096 == 0)
+			pf_check(reader->env);
+		if (length > 0)
+			memcpy(text, reader->at, length);
+		reader->at += length;
+		bins->offsets[i + 1] = bins->offsets[i] + length;
+		bins->category_bin[i] = (uint8_t) get(reader, 1);
+		if (bins->category_bin[i] >= bins->nbins)
+			fail(reader, "a category has no bin");
+		if (i > 0)
+		{
+			uint32_t	before = bins->offsets[i] - bins->offsets[i - 1];
+			int			order = memcmp(text - before, text, before < length ? before : length);
+
+			if (order > 0 || (order == 0 && before >= length))
+				fail(reader, "categories do not ascend");
+		}
+		if (reader->reason != NULL)
+			return;
+	}
+}
+
+static void
+get_bins(Reader *reader, PfModel *model)
+{
+	/* 3 bytes at least for each feature: the table is no larger than a multiple of the bytes */
+	if (!has_bytes(reader, (uint64_t) model->nfeatures * 3))
+		return;
+	model->bins = get_memory(reader, model->nfeatures, sizeof(PfBins));
+	memset(model->bins, 0, model->nfeatures * sizeof(PfBins));
+	for (uint32_t c = 0, f = 0; c < model->ncolumns; c++)
+	{
+		for (uint32_t e = 0; e < pf_column_features(&model->columns[c]); e++, f++)
+		{
+			PfBins	   *bins = &model->bins[f];
+			uint32_t	kind = (uint32_t) get(reader, 1);
+
+			if (f % 256 == 0)
+				pf_check(reader->env);
+			bins->kind = (PfKind) kind;
+			bins->nbins = (uint32_t) get(reader, 2);
+			if (reader->reason == NULL &&
+				(kind != (uint32_t) model->columns[c].kind || bins->nbins > PF_MAX_BINS))
+				fail(reader, "a feature's bins do not fit its column");
+			if (reader->reason != NULL)
+				return;
+			if (bins->kind == PF_NUMBER)
+				get_cuts(reader, bins);
+			else
+				get_categories(reader, bins);
+		}
+	}
+}
+
+static void
+get_classes(Reader *reader, PfModel *model)
+{
+	model->nclasses = (uint32_t) get(reader, 4);
+	if (model->task == PF_CLASSIFICATION
+		? model->nclasses == 0 || model->nclasses > PF_MAX_CLASSES
+		: model->nclasses != 0)
+	{
+		fail(reader, "the number of classes is out of range");
+		return;
+	}
+	model->width = model->nclasses ? model->nclasses : 1;
+	model->classes = get_memory(reader, model->nclasses, sizeof(char *));
+	for (uint32_t i = 0; i < model->nclasses; i++)
+		model->classes[i] = get_text(reader);
+}
+
+static void
+get_reals(Reader *reader, uint64_t count, double **reals)
+{
+	if (!has_bytes(reader, count * 8))
+		return;
+	*reals = get_memory(reader, count, sizeof(double));
+	for (uint64_t i = 0; i < count; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(reader->env);
+		(*reals)[i] = get_real(reader);
+		if (!isfinite((*reals)[i]))
+		{
+			fail(reader, "a value is not finite");
+			return;
+		}
+	}
+}
+
+static bool
+bit(const uint8_t *bits, uint32_t i)
+{
+	return (bits[i / 8] >> (i % 8)) & 1;
+}
+
+static void
+get_trees(Reader *reader, PfModel *model)
+{
+	uint64_t	nnodes = 0;
+	uint32_t	feature_planes = pf_wire_planes(model->nfeatures);
+	uint32_t	leaf_planes = pf_wire_planes(model->nleaves);
+	uint32_t	largest = 0;
+	uint32_t	ninner,
+				nleaves;
+	uint32_t	node = 0,
+				inner = 0,
+				leaf = 0;
+	const uint8_t *is_leaf,
+			   *missing_left,
+			   *feature,
+			   *threshold,
+			   *leaves;
+	uint32_t   *stack;
+
+	model->ntrees = (uint32_t) get(reader, 4);
+	if (model->ntrees == 0)
+	{
+		fail(reader, "no trees");
+		return;
+	}
+	if (!has_bytes(reader, (uint64_t) model->ntrees * 4))
+		return;
+	model->roots = get_memory(reader, (size_t) model->ntrees + 1, sizeof(uint32_t));
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		uint32_t	n = (uint32_t) get(reader, 4);
+
+		model->roots[t] = (uint32_t) nnodes;
+		nnodes += n;
+		largest = n > largest ? n : largest;
+		if (n % 2 == 0 || nnodes > PF_LINK_MASK)
+		{
+			fail(reader, "the number of nodes is out of range");
+			return;
+		}
+	}
+	model->roots[model->ntrees] = (uint32_t) nnodes;
+	ninner = (uint32_t) (nnodes - model->ntrees) / 2;
+	nleaves = (uint32_t) nnodes - ninner;
+	if (!has_bytes(reader, (nnodes + 7) / 8 + (ninner + 7) / 8 +
+				   (uint64_t) ninner * (feature_planes + 1) + (uint64_t) nleaves * leaf_planes))
+		return;
+	is_leaf = reader->at;
+	missing_left = is_leaf + (nnodes + 7) / 8;
+	feature = missing_left + (ninner + 7) / 8;
+	threshold = feature + (size_t) ninner * feature_planes;
+	leaves = threshold + ninner;
+	reader->at = leaves + (size_t) nleaves * leaf_planes;
+
+	model->nodes = get_memory(reader, nnodes, sizeof(PfNode));
+	stack = pf_alloc(reader->env, ((size_t) largest / 2 + 2) * sizeof(uint32_t));
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		PfNode	   *tree = model->nodes + model->roots[t];
+		uint32_t	n = model->roots[t + 1] - model->roots[t];
+		uint32_t	made = 1;
+		uint32_t	depth = 0;
+
+		/* preorder: the node on top of the stack is the next one written */
+		stack[depth++] = 0;
+		while (depth > 0)
+		{
+			PfNode	   *at = &tree[stack[--depth]];
+
+			if (node % 16384 == 0)
+				pf_check(reader->env);
+			if (bit(is_leaf, node++))
+			{
+				uint32_t	link = 0;
+
+				if (leaf >= nleaves)
+				{
+					fail(reader, "a tree has the wrong shape");
+					return;
+				}
+				for (uint32_t p = 0; p < leaf_planes; p++)
+					link |= (uint32_t) leaves[(size_t) p * nleaves + leaf] << (8 * p);
+				leaf++;
+				if (link >= model->nleaves)
+				{
+					fail(reader, "a leaf is not in the table");
+					return;
+				}
+				*at = (PfNode) {.link = link,.feature = PF_LEAF};
+				continue;
+			}
+			if (made + 2 > n || inner >= ninner)
+			{
+				fail(reader, "a tree has the wrong shape");
+				return;
+			}
+			at->feature = 0;
+			for (uint32_t p = 0; p < feature_planes; p++)
+				at->feature |= (uint16_t) (feature[(size_t) p * ninner + inner] << (8 * p));
+			at->threshold = threshold[inner];
+			at->link = made | (bit(missing_left, inner) ? PF_MISSING_LEFT : 0);
+			inner++;
+			if (at->feature >= model->nfeatures || at->threshold >= PF_MISSING_BIN)
+			{
+				fail(reader, "a split is out of range");
+				return;
+			}
+			stack[depth++] = made + 1;
+			stack[depth++] = made;
+			made += 2;
+		}
+		if (made != n)
+		{
+			fail(reader, "a tree has the wrong shape");
+			return;
+		}
+	}
+	pf_release(reader->env, stack);
+}
+
+static void
+get_payload(Reader *reader, PfModel *model)
+{
+	uint32_t	task;
+
+	if (get(reader, 1) != PF_WIRE_FOREST)
+		fail(reader, "a kind of model that this release does not know");
+	task = (uint32_t) get(reader, 1);
+	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
+		fail(reader, "a task that this release does not know");
+	model->task = (PfTask) task;
+	if (reader->reason == NULL)
+		get_columns(reader, model);
+	if (reader->reason == NULL)
+		get_bins(reader, model);
+	if (reader->reason == NULL)
+		get_classes(reader, model);
+	if (reader->reason == NULL)
+		get_reals(reader, model->nfeatures, &model->importance);
+	if (reader->reason == NULL)
+	{
+		model->nleaves = (uint32_t) get(reader, 4);
+		if (model->nleaves == 0)
+			fail(reader, "no leaves");
+	}
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) model->nleaves * model->width, &model->leaves);
+	if (reader->reason == NULL)
+		get_trees(reader, model);
+	if (reader->reason == NULL && reader->at != reader->end)
+		fail(reader, "bytes are left over");
+}
+
+/* The payload of `length` bytes from the blocks, or NULL. */
+static uint8_t *
+unpack(const PfEnv *env, const uint8_t *bytes, size_t size, uint64_t length,
+	   uint64_t expected, const char **reason)
+{
+	uint64_t	checksum = PF_HASH_START;
+	uint8_t    *payload = pf_alloc(env, length);
+	uint64_t	done = 0;
+
+	while (done < length)
+	{
+		uint64_t	raw = length - done < PF_WIRE_BLOCK ? length - done : PF_WIRE_BLOCK;
+		uint64_t	packed;
+
+		pf_check(env);
+		if (size < 4 || (packed = load(bytes, 4)) > size - 4)
+		{
+			*reason = "it ends too early";
+			return NULL;
+		}
+		/* the frame cannot write past raw, and must fill it */
+		if (ZSTD_decompress(payload + done, raw, bytes + 4, packed) != raw)
+		{
+			*reason = "a block cannot be decompressed";
+			return NULL;
+		}
+		checksum = pf_hash_combine(checksum, pf_hash_bytes(payload + done, raw));
+		done += raw;
+		bytes += 4 + packed;
+		size -= 4 + packed;
+	}
+	if (size != 0)
+	{
+		*reason = "bytes are left over";
+		return NULL;
+	}
+	if (checksum != expected)
+	{
+		*reason = "the checksum is wrong";
+		return NULL;
+	}
+	return payload;
+}
+
+PfModel *
+pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
+				size_t max_memory, const char **reason)
+{
+	static const uint8_t zeros[6] = {0};
+	Reader		reader = {.env = env};
+	PfModel    *model;
+	uint8_t    *payload;
+	uint64_t	length;
+
+	if (size < PF_WIRE_HEADER || memcmp(bytes, PF_WIRE_MAGIC, 8) != 0)
+	{
+		*reason = "it does not begin as a model does";
+		return NULL;
+	}
+	if (load(bytes + 8, 2) != PF_WIRE_VERSION || memcmp(bytes + 10, zeros, 6) != 0)
+	{
+		*reason = "a format version that this release does not know";
+		return NULL;
+	}
+	length = load(bytes + 16, 8);
+
+	/*
+	 * A zstd frame of a few bytes can stand for a whole block, but a block
+	 * takes at least 4 bytes: that bounds the length by the bytes at hand.
+	 */
+	if (length == 0 || length / PF_WIRE_BLOCK > size / 4 ||
+		(max_memory != 0 && length > max_memory))
+	{
+		*reason = "the length is out of range";
+		return NULL;
+	}
+	payload = unpack(env, bytes + PF_WIRE_HEADER, size - PF_WIRE_HEADER, length,
+					 load(bytes + 24, 8), reason);
+	if (payload == NULL)
+		return NULL;
+
+	reader.at = payload;
+	reader.end = payload + length;
+	model = get_memory(&reader, 1, sizeof(PfModel));
+	memset(model, 0, sizeof(PfModel));
+	get_payload(&reader, model);
+	pf_release(env, payload);
+	if (reader.reason != NULL)
+	{
+		*reason = reader.reason;
+		return NULL;
+	}
+	model->memory = reader.memory;
+	return model;
+}

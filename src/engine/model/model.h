@@ -1,0 +1,53 @@
+/*
+ * model.h
+ *	  The model as a value: what a version is once it is decoded, and its bytes.
+ *
+ * The wire format is written down in docs/model-format.md.
+ */
+#ifndef PF_MODEL_H
+#define PF_MODEL_H
+
+#include "engine/bins/binmap.h"
+#include "engine/grow/tree.h"
+
+typedef struct PfModel
+{
+	PfTask		task;
+	uint32_t	ncolumns;
+	PfColumn   *columns;
+	uint32_t	nfeatures;		/* sum of pf_column_features */
+	PfBins	   *bins;			/* nfeatures */
+	uint32_t	nclasses;		/* 0: regression */
+	char	  **classes;		/* text of each, in the order of the probabilities */
+	uint32_t	ntrees;
+	uint32_t   *roots;			/* ntrees + 1: first node of each tree, then the end */
+	PfNode	   *nodes;
+	uint32_t	nleaves;
+	uint32_t	width;			/* nclasses, or 1 */
+	double	   *leaves;			/* nleaves x width */
+	double	   *importance;		/* nfeatures */
+	size_t		memory;			/* bytes that the decoded model takes */
+} PfModel;
+
+/*
+ * Trees into one model: gathers nodes, merges equal leaves into one sorted
+ * table.  trees[ntrees] is consumed (released) as it goes.  Sets ntrees, roots,
+ * nodes, nleaves, width, leaves, of *model; the rest is the caller's.
+ */
+extern void pf_model_take_trees(const PfEnv *env, PfModel *model,
+								PfTree *trees, uint32_t ntrees);
+
+/* The bytes of a model, compressed; *size is their number.  NULL when zstd has no memory. */
+extern uint8_t *pf_model_encode(const PfEnv *env, const PfModel *model, size_t *size);
+
+/*
+ * A model from bytes that nobody vouches for: every length and index is checked
+ * before use, no cycle can be walked, and what is allocated is bounded by
+ * max_memory (0: no limit).  NULL and *reason (a static string, lower case) when
+ * the bytes are not a model.  All memory comes from env; after an error the
+ * host frees what was allocated.
+ */
+extern PfModel *pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
+								size_t max_memory, const char **reason);
+
+#endif							/* PF_MODEL_H */

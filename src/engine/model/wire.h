@@ -1,0 +1,29 @@
+/*
+ * wire.h
+ *	  Constants of the wire format, shared by encode.c and decode.c.
+ *
+ * The format itself is described in docs/model-format.md.  All numbers are
+ * little-endian.
+ */
+#ifndef PF_WIRE_H
+#define PF_WIRE_H
+
+#define PF_WIRE_MAGIC		"PGFOREST"
+#define PF_WIRE_VERSION		1
+#define PF_WIRE_HEADER		32	/* magic 8, version 2, zero 6, payload length 8, checksum 8 */
+#define PF_WIRE_BLOCK		1048576 /* payload bytes a compressed block holds */
+#define PF_WIRE_LEVEL		3	/* of zstd */
+#define PF_WIRE_FOREST		1	/* kind of model: averaged trees */
+
+/* Bytes that an index below n takes: one plane each. */
+static inline uint32_t
+pf_wire_planes(uint32_t n)
+{
+	uint32_t	planes = 1;
+
+	while (planes < 4 && n > (UINT32_C(1) << (8 * planes)))
+		planes++;
+	return planes;
+}
+
+#endif							/* PF_WIRE_H */

@@ -1,0 +1,24 @@
+/*
+ * walk.h
+ *	  From binned rows to predictions.
+ *
+ * out is width doubles a row: class shares averaged over the trees (as
+ * scikit-learn does, not votes), or the mean of the trees' values.  Sums run in
+ * tree order, so both walkers give equal bits.
+ */
+#ifndef PF_WALK_H
+#define PF_WALK_H
+
+#include "engine/model/model.h"
+
+/* One row; plain and slow, what the fast walker is tested against. */
+extern void pf_walk_row(const PfModel *model, const uint8_t *row, double *out);
+
+/* A block of rows (stride bytes each), trees in the outer loop; check is called between trees. */
+extern void pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows,
+						  size_t stride, uint32_t nrows, double *out);
+
+/* The class with the largest share, the first of equals. */
+extern uint32_t pf_best_class(const double *shares, uint32_t nclasses);
+
+#endif							/* PF_WALK_H */

@@ -1,0 +1,267 @@
+/*
+ * evaluate.c
+ *	  ml_evaluate, ml_confusion_matrix and ml_roc_curve.
+ *
+ * Without a source they show what was stored at training and read no row of
+ * the data; with one the source is read as the caller.  Only ml_evaluate keeps
+ * what it measured, and only where the transaction may write and for those who may
+ * change the model.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pgenv.h"
+#include "evaluate/score.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "predict/bind.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+/* A curve has at most so many points; more cannot be told apart when drawn. */
+#define CURVE_POINTS 1000
+
+/* What a call is about: a version, and a stored or a fresh measurement of it. */
+typedef struct Measurement
+{
+	PfVersionInfo version;
+	PfMeasured	measured;
+	const PfScored *scored;		/* NULL: stored */
+	PfScores   *scores;
+	PfSource   *source;
+} Measurement;
+
+static void measure(FunctionCallInfo fcinfo, bool classes_only, bool curves, Measurement *out);
+static void read_stored(Measurement *out, bool curves);
+static void scan_source(Measurement *out, const char *source);
+static void count_confusion(Measurement *measurement);
+static uint32 choose_class(const Measurement *measurement, FunctionCallInfo fcinfo);
+static void put_double(Datum *values, bool *nulls, int column, double value);
+
+PG_FUNCTION_INFO_V1(ml_evaluate);
+PG_FUNCTION_INFO_V1(ml_confusion_matrix);
+PG_FUNCTION_INFO_V1(ml_roc_curve);
+
+/* ml_evaluate(model text, source text) returns table (metric, class, value, baseline) */
+Datum
+ml_evaluate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Measurement measurement;
+	PfMeasured *measured = &measurement.measured;
+
+	InitMaterializedSRF(fcinfo, 0);
+	measure(fcinfo, false, false, &measurement);
+	if (measurement.scored != NULL)
+	{
+		pf_score_metrics(measurement.scores, 0, PF_WHOLE, &measured->metrics, NULL);
+		if (measured->nclasses > 0)
+			count_confusion(&measurement);
+		if (measurement.version.model.rights &
+			(PF_RIGHT_OWNER | PF_RIGHT_TRAIN | PF_RIGHT_PROMOTE))
+			pf_catalog_add_measured(&measurement.version, measured, measurement.source->query);
+	}
+
+	for (uint32 i = 0; i < measured->metrics.count; i++)
+	{
+		const PfMetric *metric = &measured->metrics.metrics[i];
+		Datum		values[4];
+		bool		nulls[4] = {false, false, false, false};
+
+		values[0] = CStringGetTextDatum(metric->name);
+		nulls[1] = metric->class < 0;
+		if (!nulls[1])
+			values[1] = CStringGetTextDatum(measured->classes[metric->class]);
+		put_double(values, nulls, 2, metric->value);
+		put_double(values, nulls, 3, metric->baseline);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ml_confusion_matrix(model text, source text) returns table (actual, predicted, count) */
+Datum
+ml_confusion_matrix(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Measurement measurement;
+	const PfMeasured *measured = &measurement.measured;
+
+	InitMaterializedSRF(fcinfo, 0);
+	measure(fcinfo, true, false, &measurement);
+	if (measurement.scored != NULL)
+		count_confusion(&measurement);
+
+	for (uint32 actual = 0; actual < measured->nclasses; actual++)
+	{
+		for (uint32 predicted = 0; predicted < measured->nclasses; predicted++)
+		{
+			Datum		values[3];
+			bool		nulls[3] = {false, false, false};
+
+			values[0] = CStringGetTextDatum(measured->classes[actual]);
+			values[1] = CStringGetTextDatum(measured->classes[predicted]);
+			values[2] = Int64GetDatum((int64) measured->confusion[(size_t) actual *
+																  measured->nclasses + predicted]);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+	}
+	return (Datum) 0;
+}
+
+/* ml_roc_curve(model text, source text, class text) returns table (threshold, tpr, fpr, precision, recall) */
+Datum
+ml_roc_curve(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Measurement measurement;
+	uint32		class;
+	PfCurve		curve;
+
+	InitMaterializedSRF(fcinfo, 0);
+	measure(fcinfo, true, true, &measurement);
+	class = choose_class(&measurement, fcinfo);
+	if (measurement.scored == NULL)
+		curve = measurement.measured.curves[class];
+	else
+		pf_curve(pf_pg_env(CurrentMemoryContext), measurement.scored->nclasses,
+				 (size_t) measurement.scores->rows, measurement.scored->actual,
+				 measurement.scored->shares, class, CURVE_POINTS, &curve);
+
+	for (uint32 i = 0; i < curve.count; i++)
+	{
+		Datum		values[5];
+		bool		nulls[5] = {false, false, false, false, false};
+
+		put_double(values, nulls, 0, curve.threshold[i]);
+		put_double(values, nulls, 1, curve.tpr[i]);
+		put_double(values, nulls, 2, curve.fpr[i]);
+		put_double(values, nulls, 3, curve.precision[i]);
+		put_double(values, nulls, 4, curve.recall[i]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* The first two arguments, and what they ask for. */
+static void
+measure(FunctionCallInfo fcinfo, bool classes_only, bool curves, Measurement *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("model must not be null")));
+	pf_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), PF_RIGHT_PREDICT, &out->version);
+	if (classes_only && strcmp(out->version.model.task, "classification") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s and has no classes", out->version.model.name,
+						out->version.model.task),
+				 errhint("Its errors are shown by SELECT * FROM ml_evaluate(%s).",
+						 quote_literal_cstr(out->version.model.name))));
+	if (PG_ARGISNULL(1))
+		read_stored(out, curves);
+	else
+		scan_source(out, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+}
+
+/* Of the training: the held-out rows, or out-of-bag where none were held out. */
+static void
+read_stored(Measurement *out, bool curves)
+{
+	PfMeasured *list;
+	int			n = pf_catalog_measured(&out->version, curves, &list);
+	const char *sets[] = {"validation", "oob"};
+
+	for (int s = 0; s < (int) lengthof(sets); s++)
+	{
+		for (int i = 0; i < n; i++)
+		{
+			if (strcmp(list[i].set, sets[s]) == 0)
+			{
+				out->measured = list[i];
+				return;
+			}
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("version %d of model \"%s\" was not measured when it was trained",
+					out->version.version, out->version.model.name),
+			 errdetail("No rows were held out, and there are no out-of-bag predictions."),
+			 errhint("Pass the rows to measure on: source => 'a table or a query'.")));
+}
+
+static void
+scan_source(Measurement *out, const char *source)
+{
+	PfVersionInfo *version = &out->version;
+	const PfModel *model = pf_hold_model(CurrentMemoryContext, version);
+
+	out->source = pf_source_open(source);
+	out->scores = pf_score(out->source, &version, &model, 1, false, NIL);
+	pf_score_notice(out->scores);
+	out->scored = &out->scores->versions[0];
+	out->measured.set = "source";
+	out->measured.rows = out->scores->rows;
+	out->measured.nclasses = out->scored->nclasses;
+	out->measured.classes = out->scored->classes;
+}
+
+static void
+count_confusion(Measurement *measurement)
+{
+	PfMeasured *measured = &measurement->measured;
+
+	measured->confusion = palloc0(sizeof(uint64) * measured->nclasses * measured->nclasses);
+	pf_confusion(pf_pg_env(CurrentMemoryContext), measured->nclasses,
+				 (size_t) measurement->scores->rows, measurement->scored->actual,
+				 measurement->scored->shares, measured->confusion);
+}
+
+/* The class of a curve: the third argument, or the second of two. */
+static uint32
+choose_class(const Measurement *measurement, FunctionCallInfo fcinfo)
+{
+	const PfMeasured *measured = &measurement->measured;
+	uint32		known = measurement->scored ? measurement->scored->model->nclasses :
+		measured->nclasses;
+	char	   *name = NULL;
+	StringInfoData list;
+
+	if (!PG_ARGISNULL(2))
+	{
+		name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+		for (uint32 i = 0; i < measured->nclasses; i++)
+			if (strcmp(measured->classes[i], name) == 0)
+				return i;
+	}
+	else if (known == 2)
+		return 1;
+
+	initStringInfo(&list);
+	for (uint32 i = 0; i < measured->nclasses; i++)
+		pf_list_name(&list, measured->classes[i]);
+	if (name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" has no class \"%s\"",
+						measurement->version.model.name, name),
+				 errdetail("Its classes are %s.", list.data)));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("class must be named, since model \"%s\" has %u of them",
+					measurement->version.model.name, known),
+			 errdetail("Its classes are %s.", list.data),
+			 errhint("Add class => %s.", quote_literal_cstr(measured->classes[0]))));
+}
+
+/* NaN stands for what is not defined: NULL in SQL. */
+static void
+put_double(Datum *values, bool *nulls, int column, double value)
+{
+	nulls[column] = isnan(value);
+	values[column] = Float8GetDatum(value);
+}

@@ -1,0 +1,675 @@
+/*
+ * score.c
+ *	  Scan, bind, predict, collect; see score.h.
+ *
+ * Rows come from the scan one by one, are bound to bins for every version and
+ * predicted in blocks.  What is kept of a row is its label or value and the
+ * versions' answers, in arrays that grow by doubling: every metric is then
+ * exact.  The scan may run inside a parallel plan's leader, so nothing here
+ * writes or takes a transaction id.
+ *
+ * Memory: everything that lasts is in the context that pf_score was called in;
+ * what the callback allocates on the way dies with the scan's own context.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pgenv.h"
+#include "common/hashfn.h"
+#include "engine/bins/hash.h"
+#include "engine/walk/walk.h"
+#include "evaluate/score.h"
+#include "load/columns.h"
+#include "miscadmin.h"
+#include "predict/bind.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define BLOCK_ROWS		512
+#define FIRST_CAPACITY	8192
+#define MAX_SLICES		10000
+
+/* A text and its number, in the order of first sight. */
+typedef struct Word
+{
+	const char *text;
+	uint32		number;
+	char		status;
+} Word;
+
+static inline uint32
+hash_word(const char *text)
+{
+	return hash_bytes((const unsigned char *) text, (int) strlen(text));
+}
+
+#define SH_PREFIX words
+#define SH_ELEMENT_TYPE Word
+#define SH_KEY_TYPE const char *
+#define SH_KEY text
+#define SH_HASH_KEY(table, key) hash_word(key)
+#define SH_EQUAL(table, a, b) (strcmp(a, b) == 0)
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct Dictionary
+{
+	words_hash *hash;
+	char	  **texts;
+	uint32		count;
+	uint32		limit;
+} Dictionary;
+
+/* One version on its way through the rows. */
+typedef struct Runner
+{
+	PfBinder   *binder;
+	uint8	   *bins;			/* a block of rows */
+	double	   *out;			/* rows x width, grows */
+} Runner;
+
+typedef struct Scan
+{
+	MemoryContext context;
+	const PfEnv *env;
+	PfScores   *scores;
+	const PfSource *source;
+	List	   *columns;		/* asked for, without repeats */
+	TupleDesc	desc;			/* their types, in that order */
+	Runner	   *runners;
+
+	int			target;			/* positions in the row */
+	PfReader	target_reader;
+	bool		classes;
+
+	PfRowHasher *hasher;		/* held-out rows by hash, or NULL */
+	double		holdout;
+	int			split;			/* held-out rows by column, or -1 */
+	PfReader	split_reader;
+
+	int			nby;
+	int		   *by;
+	PfReader   *by_reader;
+	char	  **by_name;
+
+	size_t		capacity;
+	size_t		rows;			/* collected */
+	uint32		pending;		/* of these, in the block */
+	uint32	   *label;			/* by row: number in labels */
+	double	   *value;
+	uint32	   *slice;
+	Dictionary	labels;
+	Dictionary	slices;
+} Scan;
+
+static void ask(Scan *scan, const char *name, StringInfo missing);
+static void ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
+static int	position(const Scan *scan, const char *name);
+static void read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
+static void take_row(Datum *values, bool *nulls, void *arg);
+static bool is_wanted(Scan *scan, Datum *values, bool *nulls);
+static uint32 find_slice(Scan *scan, Datum *values, bool *nulls);
+static void start_dictionary(Dictionary *dictionary, MemoryContext context, uint32 limit);
+static int64 find_word(Dictionary *dictionary, MemoryContext context, const char *text);
+static void grow(Scan *scan);
+static void predict_block(Scan *scan);
+static void refuse_no_rows(const Scan *scan, uint64 scanned, bool held_out);
+static void finish_classes(Scan *scan, int version);
+static int	compare_texts(const void *a, const void *b);
+static void finish_slices(Scan *scan);
+
+PfScores *
+pf_score(const PfSource *source, PfVersionInfo *const *versions,
+		 const PfModel *const *models, int nversions, bool held_out, List *by)
+{
+	Scan	   *scan = palloc0(sizeof(Scan));
+	PfScores   *scores = palloc0(sizeof(PfScores));
+	uint64		scanned;
+
+	scan->context = CurrentMemoryContext;
+	scan->env = pf_pg_env(CurrentMemoryContext);
+	scan->source = source;
+	scan->scores = scores;
+	scan->classes = models[0]->nclasses > 0;
+
+	scores->nversions = nversions;
+	scores->versions = palloc0(sizeof(PfScored) * nversions);
+	scan->runners = palloc0(sizeof(Runner) * nversions);
+	for (int i = 0; i < nversions; i++)
+	{
+		scores->versions[i].version = versions[i];
+		scores->versions[i].model = models[i];
+	}
+
+	ask_for_columns(scan, versions[0], held_out, by);
+	read_types(scan, versions[0], held_out, by);
+	start_dictionary(&scan->labels, scan->context, PF_MAX_CLASSES);
+	start_dictionary(&scan->slices, scan->context, MAX_SLICES);
+	grow(scan);
+
+	scanned = pf_source_scan(source, scan->columns, take_row, scan);
+	predict_block(scan);
+	scores->rows = (int64) scan->rows;
+	if (scan->rows == 0)
+		refuse_no_rows(scan, scanned, held_out);
+
+	for (int i = 0; i < nversions; i++)
+	{
+		if (scan->classes)
+			finish_classes(scan, i);
+		else
+		{
+			scores->versions[i].value = scan->value;
+			scores->versions[i].predicted = scan->runners[i].out;
+		}
+	}
+	if (scan->nby > 0)
+		finish_slices(scan);
+	return scores;
+}
+
+/* ----- before the first row ----- */
+
+/* Wants a column of the source; one that is not there goes on the list. */
+static void
+ask(Scan *scan, const char *name, StringInfo missing)
+{
+	if (position(scan, name) >= 0)
+		return;
+	if (pf_source_column(scan->source, name) < 0)
+	{
+		char	   *quoted = psprintf("\"%s\"", name);
+
+		if (strstr(missing->data, quoted) == NULL)
+			pf_list_name(missing, name);
+		return;
+	}
+	scan->columns = lappend(scan->columns, pstrdup(name));
+}
+
+/* Everything that the versions, the split and the slices need. */
+static void
+ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
+{
+	const PfScores *scores = scan->scores;
+	StringInfoData missing;
+	ListCell   *lc;
+	int			n = 0;
+
+	initStringInfo(&missing);
+	ask(scan, first->target, &missing);
+	for (int v = 0; v < scores->nversions; v++)
+	{
+		const PfModel *model = scores->versions[v].model;
+
+		for (uint32 i = 0; i < model->ncolumns; i++)
+			ask(scan, model->columns[i].name, &missing);
+	}
+	if (held_out && first->split != NULL)
+		ask(scan, first->split, &missing);
+	else if (held_out)
+		for (int i = 0; i < first->nidentity; i++)
+			ask(scan, first->identity[i], &missing);
+	foreach(lc, by)
+		ask(scan, lfirst(lc), &missing);
+
+	if (missing.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("source lacks columns that are needed to measure model \"%s\"",
+						first->model.name),
+				 errdetail("Missing: %s.", missing.data),
+				 errhint("Columns are matched by name; give a renamed column its old name in the query passed as source.")));
+	pfree(missing.data);
+
+	scan->desc = CreateTemplateTupleDesc(list_length(scan->columns));
+	foreach(lc, scan->columns)
+	{
+		int			from = pf_source_column(scan->source, lfirst(lc));
+
+		TupleDescCopyEntry(scan->desc, (AttrNumber) ++n, scan->source->desc,
+						   (AttrNumber) (from + 1));
+	}
+}
+
+/* Position of a column among those asked for, or -1. */
+static int
+position(const Scan *scan, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, scan->columns)
+		if (strcmp(lfirst(lc), name) == 0)
+			return foreach_current_index(lc);
+	return -1;
+}
+
+static void
+read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
+{
+	PfScores   *scores = scan->scores;
+	Oid			type;
+	ListCell   *lc;
+
+	scan->target = position(scan, first->target);
+	type = TupleDescAttr(scan->desc, scan->target)->atttypid;
+	if (!pf_reader_init(&scan->target_reader, type) ||
+		OidIsValid(scan->target_reader.element) ||
+		(!scan->classes && scan->target_reader.kind != PF_NUMBER))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("target column \"%s\" cannot be compared with the predictions of model \"%s\"",
+						first->target, first->model.name),
+				 errdetail("It has type %s, the model predicts %s.", format_type_be(type),
+						   scan->classes ? "a class" : "a number")));
+
+	for (int v = 0; v < scores->nversions; v++)
+	{
+		const PfScored *scored = &scores->versions[v];
+		char	   *reference = psprintf("%s@%d", scored->version->model.name,
+										 scored->version->version);
+
+		scan->runners[v].binder = pf_binder_create(scored->model, reference, scan->desc);
+		scan->runners[v].bins = palloc((Size) BLOCK_ROWS * Max(scored->model->nfeatures, 1));
+	}
+
+	scan->split = -1;
+	if (held_out && first->split != NULL)
+	{
+		scan->split = position(scan, first->split);
+		type = TupleDescAttr(scan->desc, scan->split)->atttypid;
+		if (!pf_reader_init(&scan->split_reader, type) ||
+			scan->split_reader.kind != PF_CATEGORY)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("split column \"%s\" must hold text", first->split),
+					 errdetail("It has type %s.", format_type_be(type))));
+	}
+	else if (held_out)
+	{
+		scan->hasher = palloc0(sizeof(PfRowHasher));
+		pf_row_hasher_init(scan->hasher, first->identity, first->nidentity, scan->desc);
+		scan->holdout = first->holdout;
+	}
+
+	scan->nby = list_length(by);
+	scan->by = palloc(sizeof(int) * (scan->nby + 1));
+	scan->by_reader = palloc0(sizeof(PfReader) * (scan->nby + 1));
+	scan->by_name = palloc(sizeof(char *) * (scan->nby + 1));
+	foreach(lc, by)
+	{
+		int			i = foreach_current_index(lc);
+
+		scan->by_name[i] = lfirst(lc);
+		scan->by[i] = position(scan, lfirst(lc));
+		type = TupleDescAttr(scan->desc, scan->by[i])->atttypid;
+		if (!pf_reader_init(&scan->by_reader[i], type) ||
+			OidIsValid(scan->by_reader[i].element))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" cannot make slices", scan->by_name[i]),
+					 errdetail("It has type %s.", format_type_be(type)),
+					 errhint("Cast it to text in the query passed as source.")));
+	}
+}
+
+/* ----- the rows ----- */
+
+static void
+take_row(Datum *values, bool *nulls, void *arg)
+{
+	Scan	   *scan = arg;
+	PfScores   *scores = scan->scores;
+
+	if (!is_wanted(scan, values, nulls))
+		return;
+	if (nulls[scan->target])
+	{
+		scores->rows_no_target++;
+		return;
+	}
+	if (scan->rows == scan->capacity)
+		grow(scan);
+
+	if (scan->classes)
+	{
+		int64		label = find_word(&scan->labels, scan->context,
+									  pf_read_label(&scan->target_reader, values[scan->target]));
+
+		if (label < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("target column \"%s\" has more than %d distinct values",
+							(char *) list_nth(scan->columns, scan->target), PF_MAX_CLASSES)));
+		scan->label[scan->rows] = (uint32) label;
+	}
+	else
+	{
+		double		value = pf_read_number(&scan->target_reader, values[scan->target]);
+
+		if (!isfinite(value))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("target column \"%s\" has a value that is not a finite number",
+							(char *) list_nth(scan->columns, scan->target)),
+					 errhint("Leave such rows out in the query passed as source.")));
+		scan->value[scan->rows] = value;
+	}
+	if (scan->nby > 0)
+		scan->slice[scan->rows] = find_slice(scan, values, nulls);
+
+	for (int v = 0; v < scores->nversions; v++)
+		pf_bind_row(scan->runners[v].binder, values, nulls,
+					scan->runners[v].bins +
+					(Size) scan->pending * scores->versions[v].model->nfeatures);
+	scan->rows++;
+	if (++scan->pending == BLOCK_ROWS)
+		predict_block(scan);
+}
+
+/* Is the row one of those to measure on? */
+static bool
+is_wanted(Scan *scan, Datum *values, bool *nulls)
+{
+	if (scan->split >= 0)
+		return !nulls[scan->split] &&
+			strcmp(pf_read_label(&scan->split_reader, values[scan->split]), "validation") == 0;
+	if (scan->hasher != NULL)
+		return pf_is_held_out(pf_row_hash(scan->hasher, values, nulls), scan->holdout);
+	return true;
+}
+
+static uint32
+find_slice(Scan *scan, Datum *values, bool *nulls)
+{
+	StringInfoData name;
+	int64		slice;
+
+	initStringInfo(&name);
+	for (int i = 0; i < scan->nby; i++)
+		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", scan->by_name[i],
+						 nulls[scan->by[i]] ? "NULL" :
+						 pf_read_label(&scan->by_reader[i], values[scan->by[i]]));
+	slice = find_word(&scan->slices, scan->context, name.data);
+	if (slice < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("more than %d slices", MAX_SLICES),
+				 errhint("Name columns with fewer distinct values in by.")));
+	return (uint32) slice;
+}
+
+static void
+start_dictionary(Dictionary *dictionary, MemoryContext context, uint32 limit)
+{
+	dictionary->hash = words_create(context, 16, NULL);
+	dictionary->texts = MemoryContextAlloc(context, sizeof(char *) * limit);
+	dictionary->limit = limit;
+}
+
+/* The number of a text, given when it is new; -1: there are too many. */
+static int64
+find_word(Dictionary *dictionary, MemoryContext context, const char *text)
+{
+	Word	   *word = words_lookup(dictionary->hash, text);
+	bool		found;
+	char	   *kept;
+
+	if (word != NULL)
+		return word->number;
+	if (dictionary->count == dictionary->limit)
+		return -1;
+	kept = MemoryContextStrdup(context, text);
+	word = words_insert(dictionary->hash, kept, &found);
+	word->number = dictionary->count;
+	dictionary->texts[dictionary->count] = kept;
+	return dictionary->count++;
+}
+
+static void *
+grow_array(Scan *scan, void *array, size_t size)
+{
+	if (array == NULL)
+		return MemoryContextAllocHuge(scan->context, mul_size(scan->capacity, size));
+	return repalloc_huge(array, mul_size(scan->capacity, size));
+}
+
+static void
+grow(Scan *scan)
+{
+	scan->capacity = scan->capacity == 0 ? FIRST_CAPACITY : mul_size(scan->capacity, 2);
+	if (scan->classes)
+		scan->label = grow_array(scan, scan->label, sizeof(uint32));
+	else
+		scan->value = grow_array(scan, scan->value, sizeof(double));
+	if (scan->nby > 0)
+		scan->slice = grow_array(scan, scan->slice, sizeof(uint32));
+	for (int v = 0; v < scan->scores->nversions; v++)
+		scan->runners[v].out =
+			grow_array(scan, scan->runners[v].out,
+					   sizeof(double) * scan->scores->versions[v].model->width);
+}
+
+static void
+predict_block(Scan *scan)
+{
+	size_t		first = scan->rows - scan->pending;
+
+	if (scan->pending == 0)
+		return;
+	for (int v = 0; v < scan->scores->nversions; v++)
+	{
+		const PfModel *model = scan->scores->versions[v].model;
+
+		pf_walk_block(scan->env, model, scan->runners[v].bins, model->nfeatures,
+					  scan->pending, scan->runners[v].out + first * model->width);
+	}
+	scan->pending = 0;
+}
+
+/* ----- after the last row ----- */
+
+static void
+refuse_no_rows(const Scan *scan, uint64 scanned, bool held_out)
+{
+	if (scanned > 0 && scan->scores->rows_no_target > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("no row to measure on: target column \"%s\" is NULL in all of them",
+						(char *) list_nth(scan->columns, scan->target))));
+	if (scanned > 0 && held_out)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("no row to measure on: none of the %llu rows of the source is held out",
+						(unsigned long long) scanned),
+				 errhint("Pass a source whose rows no version was trained on.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("no row to measure on: the source is empty")));
+}
+
+/*
+ * From label numbers to class numbers of one version.  Labels that the model
+ * does not know become further classes, by bytes; its shares are then moved
+ * apart to make room for theirs, which are 0.
+ */
+static void
+finish_classes(Scan *scan, int version)
+{
+	PfScored   *scored = &scan->scores->versions[version];
+	const PfModel *model = scored->model;
+	uint32		nlabels = scan->labels.count;
+	uint32	   *class = palloc(sizeof(uint32) * nlabels);
+
+	scored->nclasses = model->nclasses;
+	scored->classes = palloc(sizeof(char *) * (model->nclasses + nlabels));
+	memcpy(scored->classes, model->classes, sizeof(char *) * model->nclasses);
+	for (uint32 i = 0; i < nlabels; i++)
+	{
+		uint32		c = 0;
+
+		while (c < model->nclasses && strcmp(model->classes[c], scan->labels.texts[i]) != 0)
+			c++;
+		if (c == model->nclasses)
+			scored->classes[scored->nclasses++] = scan->labels.texts[i];
+	}
+	qsort(scored->classes + model->nclasses, scored->nclasses - model->nclasses,
+		  sizeof(char *), compare_texts);
+	for (uint32 i = 0; i < nlabels; i++)
+		for (uint32 c = 0; c < scored->nclasses; c++)
+			if (strcmp(scored->classes[c], scan->labels.texts[i]) == 0)
+				class[i] = c;
+
+	scored->actual = MemoryContextAllocHuge(scan->context, mul_size(scan->rows, sizeof(uint32)));
+	for (size_t row = 0; row < scan->rows; row++)
+	{
+		if (row % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
+		scored->actual[row] = class[scan->label[row]];
+	}
+
+	scored->shares = scan->runners[version].out;
+	if (scored->nclasses > model->nclasses)
+	{
+		double	   *apart = MemoryContextAllocHuge(scan->context,
+												   mul_size(mul_size(scan->rows, scored->nclasses),
+															sizeof(double)));
+
+		for (size_t row = 0; row < scan->rows; row++)
+		{
+			double	   *to = apart + row * scored->nclasses;
+
+			if (row % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+			memset(to, 0, sizeof(double) * scored->nclasses);
+			memcpy(to, scored->shares + row * model->nclasses, sizeof(double) * model->nclasses);
+		}
+		pfree(scored->shares);
+		scored->shares = apart;
+	}
+	pfree(class);
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Row numbers by slice: counted, then dealt. */
+static void
+finish_slices(Scan *scan)
+{
+	PfScores   *scores = scan->scores;
+	uint32		n = scan->slices.count;
+	size_t	   *next = palloc0(sizeof(size_t) * n);
+
+	scores->nslices = (int) n;
+	scores->slice_names = scan->slices.texts;
+	scores->slice_start = palloc0(sizeof(size_t) * (n + 1));
+	scores->slice_rows = MemoryContextAllocHuge(scan->context,
+												mul_size(scan->rows, sizeof(size_t)));
+	for (size_t row = 0; row < scan->rows; row++)
+		scores->slice_start[scan->slice[row] + 1]++;
+	for (uint32 i = 0; i < n; i++)
+		scores->slice_start[i + 1] += scores->slice_start[i];
+	memcpy(next, scores->slice_start, sizeof(size_t) * n);
+	for (size_t row = 0; row < scan->rows; row++)
+	{
+		if (row % 65536 == 0)
+			CHECK_FOR_INTERRUPTS();
+		scores->slice_rows[next[scan->slice[row]]++] = row;
+	}
+	pfree(next);
+}
+
+void
+pf_score_notice(const PfScores *scores)
+{
+	if (scores->rows_no_target > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%lld row without a target was left out",
+							   "%lld rows without a target were left out",
+							   (unsigned long) scores->rows_no_target,
+							   (long long) scores->rows_no_target)));
+}
+
+void
+pf_score_metrics(const PfScores *scores, int version, int slice,
+				 PfMetrics *metrics, int64 *rows)
+{
+	const PfScored *scored = &scores->versions[version];
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	size_t		n = (size_t) scores->rows;
+	uint32	   *actual = scored->actual;
+	double	   *shares = scored->shares;
+	double	   *value = scored->value;
+	double	   *predicted = scored->predicted;
+	uint32		k = scored->nclasses;
+
+	if (slice != PF_WHOLE)
+	{
+		const size_t *row = scores->slice_rows + scores->slice_start[slice];
+
+		n = scores->slice_start[slice + 1] - scores->slice_start[slice];
+		if (k > 0)
+		{
+			actual = pf_alloc(env, mul_size(n, sizeof(uint32)));
+			shares = pf_alloc(env, mul_size(mul_size(n, k), sizeof(double)));
+		}
+		else
+		{
+			value = pf_alloc(env, mul_size(n, sizeof(double)));
+			predicted = pf_alloc(env, mul_size(n, sizeof(double)));
+		}
+		for (size_t i = 0; i < n; i++)
+		{
+			if (i % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+			if (k > 0)
+			{
+				actual[i] = scored->actual[row[i]];
+				memcpy(shares + i * k, scored->shares + row[i] * k, sizeof(double) * k);
+			}
+			else
+			{
+				value[i] = scored->value[row[i]];
+				predicted[i] = scored->predicted[row[i]];
+			}
+		}
+	}
+
+	if (k > 0)
+		pf_measure_classes(env, k, n, actual, shares, metrics);
+	else
+		pf_measure_values(env, n, value, predicted, metrics);
+	if (rows != NULL)
+		*rows = (int64) n;
+
+	if (slice != PF_WHOLE)
+	{
+		if (k > 0)
+		{
+			pfree(actual);
+			pfree(shares);
+		}
+		else
+		{
+			pfree(value);
+			pfree(predicted);
+		}
+	}
+}
+
+double
+pf_metric_value(const PfMetrics *metrics, const char *name)
+{
+	for (uint32 i = 0; i < metrics->count; i++)
+		if (metrics->metrics[i].class < 0 && strcmp(metrics->metrics[i].name, name) == 0)
+			return metrics->metrics[i].value;
+	return NAN;
+}

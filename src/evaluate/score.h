@@ -1,0 +1,67 @@
+/*
+ * score.h
+ *	  Versions measured on the rows of a source: one scan, every version on
+ *	  exactly the same rows.
+ */
+#ifndef PF_SCORE_H
+#define PF_SCORE_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "catalog/catalog.h"
+#include "load/source.h"
+
+/* What one version said of the rows, beside what is true. */
+typedef struct PfScored
+{
+	const PfVersionInfo *version;
+	const PfModel *model;
+
+	/* classification: labels that the model does not know come after its own, with share 0 */
+	uint32		nclasses;		/* 0: regression */
+	char	  **classes;
+	uint32	   *actual;
+	double	   *shares;			/* rows x nclasses */
+
+	/* regression */
+	double	   *value;
+	double	   *predicted;
+} PfScored;
+
+typedef struct PfScores
+{
+	int64		rows;			/* measured */
+	int64		rows_no_target; /* target NULL: left out */
+	int			nversions;
+	PfScored   *versions;
+	int			nslices;		/* 0: not asked for */
+	char	  **slice_names;	/* such as: region = north, sex = F */
+	size_t	   *slice_start;	/* nslices + 1, into slice_rows */
+	size_t	   *slice_rows;		/* row numbers, by slice */
+} PfScores;
+
+#define PF_WHOLE (-1)
+
+/*
+ * Scans the source as the caller.  The versions have one target and task; their
+ * models are held by the caller.  held_out: only the rows that the versions' split (that
+ * of the first; the caller made sure that it is everybody's) kept out of training.
+ * by: names of columns whose values make slices, or NIL.
+ * Names and types are checked before the first row is read; no row left is an
+ * error.  Memory: the current context.
+ */
+extern PfScores *pf_score(const PfSource *source, PfVersionInfo *const *versions,
+						  const PfModel *const *models, int nversions,
+						  bool held_out, List *by);
+
+/* A NOTICE when rows were left out. */
+extern void pf_score_notice(const PfScores *scores);
+
+/* The metrics of one version on all rows (PF_WHOLE) or one slice; rows may be NULL. */
+extern void pf_score_metrics(const PfScores *scores, int version, int slice,
+							 PfMetrics *metrics, int64 *rows);
+
+/* The value of a metric over the whole set; NaN when it is not there or undefined. */
+extern double pf_metric_value(const PfMetrics *metrics, const char *name);
+
+#endif							/* PF_SCORE_H */

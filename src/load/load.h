@@ -1,0 +1,60 @@
+/*
+ * load.h
+ *	  From a source to binned rows: the first half of ml_train.
+ */
+#ifndef PF_LOAD_H
+#define PF_LOAD_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "engine/bins/binmap.h"
+#include "engine/bins/matrix.h"
+#include "load/source.h"
+
+typedef struct PfLoadSpec
+{
+	PfSource   *source;
+	char	   *target;
+	List	   *features;		/* of char *; NIL with features_given false: every other column */
+	bool		features_given;
+	List	   *exclude;
+	List	   *key;
+	char	   *weight;			/* or NULL */
+	char	   *split;			/* or NULL */
+	PfTask		task;
+	double		holdout;
+	int			max_bins;
+} PfLoadSpec;
+
+typedef struct PfLoaded
+{
+	PfTask		task;
+	int			ncolumns;
+	PfColumn   *columns;		/* the feature columns in order */
+	char	  **column_types;	/* format_type of each */
+	int			nfeatures;
+	PfBins	   *bins;
+	int			nclasses;		/* 0: regression */
+	char	  **classes;
+	Oid			target_type;
+	PfMatrix	train;
+	PfMatrix	validation;		/* held out by the hash, or 'validation' of the split column */
+	PfMatrix	test;			/* 'test' of the split column */
+	uint64		fingerprint[2]; /* order-free, of all rows in the three */
+	int64		rows_read;
+	int64		rows_no_target; /* target NULL: left out */
+	int64		rows_no_split;	/* split NULL: left out */
+	int			nidentity;
+	char	  **identity;		/* hash columns, sorted; split by column: none */
+} PfLoaded;
+
+/*
+ * Checks every name and type (all offenders in one error) before the first row
+ * is read.  pf_load_check alone does just that and returns the task; pf_load does
+ * both.  Memory: the current context.
+ */
+extern PfTask pf_load_check(const PfLoadSpec *spec);
+extern PfTask pf_load_check(const PfLoadSpec *spec);
+extern PfLoaded *pf_load(const PfLoadSpec *spec);
+
+#endif							/* PF_LOAD_H */

@@ -1,0 +1,217 @@
+/*
+ * pack.c
+ *	  Rows into bins, and bins into the order of their hashes.
+ *
+ * Rows are binned in the order they come, column by column, which is kind to the
+ * caches; then each side's rows are sorted by (order key, content hash, bins,
+ * label or target, weight) and copied.  Rows that still tie are the same row.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "engine/bins/hash.h"
+#include "load/stages.h"
+
+#define PIECE			4096	/* rows copied between two interrupt checks */
+
+/* Room for all rows that the first pass counted. */
+void
+pf_pack_start(PfLoad *load)
+{
+	PfPacked   *packed = &load->packed;
+	const PfEnv *env = load->env;
+	Size		room = Max(load->rows_used, 1);
+
+	packed->nrows = 0;
+	packed->room = (uint32) load->rows_used;
+	packed->nfeatures = load->nfeatures;
+	packed->stride = (load->nfeatures + 3) / 4 * 4;
+	packed->order = pf_alloc(env, room * sizeof(uint64));
+	packed->content = pf_alloc(env, room * sizeof(uint64));
+	packed->side = pf_alloc(env, room);
+	if (load->task == PF_CLASSIFICATION)
+		packed->label = pf_alloc(env, room * sizeof(uint32));
+	else
+		packed->target = pf_alloc(env, room * sizeof(double));
+	if (load->weight)
+		packed->weight = pf_alloc(env, room * sizeof(float));
+	packed->bins = pf_alloc(env, room * packed->stride);
+}
+
+/* One column of a block into the rows' bins. */
+static void
+pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
+{
+	const PfLoadColumn *column = &load->columns[c];
+	const PfBins *bins = &load->bins[column->first_feature];
+	uint32		stride = load->packed.stride;
+	int			length = column->length;
+
+	out += column->first_feature;
+	if (block->values[c] == NULL)
+	{
+		for (int i = 0; i < block->nrows; i++)
+			memset(out + (Size) i * stride, PF_MISSING_BIN, length);
+		return;
+	}
+	switch (column->store)
+	{
+		case PF_DOUBLES:
+			for (int i = 0; i < block->nrows; i++)
+			{
+				const double *values = (const double *) block->values[c] + (Size) i * length;
+
+				for (int e = 0; e < length; e++)
+					out[(Size) i * stride + e] = pf_bin_number(&bins[e], values[e]);
+			}
+			break;
+		case PF_FLOATS:
+			for (int i = 0; i < block->nrows; i++)
+			{
+				const float *values = (const float *) block->values[c] + (Size) i * length;
+
+				for (int e = 0; e < length; e++)
+					out[(Size) i * stride + e] = pf_bin_number(&bins[e], values[e]);
+			}
+			break;
+		case PF_CODES:
+			for (int i = 0; i < block->nrows; i++)
+			{
+				uint32		code = ((const uint32 *) block->values[c])[i];
+
+				out[(Size) i * stride] = code == PF_NO_CODE ? PF_MISSING_BIN
+					: column->code_bin[code];
+			}
+			break;
+	}
+}
+
+/* A block of raw rows into bins. */
+void
+pf_pack_block(PfLoad *load, const PfBlock *block)
+{
+	PfPacked   *packed = &load->packed;
+	uint8	   *out = packed->bins + (Size) packed->nrows * packed->stride;
+	uint32		padding = packed->stride - packed->nfeatures;
+
+	pf_check(load->env);
+	/* more rows than the first pass saw: the caller's comparison will tell */
+	if (block->nrows > packed->room - packed->nrows)
+	{
+		packed->room = packed->nrows;
+		return;
+	}
+
+	for (int c = 0; c < load->ncolumns; c++)
+	{
+		/* a wide array takes a while: some 10 ns a value */
+		if (load->columns[c].role != PF_FEATURE)
+			continue;
+		if (load->columns[c].length > 64)
+			pf_check(load->env);
+		pack_column(load, block, c, out);
+	}
+	for (int i = 0; i < block->nrows; i++)
+	{
+		uint32		row = packed->nrows + i;
+
+		if (padding > 0)
+			memset(out + (Size) i * packed->stride + packed->nfeatures, 0, padding);
+		packed->order[row] = pf_purpose(block->identity[i], PF_FOR_ORDER);
+		packed->content[row] = block->content[i];
+		packed->side[row] = block->side[i];
+		if (packed->label)
+			packed->label[row] = load->class_of_code[block->label[i]];
+		else
+			packed->target[row] = block->target[i];
+		if (packed->weight)
+			packed->weight[row] = block->weight[i];
+	}
+	packed->nrows += block->nrows;
+}
+
+/* Order of two rows with one order key. */
+static int
+compare_packed(uint32 a, uint32 b, const void *arg)
+{
+	const PfPacked *packed = arg;
+	int			order;
+
+	if (packed->content[a] != packed->content[b])
+		return packed->content[a] < packed->content[b] ? -1 : 1;
+	order = memcmp(packed->bins + (Size) a * packed->stride,
+				   packed->bins + (Size) b * packed->stride, packed->stride);
+	if (order != 0)
+		return order;
+	if (packed->label && packed->label[a] != packed->label[b])
+		return packed->label[a] < packed->label[b] ? -1 : 1;
+	if (packed->target && packed->target[a] != packed->target[b])
+		return packed->target[a] < packed->target[b] ? -1 : 1;
+	if (packed->weight && packed->weight[a] != packed->weight[b])
+		return packed->weight[a] < packed->weight[b] ? -1 : 1;
+	return 0;
+}
+
+/* The matrix of one side, in hash order. */
+static void
+order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
+{
+	const PfPacked *packed = &load->packed;
+	PfItem	   *items;
+	uint32		n = 0;
+	Size		room;
+
+	for (uint32 row = 0; row < packed->nrows; row++)
+		n += packed->side[row] == side;
+	room = Max(n, 1);
+	items = pf_alloc(load->env, room * sizeof(PfItem));
+	n = 0;
+	for (uint32 row = 0; row < packed->nrows; row++)
+	{
+		if (row % PIECE == 0)
+			pf_check(load->env);
+		if (packed->side[row] != side)
+			continue;
+		items[n].key = packed->order[row];
+		items[n++].index = row;
+	}
+	pf_sort_rows(load->env, items, n, compare_packed, packed);
+
+	matrix->nrows = n;
+	matrix->nfeatures = packed->nfeatures;
+	matrix->stride = packed->stride;
+	matrix->nclasses = load->nclasses;
+	matrix->bins = MemoryContextAllocHuge(context, room * packed->stride);
+	if (packed->label)
+		matrix->label = MemoryContextAllocHuge(context, room * sizeof(uint32));
+	if (packed->target)
+		matrix->target = MemoryContextAllocHuge(context, room * sizeof(double));
+	if (packed->weight)
+		matrix->weight = MemoryContextAllocHuge(context, room * sizeof(float));
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32		row = items[i].index;
+
+		if (i % (PIECE / 16) == 0)
+			pf_check(load->env);
+		memcpy(matrix->bins + (Size) i * packed->stride,
+			   packed->bins + (Size) row * packed->stride, packed->stride);
+		if (packed->label)
+			matrix->label[i] = packed->label[row];
+		if (packed->target)
+			matrix->target[i] = packed->target[row];
+		if (packed->weight)
+			matrix->weight[i] = packed->weight[row];
+	}
+	pfree(items);
+}
+
+/* The three matrices. */
+void
+pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context)
+{
+	order_side(load, PF_TRAIN, &loaded->train, context);
+	order_side(load, PF_VALIDATION, &loaded->validation, context);
+	order_side(load, PF_TEST, &loaded->test, context);
+}

@@ -1,0 +1,49 @@
+/*
+ * source.h
+ *	  A source: the name of a relation or the text of a query, read as the caller.
+ */
+#ifndef PF_SOURCE_H
+#define PF_SOURCE_H
+
+#include "postgres.h"
+#include "access/tupdesc.h"
+#include "nodes/pg_list.h"
+
+typedef struct PfSource
+{
+	char	   *text;			/* as the user gave it */
+	char	   *query;			/* self-contained query text: what a version stores ("TABLE a.b" qualified, or the query) */
+	char	   *from;			/* what follows FROM: a.b AS source, or (query) AS source */
+	Oid			relation;		/* InvalidOid for a query */
+	TupleDesc	desc;			/* its columns; dropped ones are absent */
+} PfSource;
+
+/* One row: values and nulls are by the position in the column list asked for. */
+typedef void (*PfRowCallback) (Datum *values, bool *nulls, void *arg);
+
+/*
+ * Checks the text (one SELECT and nothing else, no such relation, duplicate
+ * column names, ...) and finds its columns; reads no row.  Allocates in the
+ * current context.
+ */
+extern PfSource *pf_source_open(const char *text);
+
+/* Position of a column in source->desc, or -1. */
+extern int	pf_source_column(const PfSource *source, const char *name);
+
+/*
+ * Runs SELECT columns FROM source under the active snapshot, read only, with a
+ * parallel plan where the planner likes one, straight into the callback (no
+ * tuplestore).  columns: list of char *.  Inside the callback the current context
+ * is reset now and then; the values die with the row.  Returns the number of rows.
+ * The caller has SPI connected nowhere; this connects and finishes itself.
+ */
+extern uint64 pf_source_scan(const PfSource *source, List *columns,
+							 PfRowCallback callback, void *arg);
+
+/*
+ * Access rights and row security are PostgreSQL's own, as the current user.  A stored
+ * query text may run only if the current role is a member of the role that stored
+ * it (checked by the caller through pf_catalog).
+ */
+#endif							/* PF_SOURCE_H */

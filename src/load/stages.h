@@ -1,0 +1,212 @@
+/*
+ * stages.h
+ *	  What the stages of a load share; private to this folder.
+ *
+ * The stages: spec.c checks names and types; collect.c takes rows in and keeps
+ * their values in blocks; sample.c chooses the sample and makes the bin maps
+ * from it; pack.c bins the rows and puts them in order; load.c calls them.
+ *
+ * Memory: everything here lives in PfLoad's own context and goes with it; what
+ * is handed to the caller comes from his.
+ */
+#ifndef PF_STAGES_H
+#define PF_STAGES_H
+
+#include "engine/bins/sort.h"
+#include "load/columns.h"
+#include "load/load.h"
+
+/* ----- dictionary.c: the distinct values of a category, numbered as they come ----- */
+
+#define PF_NO_CODE			UINT32_MAX
+
+typedef struct PfDictionary
+{
+	MemoryContext context;
+	uint32		n;
+	uint32		limit;			/* of n */
+	uint32		nslots;			/* a power of two */
+	uint32	   *slots;			/* code + 1, or 0 */
+	uint32		room;			/* of the three arrays below */
+	uint64	   *hash;
+	Size	   *start;			/* room + 1, into text */
+	uint8	   *in_training;	/* does a training row have it? */
+	Size		text_room;
+	char	   *text;
+} PfDictionary;
+
+extern PfDictionary *pf_dictionary_create(MemoryContext context, uint32 limit);
+
+/* The code of a value; with `add` a new one is numbered.  PF_NO_CODE: not known, or one too many. */
+extern uint32 pf_dictionary_code(PfDictionary *dictionary, const char *bytes, Size length,
+								 uint64 hash, bool add);
+extern const char *pf_dictionary_value(const PfDictionary *dictionary, uint32 code, Size *length);
+
+/* Order of two codes by bytes, for pf_sort_indexes. */
+extern int	pf_dictionary_compare(uint32 a, uint32 b, const void *dictionary);
+
+/* ----- the load as a whole ----- */
+
+typedef enum PfRole
+{
+	PF_FEATURE,
+	PF_TARGET,
+	PF_WEIGHT,
+	PF_SPLIT,
+	PF_KEY
+} PfRole;
+
+/* In which of the matrices a row ends. */
+typedef enum PfSide
+{
+	PF_TRAIN,
+	PF_VALIDATION,
+	PF_TEST
+} PfSide;
+
+/* How a feature's raw values are kept. */
+typedef enum PfStore
+{
+	PF_DOUBLES,
+	PF_FLOATS,
+	PF_CODES
+} PfStore;
+
+typedef struct PfLoadColumn
+{
+	char	   *name;
+	PfReader	reader;
+	PfRole		role;
+	bool		identity;		/* part of the row's identity hash */
+
+	/* features only */
+	int			position;		/* among the feature columns */
+	PfStore		store;
+	int			length;			/* values a row; 0: an array, length not known yet */
+	uint32		first_feature;	/* known after the first pass */
+	PfDictionary *dictionary;	/* categories */
+	uint8	   *code_bin;		/* by code, after the bin maps are made */
+
+	/* the row being read */
+	double		number;
+	uint32		code;
+	double	   *elements;		/* arrays */
+	bool		missing;
+} PfLoadColumn;
+
+/* Raw values of some rows, column by column. */
+#define PF_BLOCK_ROWS 256
+typedef struct PfBlock
+{
+	int			nrows;
+	uint64		identity[PF_BLOCK_ROWS];
+	uint64		content[PF_BLOCK_ROWS];
+	uint8		side[PF_BLOCK_ROWS];
+	uint32	   *label;			/* code; NULL for regression */
+	double	   *target;			/* NULL for classification */
+	float	   *weight;			/* NULL: no weights */
+	void	   *values[FLEXIBLE_ARRAY_MEMBER];	/* by column; NULL: all missing so far */
+} PfBlock;
+
+/* Rows in bins, in the order they came. */
+typedef struct PfPacked
+{
+	uint32		nrows;
+	uint32		room;
+	uint32		nfeatures;
+	uint32		stride;
+	uint64	   *order;			/* pf_purpose(identity, PF_FOR_ORDER) */
+	uint64	   *content;
+	uint8	   *side;
+	uint32	   *label;			/* class */
+	double	   *target;
+	float	   *weight;
+	uint8	   *bins;
+} PfPacked;
+
+typedef enum PfPass
+{
+	PF_COLLECT_ALL,				/* first pass: every row is kept */
+	PF_COLLECT_SAMPLE,			/* first pass, memory exceeded: candidates of the sample only */
+	PF_COLLECT_BINS				/* second pass: rows go straight into bins */
+} PfPass;
+
+typedef struct PfLoad
+{
+	const PfLoadSpec *spec;
+	MemoryContext context;
+	const PfEnv *env;			/* allocates in context */
+	PfTask		task;
+	Oid			target_type;
+
+	int			ncolumns;		/* all that are read, ascending by name */
+	PfLoadColumn *columns;
+	List	   *names;			/* of them */
+	PfLoadColumn *target;
+	PfLoadColumn *weight;		/* or NULL */
+	PfLoadColumn *split;		/* or NULL */
+	int			nfeature_columns;
+	PfLoadColumn **features;	/* in the order of the model */
+	uint32		nfeatures;		/* as far as array lengths are known */
+
+	/* counters of one pass */
+	int64		rows_read;
+	int64		rows_no_target;
+	int64		rows_no_split;
+	int64		rows_used;
+	int64		rows_train;
+	uint64		fingerprint[2];
+	List	   *bad_splits;		/* values that are none of the three */
+
+	PfDictionary *labels;		/* classification */
+	uint32	   *class_of_code;
+	int			nclasses;
+	char	  **classes;
+
+	PfPass		pass;
+	uint32		nblocks;
+	uint32		block_room;
+	PfBlock   **blocks;			/* all full but the last */
+	Size		raw_bytes;
+	uint32		thin_at;		/* stored rows at which the sample is chosen anew */
+	uint64		sample_bound;	/* no row with a greater sample key can be in it */
+
+	PfBins	   *bins;			/* nfeatures, in the caller's context */
+	PfPacked	packed;
+} PfLoad;
+
+/* spec.c */
+extern PfLoad *pf_load_resolve(const PfLoadSpec *spec, MemoryContext context);
+
+/* collect.c: what a pass does with a row, and the blocks */
+extern void pf_collect_row(Datum *values, bool *nulls, void *load);
+extern void pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n);
+
+/* The block and the place in it of a row, numbered as they were stored. */
+static inline PfBlock *
+pf_block_of(const PfLoad *load, uint32 row, int *place)
+{
+	*place = row % PF_BLOCK_ROWS;
+	return load->blocks[row / PF_BLOCK_ROWS];
+}
+
+static inline uint32
+pf_stored_rows(const PfLoad *load)
+{
+	return load->nblocks == 0 ? 0
+		: (load->nblocks - 1) * PF_BLOCK_ROWS + load->blocks[load->nblocks - 1]->nrows;
+}
+
+/* sample.c */
+extern uint32 *pf_choose_sample(PfLoad *load, uint32 *n);
+extern void pf_thin_sample(PfLoad *load);
+extern void pf_make_bins(PfLoad *load, MemoryContext context);
+extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
+						 PfCompare compare, const void *arg);
+
+/* pack.c */
+extern void pf_pack_start(PfLoad *load);
+extern void pf_pack_block(PfLoad *load, const PfBlock *block);
+extern void pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context);
+
+#endif							/* PF_STAGES_H */

@@ -1,0 +1,445 @@
+/*
+ * grow_forest.c
+ *	  Participants take tree numbers from a counter until none is left.
+ *
+ * The leader is a participant too.  Shared memory holds the matrix, the votes
+ * and the importance sums; both sums are integers that are added to atomically,
+ * so they do not depend on who adds first.  A worker's trees go into a temporary
+ * file of a SharedFileSet, which the leader reads when all are done: /dev/shm is
+ * small in containers, and its need is known before the first tree is grown.
+ *
+ * Locks: none.  The tree counter and the sums are atomics; files are exported by
+ * a worker before it ends and opened by the leader after.
+ *
+ * No worker is launched when the work would be done before one has started, and
+ * the leader does all of it when none can be had.
+ */
+#include "postgres.h"
+
+#include <math.h>
+#include <sys/statvfs.h>
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "storage/buffile.h"
+#include "storage/dsm_impl.h"
+#include "storage/sharedfileset.h"
+#include "storage/shm_toc.h"
+#include "tcop/tcopprot.h"
+#include "utils/memutils.h"
+
+#include "catalog/pgenv.h"
+#include "parallel/grow_forest.h"
+#include "settings.h"
+
+#define KEY_SHARED		UINT64CONST(0x7067660000000001)
+#define KEY_BINS		UINT64CONST(0x7067660000000002)
+#define KEY_ANSWERS		UINT64CONST(0x7067660000000003)
+#define KEY_WEIGHTS		UINT64CONST(0x7067660000000004)
+#define KEY_CLASSES		UINT64CONST(0x7067660000000005)
+#define KEY_VOTES		UINT64CONST(0x7067660000000006)
+#define KEY_VOTERS		UINT64CONST(0x7067660000000007)
+#define KEY_IMPORTANCE	UINT64CONST(0x7067660000000008)
+#define KEY_QUERY		UINT64CONST(0x7067660000000009)
+
+typedef struct Shared
+{
+	SharedFileSet files;
+	pg_atomic_uint32 next_tree;
+	PfForestParams params;		/* class_weights is set by each process */
+	PfMatrix	matrix;			/* pointers are set by each process */
+	PfVotes		votes;			/* likewise */
+} Shared;
+
+/* What a participant works on, wherever it lies. */
+typedef struct Work
+{
+	const PfMatrix *matrix;
+	const PfForestParams *params;
+	PfVotes    *votes;			/* NULL: none wanted */
+	int64	   *importance;
+	pg_atomic_uint32 *next_tree;
+} Work;
+
+/* One record of a worker's file, before its nodes and leaves. */
+typedef struct TreeHeader
+{
+	uint32		number;
+	uint32		nnodes;
+	uint32		nleaves;
+} TreeHeader;
+
+typedef void (*TakeTree) (PfTree *tree, uint32 number, void *arg);
+
+PGDLLEXPORT void pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc);
+
+/* Grows trees until there are no more; take keeps each. */
+static void
+grow_trees(Work *work, TakeTree take, void *arg)
+{
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	PfGrower   *grower = pf_grower_create(env, work->matrix, work->params);
+	uint32		nfeatures = work->matrix->nfeatures;
+	int64	   *importance = palloc(nfeatures * sizeof(int64));
+
+	for (;;)
+	{
+		uint32		number = pg_atomic_fetch_add_u32(work->next_tree, 1);
+		PfTree		tree;
+
+		if (number >= work->params->n_estimators)
+			break;
+		pf_forest_grow_tree(grower, number, work->votes, &tree);
+
+		memset(importance, 0, nfeatures * sizeof(int64));
+		pf_importance_add(&tree, nfeatures, importance);
+		for (uint32 f = 0; f < nfeatures; f++)
+		{
+			if (importance[f] != 0)
+				pg_atomic_fetch_add_u64((pg_atomic_uint64 *) &work->importance[f], importance[f]);
+		}
+		take(&tree, number, arg);
+	}
+	pf_grower_release(grower);
+	pfree(importance);
+}
+
+static void
+keep_tree(PfTree *tree, uint32 number, void *arg)
+{
+	((PfTree *) arg)[number] = *tree;
+}
+
+typedef struct TreeFile
+{
+	BufFile    *file;
+	const PfEnv *env;
+} TreeFile;
+
+static void
+write_tree(PfTree *tree, uint32 number, void *arg)
+{
+	TreeFile   *to = arg;
+	BufFile    *file = to->file;
+	TreeHeader	header = {number, tree->nnodes, tree->nleaves};
+
+	BufFileWrite(file, &header, sizeof(header));
+	BufFileWrite(file, tree->nodes, tree->nnodes * sizeof(PfNode));
+	BufFileWrite(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
+	pf_tree_release(to->env, tree);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+read_exactly(BufFile *file, void *to, size_t size)
+{
+	if (BufFileRead(file, to, size) != size)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read the trees of a parallel worker")));
+}
+
+/* The trees of one worker's file. */
+static void
+read_trees(BufFile *file, uint32 width, PfTree *trees)
+{
+	TreeHeader	header;
+
+	while (BufFileRead(file, &header, sizeof(header)) == sizeof(header))
+	{
+		PfTree	   *tree = &trees[header.number];
+		size_t		leaves = (size_t) header.nleaves * width * sizeof(double);
+
+		tree->nnodes = header.nnodes;
+		tree->nleaves = header.nleaves;
+		tree->width = width;
+		tree->importance = NULL;
+		tree->nodes = MemoryContextAllocHuge(CurrentMemoryContext, header.nnodes * sizeof(PfNode));
+		tree->leaves = MemoryContextAllocHuge(CurrentMemoryContext, leaves);
+		read_exactly(file, tree->nodes, header.nnodes * sizeof(PfNode));
+		read_exactly(file, tree->leaves, leaves);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+file_name(char *name, int worker)
+{
+	snprintf(name, MAXPGPATH, "pgforest.%d", worker);
+}
+
+/*
+ * How many workers are worth it: none below some 50 ms of work (a worker takes
+ * about 10 ms to start), at a rough 3 ns for each row, level and feature drawn.
+ */
+static int
+workers_wanted(const PfMatrix *matrix, const PfForestParams *params)
+{
+	int			workers = pf_train_workers >= 0 ? pf_train_workers
+		: max_parallel_maintenance_workers;
+	double		work = 3e-6 * params->n_estimators * params->max_features *
+		params->max_samples * log2(2.0 + matrix->nrows);
+
+	if (work < 50 || IsInParallelMode() || IsParallelWorker())
+		return 0;
+	return Min(workers, (int) params->n_estimators - 1);
+}
+
+/*
+ * Would so much shared memory be had?  POSIX shared memory is a file system
+ * that a container may have made small; asking first lets us go on alone,
+ * where a failed allocation would be an error.
+ */
+static bool
+has_shared_memory(Size size)
+{
+#ifdef USE_DSM_POSIX
+	struct statvfs room;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX &&
+		statvfs("/dev/shm", &room) == 0 && room.f_blocks > 0)
+		return (double) room.f_bavail * room.f_frsize > (double) size * 1.1;
+#endif
+	return true;
+}
+
+static Size
+answers_size(const PfMatrix *matrix)
+{
+	return mul_size(matrix->nrows, matrix->nclasses ? sizeof(uint32) : sizeof(double));
+}
+
+static void *
+share(ParallelContext *pcxt, uint64 key, const void *data, Size size)
+{
+	void	   *at = shm_toc_allocate(pcxt->toc, size);
+
+	if (data != NULL)
+	{
+		/* in pieces: a large matrix takes longer than 10 ms */
+		for (Size done = 0; done < size; done += 4 * 1024 * 1024)
+		{
+			memcpy((char *) at + done, (const char *) data + done,
+				   Min(size - done, 4 * 1024 * 1024));
+			CHECK_FOR_INTERRUPTS();
+		}
+	}
+	else
+		memset(at, 0, size);
+	shm_toc_insert(pcxt->toc, key, at);
+	return at;
+}
+
+typedef struct Sizes
+{
+	Size		bins,
+				answers,
+				weights,
+				classes,
+				votes,
+				voters,
+				importance,
+				query;
+} Sizes;
+
+/*
+ * The parallel way.  False when no worker could be had before anything was
+ * grown; the votes are copied out of the segment before it goes.
+ */
+static bool
+grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nworkers,
+				  bool want_votes, int64 *importance, PfGrown *grown)
+{
+	uint32		width = pf_votes_width(matrix);
+	const char *query = debug_query_string ? debug_query_string : "";
+	Sizes		sizes = {
+		.bins = mul_size(matrix->nrows, matrix->stride),
+		.answers = answers_size(matrix),
+		.weights = matrix->weight ? mul_size(matrix->nrows, sizeof(float)) : 0,
+		.classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0,
+		.votes = want_votes ? mul_size(mul_size(matrix->nrows, width), sizeof(uint64)) : 0,
+		.voters = want_votes ? mul_size(matrix->nrows, sizeof(uint32)) : 0,
+		.importance = matrix->nfeatures * sizeof(int64),
+		.query = strlen(query) + 1
+	};
+	const Size *each = (const Size *) &sizes;
+	ParallelContext *pcxt;
+	Shared	   *shared;
+	Work		work;
+	PfVotes		votes;
+	int64	   *shared_importance;
+	Size		total = 0;
+
+	for (int i = 0; i < (int) (sizeof(sizes) / sizeof(Size)); i++)
+		total = add_size(total, each[i]);
+	if (!has_shared_memory(total))
+		return false;
+
+	EnterParallelMode();
+	pcxt = CreateParallelContext("pgforest", "pf_grow_forest_worker", nworkers);
+	shm_toc_estimate_chunk(&pcxt->estimator, sizeof(Shared));
+	shm_toc_estimate_keys(&pcxt->estimator, 1);
+	for (int i = 0; i < (int) (sizeof(sizes) / sizeof(Size)); i++)
+	{
+		if (each[i] > 0)
+		{
+			shm_toc_estimate_chunk(&pcxt->estimator, each[i]);
+			shm_toc_estimate_keys(&pcxt->estimator, 1);
+		}
+	}
+	InitializeParallelDSM(pcxt);
+	if (pcxt->seg == NULL || pcxt->nworkers == 0)
+	{
+		DestroyParallelContext(pcxt);
+		ExitParallelMode();
+		return false;
+	}
+
+	shared = shm_toc_allocate(pcxt->toc, sizeof(Shared));
+	memset(shared, 0, sizeof(Shared));
+	SharedFileSetInit(&shared->files, pcxt->seg);
+	pg_atomic_init_u32(&shared->next_tree, 0);
+	shared->params = *params;
+	shared->matrix = *matrix;
+	pf_votes_scale(matrix, &votes);
+	shm_toc_insert(pcxt->toc, KEY_SHARED, shared);
+
+	share(pcxt, KEY_BINS, matrix->bins, sizes.bins);
+	share(pcxt, KEY_ANSWERS, matrix->nclasses ? (void *) matrix->label : (void *) matrix->target,
+		  sizes.answers);
+	if (sizes.weights > 0)
+		share(pcxt, KEY_WEIGHTS, matrix->weight, sizes.weights);
+	if (sizes.classes > 0)
+		share(pcxt, KEY_CLASSES, params->class_weights, sizes.classes);
+	votes.sum = want_votes ? share(pcxt, KEY_VOTES, NULL, sizes.votes) : NULL;
+	votes.trees = want_votes ? share(pcxt, KEY_VOTERS, NULL, sizes.voters) : NULL;
+	shared->votes = votes;
+	shared_importance = share(pcxt, KEY_IMPORTANCE, NULL, sizes.importance);
+	share(pcxt, KEY_QUERY, query, sizes.query);
+
+	LaunchParallelWorkers(pcxt);
+	grown->workers = pcxt->nworkers_launched;
+
+	work = (Work) {
+		.matrix = matrix,.params = params,.votes = want_votes ? &votes : NULL,
+			.importance = shared_importance,.next_tree = &shared->next_tree
+	};
+	grow_trees(&work, keep_tree, grown->trees);
+	WaitForParallelWorkersToFinish(pcxt);
+
+	for (int i = 0; i < pcxt->nworkers_launched; i++)
+	{
+		char		name[MAXPGPATH];
+		BufFile    *file;
+
+		/* a worker that found nothing left to grow has made no file */
+		file_name(name, i);
+		file = BufFileOpenFileSet(&shared->files.fs, name, O_RDONLY, true);
+		if (file == NULL)
+			continue;
+		read_trees(file, width, grown->trees);
+		BufFileClose(file);
+	}
+
+	memcpy(importance, shared_importance, sizes.importance);
+	grown->votes = votes;
+	if (want_votes)
+	{
+		grown->votes.sum = MemoryContextAllocHuge(CurrentMemoryContext, sizes.votes);
+		grown->votes.trees = MemoryContextAllocHuge(CurrentMemoryContext, sizes.voters);
+		memcpy(grown->votes.sum, votes.sum, sizes.votes);
+		memcpy(grown->votes.trees, votes.trees, sizes.voters);
+	}
+	DestroyParallelContext(pcxt);
+	ExitParallelMode();
+	return true;
+}
+
+/* A worker's life: the same trees from the same counter, into its file. */
+void
+pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
+{
+	Shared	   *shared = shm_toc_lookup(toc, KEY_SHARED, false);
+	PfMatrix	matrix = shared->matrix;
+	PfForestParams params = shared->params;
+	PfVotes		votes = shared->votes;
+	void	   *answers = shm_toc_lookup(toc, KEY_ANSWERS, false);
+	char		name[MAXPGPATH];
+	TreeFile	to;
+	Work		work;
+
+	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, false);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+
+	matrix.bins = shm_toc_lookup(toc, KEY_BINS, false);
+	matrix.label = matrix.nclasses ? answers : NULL;
+	matrix.target = matrix.nclasses ? NULL : answers;
+	if (matrix.weight != NULL)
+		matrix.weight = shm_toc_lookup(toc, KEY_WEIGHTS, false);
+	if (params.class_weights != NULL)
+		params.class_weights = shm_toc_lookup(toc, KEY_CLASSES, false);
+	if (votes.sum != NULL)
+	{
+		votes.sum = shm_toc_lookup(toc, KEY_VOTES, false);
+		votes.trees = shm_toc_lookup(toc, KEY_VOTERS, false);
+	}
+
+	SharedFileSetAttach(&shared->files, seg);
+	file_name(name, ParallelWorkerNumber);
+	to.file = BufFileCreateFileSet(&shared->files.fs, name);
+	to.env = pf_pg_env(CurrentMemoryContext);
+	work = (Work) {
+		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
+			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
+			.next_tree = &shared->next_tree
+	};
+	grow_trees(&work, write_tree, &to);
+	BufFileExportFileSet(to.file);
+	BufFileClose(to.file);
+}
+
+/* The serial way: the same code with everything in private memory. */
+static void
+grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes,
+		   int64 *importance, PfGrown *grown)
+{
+	pg_atomic_uint32 next_tree;
+	Work		work = {
+		.matrix = matrix,.params = params,.importance = importance,
+		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree
+	};
+
+	pf_votes_scale(matrix, &grown->votes);
+	if (want_votes)
+	{
+		grown->votes.sum = palloc_extended(mul_size(mul_size(matrix->nrows, pf_votes_width(matrix)), sizeof(uint64)),
+										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		grown->votes.trees = palloc_extended(mul_size(matrix->nrows, sizeof(uint32)),
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	}
+	pg_atomic_init_u32(&next_tree, 0);
+	grow_trees(&work, keep_tree, grown->trees);
+}
+
+void
+pf_grow_forest(const PfMatrix *matrix, const PfForestParams *params, bool want_votes,
+			   PfGrown *grown)
+{
+	int			nworkers = workers_wanted(matrix, params);
+	int64	   *importance = palloc0(matrix->nfeatures * sizeof(int64));
+
+	memset(grown, 0, sizeof(*grown));
+	grown->trees = palloc0(params->n_estimators * sizeof(PfTree));
+	want_votes = want_votes && params->bootstrap;
+	if (nworkers == 0 ||
+		!grow_with_workers(matrix, params, nworkers, want_votes, importance, grown))
+		grow_alone(matrix, params, want_votes, importance, grown);
+
+	grown->importance = palloc(matrix->nfeatures * sizeof(double));
+	pf_importance_finish(importance, matrix->nfeatures, grown->importance);
+	pfree(importance);
+}

@@ -1,0 +1,49 @@
+/*
+ * pgforest.c
+ *	  What happens when the library is loaded: the settings; nothing else.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "postmaster/bgworker.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "settings.h"
+
+PF_MODULE_MAGIC("pgforest", "1.0");
+
+int			pf_train_workers = -1;
+int			pf_train_memory = 1024 * 1024;
+int			pf_model_cache_size = 256 * 1024;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("pgforest.model_cache_size",
+							"Sets the memory that a session may use for decoded models.",
+							"The models used last stay; one that is in use always does.",
+							&pf_model_cache_size,
+							256 * 1024, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.train_memory",
+							"Sets the memory that a training may use to hold raw rows.",
+							"A source that needs more is read twice. The model is the same either way.",
+							&pf_train_memory,
+							1024 * 1024, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.train_workers",
+							"Sets the number of parallel workers that a training may use.",
+							"-1 means max_parallel_maintenance_workers. The model is the same with any number.",
+							&pf_train_workers,
+							-1, -1, MAX_PARALLEL_WORKER_LIMIT,
+							PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("pgforest");
+}

@@ -1,0 +1,73 @@
+/*
+ * bind.h
+ *	  From what the caller gives (a row, an array, a JSON object) to a row of bins.
+ *
+ * Whatever can be checked from types and names is checked when a binder is
+ * made, with all offenders in one error; what only a value can show (the
+ * length of an array, the type of a JSON value) when the value is bound.
+ *
+ * Values may be detoasted or printed into the current memory context, which
+ * the callers reset row by row (an expression's per-tuple context, a scan's).
+ */
+#ifndef PF_BIND_H
+#define PF_BIND_H
+
+#include "postgres.h"
+#include "access/tupdesc.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/jsonb.h"
+#include "catalog/catalog.h"
+#include "engine/model/model.h"
+#include "load/columns.h"
+
+/* A column of the model and the attribute of the row that feeds it. */
+typedef struct PfBound
+{
+	int			attribute;		/* from 0 */
+	bool		untyped;		/* a literal of type unknown in ROW(...) */
+	PfReader	reader;
+} PfBound;
+
+typedef struct PfBinder
+{
+	const PfModel *model;
+	const char *reference;		/* for messages */
+	PfBound    *columns;		/* model->ncolumns */
+	double	   *elements;		/* room for the longest array column */
+} PfBinder;
+
+/*
+ * The decoded model of a version, pinned until the context is reset or
+ * deleted, however that comes about.
+ */
+extern const PfModel *pf_hold_model(MemoryContext context, const PfVersionInfo *version);
+
+/*
+ * Matches the model's columns to the attributes of rows, by name; or by
+ * position when the row is an anonymous ROW(...).  In the current context.
+ */
+extern PfBinder *pf_binder_create(const PfModel *model, const char *reference, TupleDesc desc);
+
+/* bins: model->nfeatures.  values and nulls: as heap_deform_tuple gives them. */
+extern void pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bins);
+
+/* One element a feature, in the order of the features. */
+extern void pf_bind_array(const PfModel *model, const char *reference,
+						  ArrayType *array, uint8 *bins);
+
+/* An object, matched by key (bind_json.c). */
+extern void pf_bind_json(const PfModel *model, const char *reference,
+						 Jsonb *document, uint8 *bins);
+
+/* An array column's value has the wrong number of elements. */
+extern void pf_wrong_length(const char *reference, const PfColumn *column,
+							int64 length);
+
+/* Adds a quoted name to a list for a message: "a", "b". */
+extern void pf_list_name(StringInfo list, const char *name);
+
+/* The name of a feature: its column's, with [i] for an element of an array.  In the current context. */
+extern char *pf_feature_name(const PfColumn *column, uint32 element);
+
+#endif							/* PF_BIND_H */

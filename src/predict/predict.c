@@ -1,0 +1,418 @@
+/*
+ * predict.c
+ *	  ml_predict and ml_predict_proba: one row in, one answer out.
+ *
+ * All that does not depend on the row is settled once and kept in fn_extra: the
+ * version that the reference names, its decoded model, how the row's columns
+ * meet the model's, the result's type and the labels as Datums of that type.
+ * It holds for as long as the reference stays the same and PfMoment says that
+ * the answer read from the catalog does; fn_extra itself may outlive a
+ * statement (PL/pgSQL keeps it), so both are compared at every call.
+ *
+ * Memory: a predictor lives in fn_mcxt.  What belongs to one resolution is in
+ * the child context `resolved`, whose deletion also gives the pinned model
+ * back; what belongs to one row type in a child of that.  A row allocates
+ * nothing that lasts.
+ *
+ * No writes, no SPI: works in parallel workers and on a standby.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "engine/walk/walk.h"
+#include "fmgr.h"
+#include "predict/bind.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+typedef enum Form
+{
+	FORM_RECORD,
+	FORM_ARRAY,
+	FORM_JSON
+} Form;
+
+typedef struct Predictor
+{
+	MemoryContext home;			/* fn_mcxt */
+
+	/* one resolution */
+	MemoryContext resolved;		/* NULL: none */
+	char	   *reference;
+	Size		reference_length;
+	PfMoment	moment;
+	const PfModel *model;
+	uint8	   *bins;
+	double	   *out;			/* shares of the classes, or the value */
+	Datum	   *labels;			/* by class, in the type asked for */
+	bool	   *label_made;
+	int32		class;			/* of ml_predict_proba(..., class); -1: not looked up */
+
+	/* one type of rows, within the resolution */
+	MemoryContext bound;		/* NULL: none */
+	Oid			row_type;
+	int32		row_typmod;
+	TupleDesc	desc;
+	PfBinder   *binder;
+	Datum	   *values;
+	bool	   *nulls;
+
+	/* the result's type; never changes */
+	Oid			result_type;
+	Oid			result_ioparam;
+	FmgrInfo	result_input;
+} Predictor;
+
+static bool walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out);
+static Predictor *find_predictor(FunctionCallInfo fcinfo);
+static void resolve(Predictor *predictor, text *reference);
+static void bind_record(Predictor *predictor, HeapTupleHeader record);
+static void bind_type(Predictor *predictor, Oid type, int32 typmod);
+static Datum answer(FunctionCallInfo fcinfo, Form form);
+static Datum label_result(Predictor *predictor, uint32 class);
+static Datum value_result(Predictor *predictor, double value);
+static void find_result_type(Predictor *predictor, FmgrInfo *flinfo);
+static Datum shares(FunctionCallInfo fcinfo, Form form);
+static void find_class(Predictor *predictor, text *class);
+
+PG_FUNCTION_INFO_V1(ml_predict);
+PG_FUNCTION_INFO_V1(ml_predict_array);
+PG_FUNCTION_INFO_V1(ml_predict_json);
+PG_FUNCTION_INFO_V1(ml_predict_proba);
+PG_FUNCTION_INFO_V1(ml_predict_proba_array);
+PG_FUNCTION_INFO_V1(ml_predict_proba_json);
+
+/* ml_predict(model text, features record, result anyelement) */
+Datum
+ml_predict(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, FORM_RECORD);
+}
+
+Datum
+ml_predict_array(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, FORM_ARRAY);
+}
+
+Datum
+ml_predict_json(PG_FUNCTION_ARGS)
+{
+	return answer(fcinfo, FORM_JSON);
+}
+
+/* ml_predict_proba(model text, features record [, class text]) */
+Datum
+ml_predict_proba(PG_FUNCTION_ARGS)
+{
+	return shares(fcinfo, FORM_RECORD);
+}
+
+Datum
+ml_predict_proba_array(PG_FUNCTION_ARGS)
+{
+	return shares(fcinfo, FORM_ARRAY);
+}
+
+Datum
+ml_predict_proba_json(PG_FUNCTION_ARGS)
+{
+	return shares(fcinfo, FORM_JSON);
+}
+
+/*
+ * Binds and walks the row of a call; the result is in (*out)->out.  False when
+ * there is no row and so no answer.
+ */
+static bool
+walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
+{
+	Predictor  *predictor;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("model must not be null")));
+	predictor = find_predictor(fcinfo);
+	*out = predictor;
+	if (PG_ARGISNULL(1))
+		return false;
+
+	switch (form)
+	{
+		case FORM_RECORD:
+			bind_record(predictor, PG_GETARG_HEAPTUPLEHEADER(1));
+			break;
+		case FORM_ARRAY:
+			pf_bind_array(predictor->model, predictor->reference,
+						  PG_GETARG_ARRAYTYPE_P(1), predictor->bins);
+			break;
+		case FORM_JSON:
+			pf_bind_json(predictor->model, predictor->reference,
+						 PG_GETARG_JSONB_P(1), predictor->bins);
+			break;
+	}
+	pf_walk_row(predictor->model, predictor->bins, predictor->out);
+	return true;
+}
+
+static Predictor *
+find_predictor(FunctionCallInfo fcinfo)
+{
+	Predictor  *predictor = fcinfo->flinfo->fn_extra;
+	text	   *reference = PG_GETARG_TEXT_PP(0);
+
+	if (predictor == NULL)
+	{
+		predictor = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Predictor));
+		predictor->home = fcinfo->flinfo->fn_mcxt;
+		fcinfo->flinfo->fn_extra = predictor;
+	}
+	if (predictor->resolved == NULL ||
+		predictor->reference_length != VARSIZE_ANY_EXHDR(reference) ||
+		memcmp(predictor->reference, VARDATA_ANY(reference),
+			   predictor->reference_length) != 0 ||
+		!pf_moment_holds(&predictor->moment))
+		resolve(predictor, reference);
+	return predictor;
+}
+
+/*
+ * Finds the version that the reference names now.  The model is pinned before
+ * the old resolution is dropped, so that one which is still the same stays in
+ * the cache.
+ */
+static void
+resolve(Predictor *predictor, text *reference)
+{
+	MemoryContext old = predictor->resolved;
+	MemoryContext resolved = AllocSetContextCreate(predictor->home, "pgforest predictor",
+												   ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(resolved);
+	PfVersionInfo version;
+
+	predictor->resolved = NULL;
+	predictor->bound = NULL;
+
+	predictor->reference = text_to_cstring(reference);
+	predictor->reference_length = strlen(predictor->reference);
+	pf_moment_now(&predictor->moment);
+	pf_catalog_resolve(predictor->reference, PF_RIGHT_PREDICT, &version);
+	predictor->model = pf_hold_model(resolved, &version);
+
+	predictor->bins = palloc(Max(predictor->model->nfeatures, 1));
+	predictor->out = palloc(sizeof(double) * predictor->model->width);
+	predictor->labels = palloc0(sizeof(Datum) * Max(predictor->model->nclasses, 1));
+	predictor->label_made = palloc0(sizeof(bool) * Max(predictor->model->nclasses, 1));
+	predictor->class = -1;
+	predictor->resolved = resolved;
+
+	MemoryContextSwitchTo(caller);
+	if (old != NULL)
+		MemoryContextDelete(old);
+}
+
+static void
+bind_record(Predictor *predictor, HeapTupleHeader record)
+{
+	Oid			type = HeapTupleHeaderGetTypeId(record);
+	int32		typmod = HeapTupleHeaderGetTypMod(record);
+	HeapTupleData tuple;
+
+	if (predictor->bound == NULL || predictor->row_type != type ||
+		predictor->row_typmod != typmod)
+		bind_type(predictor, type, typmod);
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(record);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = record;
+	heap_deform_tuple(&tuple, predictor->desc, predictor->values, predictor->nulls);
+	pf_bind_row(predictor->binder, predictor->values, predictor->nulls, predictor->bins);
+}
+
+/* A row type that was not seen in this resolution, or not last. */
+static void
+bind_type(Predictor *predictor, Oid type, int32 typmod)
+{
+	MemoryContext caller;
+
+	if (predictor->bound != NULL)
+	{
+		MemoryContext old = predictor->bound;
+
+		predictor->bound = NULL;
+		MemoryContextDelete(old);
+	}
+	caller = AllocSetContextCreate(predictor->resolved, "pgforest row type",
+								   ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(caller);
+
+	/* a copy: a counted reference would belong to one query's resource owner */
+	predictor->desc = lookup_rowtype_tupdesc_copy(type, typmod);
+	predictor->binder = pf_binder_create(predictor->model, predictor->reference,
+										 predictor->desc);
+	predictor->values = palloc(sizeof(Datum) * Max(predictor->desc->natts, 1));
+	predictor->nulls = palloc(sizeof(bool) * Max(predictor->desc->natts, 1));
+	predictor->row_type = type;
+	predictor->row_typmod = typmod;
+
+	predictor->bound = MemoryContextSwitchTo(caller);
+}
+
+/* ----- ml_predict ----- */
+
+static Datum
+answer(FunctionCallInfo fcinfo, Form form)
+{
+	Predictor  *predictor;
+
+	if (!walk_arguments(fcinfo, form, &predictor))
+		PG_RETURN_NULL();
+	if (!OidIsValid(predictor->result_type))
+		find_result_type(predictor, fcinfo->flinfo);
+	if (predictor->model->nclasses > 0)
+		return label_result(predictor, pf_best_class(predictor->out,
+													 predictor->model->nclasses));
+	return value_result(predictor, predictor->out[0]);
+}
+
+/*
+ * The label of a class in the type asked for, made when it is first needed: a
+ * label that the type does not take is an error only when it is the answer.
+ */
+static Datum
+label_result(Predictor *predictor, uint32 class)
+{
+	if (!predictor->label_made[class])
+	{
+		MemoryContext caller = MemoryContextSwitchTo(predictor->resolved);
+		char	   *label = predictor->model->classes[class];
+
+		if (predictor->result_type == TEXTOID)
+			predictor->labels[class] = CStringGetTextDatum(label);
+		else
+			predictor->labels[class] = InputFunctionCall(&predictor->result_input, label,
+														 predictor->result_ioparam, -1);
+		predictor->label_made[class] = true;
+		MemoryContextSwitchTo(caller);
+	}
+	return predictor->labels[class];
+}
+
+/* A regression's value in the type asked for. */
+static Datum
+value_result(Predictor *predictor, double value)
+{
+	Datum		number = Float8GetDatum(value);
+
+	switch (predictor->result_type)
+	{
+		case FLOAT8OID:
+			return number;
+		case FLOAT4OID:
+			return DirectFunctionCall1(dtof, number);
+		case NUMERICOID:
+			return DirectFunctionCall1(float8_numeric, number);
+		case INT2OID:
+			return DirectFunctionCall1(dtoi2, number);
+		case INT4OID:
+			return DirectFunctionCall1(dtoi4, number);
+		case INT8OID:
+			return DirectFunctionCall1(dtoi8, number);
+		case TEXTOID:
+			return CStringGetTextDatum(float8out_internal(value));
+		default:
+			return InputFunctionCall(&predictor->result_input, float8out_internal(value),
+									 predictor->result_ioparam, -1);
+	}
+}
+
+/* The type of the third argument, as the parser settled it; text by default. */
+static void
+find_result_type(Predictor *predictor, FmgrInfo *flinfo)
+{
+	Oid			type = get_fn_expr_rettype(flinfo);
+	Oid			input;
+
+	if (!OidIsValid(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("could not determine the result type of the prediction")));
+	getTypeInputInfo(type, &input, &predictor->result_ioparam);
+	fmgr_info_cxt(input, &predictor->result_input, predictor->home);
+	predictor->result_type = type;
+}
+
+/* ----- ml_predict_proba ----- */
+
+static Datum
+shares(FunctionCallInfo fcinfo, Form form)
+{
+	Predictor  *predictor;
+	const PfModel *model;
+	bool		found = walk_arguments(fcinfo, form, &predictor);
+	Datum	   *elements;
+
+	model = predictor->model;
+	if (model->nclasses == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a regression and has no class probabilities",
+						predictor->reference),
+				 errhint("Call ml_predict with NULL::float8 as its last argument to get the value.")));
+
+	if (PG_NARGS() > 2)
+	{
+		if (PG_ARGISNULL(2))
+			PG_RETURN_NULL();
+		find_class(predictor, PG_GETARG_TEXT_PP(2));
+		if (!found)
+			PG_RETURN_NULL();
+		PG_RETURN_FLOAT8(predictor->out[predictor->class]);
+	}
+
+	if (!found)
+		PG_RETURN_NULL();
+	elements = palloc(sizeof(Datum) * model->nclasses);
+	for (uint32 i = 0; i < model->nclasses; i++)
+		elements[i] = Float8GetDatum(predictor->out[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, (int) model->nclasses, FLOAT8OID,
+										  sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* The class that was named; mostly the one of the call before. */
+static void
+find_class(Predictor *predictor, text *class)
+{
+	const PfModel *model = predictor->model;
+	const char *name = VARDATA_ANY(class);
+	Size		length = VARSIZE_ANY_EXHDR(class);
+	StringInfoData known;
+
+	for (uint32 i = 0; i <= model->nclasses; i++)
+	{
+		int32		candidate = i == 0 ? predictor->class : (int32) i - 1;
+
+		if (candidate >= 0 && strlen(model->classes[candidate]) == length &&
+			memcmp(model->classes[candidate], name, length) == 0)
+		{
+			predictor->class = candidate;
+			return;
+		}
+	}
+
+	initStringInfo(&known);
+	for (uint32 i = 0; i < model->nclasses; i++)
+		pf_list_name(&known, model->classes[i]);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" has no class \"%s\"", predictor->reference,
+					text_to_cstring(class)),
+			 errdetail("Its classes are %s.", known.data)));
+}

@@ -1,0 +1,329 @@
+/*
+ * promote.c
+ *	  ml_promote and ml_rollback: which version an alias names.
+ *
+ * Measuring may take long, so it holds no lock of ours.  The move does: the
+ * model's row is locked, and only then is it read again what the alias names and
+ * that the version is still there.  If the alias was moved meanwhile, the
+ * comparison was made with a version that is no longer the one to beat, and
+ * the call ends with serialization_failure.  All of it is part of the caller's
+ * transaction.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/history.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "promote/promote.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+static void need_write(const char *command);
+static void read_model(FunctionCallInfo fcinfo, PfModelInfo *model);
+static char *read_alias(FunctionCallInfo fcinfo, int n);
+static void read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion);
+static double read_limit(FunctionCallInfo fcinfo, int n, const char *name);
+static List *read_names(FunctionCallInfo fcinfo, int n);
+static bool is_metric(PfTask task, const char *name);
+static void decide_unmeasured(const PfPromotion *promotion, PfVerdict *verdict);
+static void move_alias(const PfPromotion *promotion, PfVerdict *verdict);
+static Datum result_row(FunctionCallInfo fcinfo, const char *model, const PfVerdict *verdict);
+
+PG_FUNCTION_INFO_V1(ml_promote);
+PG_FUNCTION_INFO_V1(ml_rollback);
+
+/* ml_promote(model, version, alias, metric, threshold, max_regression, min_rows, by, source, note) */
+Datum
+ml_promote(PG_FUNCTION_ARGS)
+{
+	PfPromotion promotion;
+	PfVerdict	verdict;
+	int32		incumbent;
+
+	need_write("ml_promote()");
+	read_promotion(fcinfo, &promotion);
+	incumbent = pf_catalog_alias(&promotion.model, promotion.alias);
+
+	memset(&verdict, 0, sizeof(verdict));
+	verdict.incumbent = incumbent;
+	verdict.score = verdict.incumbent_score = NAN;
+	verdict.rows = -1;
+	if (promotion.measure)
+		pf_promotion_compare(&promotion, incumbent, &verdict);
+	else
+		decide_unmeasured(&promotion, &verdict);
+	if (verdict.promote)
+		move_alias(&promotion, &verdict);
+	return result_row(fcinfo, promotion.model.name, &verdict);
+}
+
+/* ml_rollback(model text, alias text) */
+Datum
+ml_rollback(PG_FUNCTION_ARGS)
+{
+	PfModelInfo model;
+	PfVersionInfo version;
+	PfVerdict	verdict;
+	char	   *alias;
+
+	need_write("ml_rollback()");
+	read_model(fcinfo, &model);
+	alias = read_alias(fcinfo, 1);
+
+	memset(&verdict, 0, sizeof(verdict));
+	verdict.promote = true;
+	verdict.rows = -1;
+	pf_catalog_rollback(&model, alias, "rolled back", &verdict.version, &verdict.incumbent);
+	verdict.reason = psprintf("back from version %d to the version before it",
+							  verdict.incumbent);
+	verdict.score = pf_catalog_version(&model, verdict.version, &version) ? version.score : NAN;
+	verdict.incumbent_score =
+		pf_catalog_version(&model, verdict.incumbent, &version) ? version.score : NAN;
+	return result_row(fcinfo, model.name, &verdict);
+}
+
+static void
+need_write(const char *command)
+{
+	PreventCommandIfReadOnly(command);
+	PreventCommandIfParallelMode(command);
+	PreventCommandDuringRecovery(command);
+}
+
+/* ----- arguments ----- */
+
+static void
+read_model(FunctionCallInfo fcinfo, PfModelInfo *model)
+{
+	char	   *name;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("model must not be null")));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	pf_check_model_name(name);
+	pf_catalog_need_model(name, PF_RIGHT_PROMOTE, model);
+}
+
+static char *
+read_alias(FunctionCallInfo fcinfo, int n)
+{
+	char	   *alias;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("alias must not be null"),
+				 errhint("Leave it out for \"production\".")));
+	alias = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	pf_check_alias_name(alias);
+	return alias;
+}
+
+static void
+read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
+{
+	memset(promotion, 0, sizeof(*promotion));
+	read_model(fcinfo, &promotion->model);
+	promotion->task = strcmp(promotion->model.task, "classification") == 0 ?
+		PF_CLASSIFICATION : PF_REGRESSION;
+	if (!PG_ARGISNULL(1))
+	{
+		PfVersionInfo version;
+
+		promotion->version = PG_GETARG_INT32(1);
+		if (promotion->version < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("version must be 1 or more, not %d", promotion->version)));
+		/* a number that no version has is an error of the reference */
+		pf_catalog_resolve(psprintf("%s@%d", promotion->model.name, promotion->version),
+						   PF_RIGHT_PROMOTE, &version);
+	}
+	promotion->alias = read_alias(fcinfo, 2);
+
+	promotion->metric = PG_ARGISNULL(3) ?
+		pstrdup(promotion->task == PF_CLASSIFICATION ? "roc_auc" : "rmse") :
+		text_to_cstring(PG_GETARG_TEXT_PP(3));
+	promotion->direction = pf_metric_direction(promotion->metric);
+	if (!is_metric(promotion->task, promotion->metric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 promotion->direction == 0 ?
+				 errmsg("unrecognized metric \"%s\"", promotion->metric) :
+				 errmsg("metric \"%s\" is not one for %s", promotion->metric,
+						promotion->model.task),
+				 errhint("Valid metrics are %s.", pf_metric_names(promotion->task))));
+
+	promotion->threshold = read_limit(fcinfo, 4, "threshold");
+	promotion->max_regression = read_limit(fcinfo, 5, "max_regression");
+	if (promotion->max_regression < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_regression must not be negative"),
+				 errhint("It is a share: 0.02 lets the metric become worse by 2 percent.")));
+	if (!PG_ARGISNULL(6))
+	{
+		promotion->min_rows = PG_GETARG_INT64(6);
+		if (promotion->min_rows < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("min_rows must not be negative")));
+	}
+	promotion->by = read_names(fcinfo, 7);
+	if (promotion->by != NIL && isnan(promotion->max_regression))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("by needs max_regression"),
+				 errdetail("The slices that by makes are where the metric may become worse by no more than that."),
+				 errhint("Add max_regression => 0.02, for example.")));
+	if (!PG_ARGISNULL(8))
+		promotion->source = text_to_cstring(PG_GETARG_TEXT_PP(8));
+	if (!PG_ARGISNULL(9))
+		promotion->note = text_to_cstring(PG_GETARG_TEXT_PP(9));
+
+	/* a version alone is promoted as it is; whoever asks for more gets figures */
+	promotion->measure = promotion->version == 0 || !PG_ARGISNULL(3) ||
+		!isnan(promotion->threshold) || !isnan(promotion->max_regression) ||
+		!PG_ARGISNULL(6) || promotion->source != NULL;
+}
+
+static double
+read_limit(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		return NAN;
+	if (!isfinite(PG_GETARG_FLOAT8(n)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a finite number", name)));
+	return PG_GETARG_FLOAT8(n);
+}
+
+static List *
+read_names(FunctionCallInfo fcinfo, int n)
+{
+	List	   *names = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("by must not contain nulls")));
+		names = lappend(names, TextDatumGetCString(elements[i]));
+	}
+	return names;
+}
+
+/* Is the name in the list of the task's metrics? */
+static bool
+is_metric(PfTask task, const char *name)
+{
+	size_t		length = strlen(name);
+
+	if (length == 0)
+		return false;
+	for (const char *at = pf_metric_names(task); at != NULL; at = strchr(at, ','))
+	{
+		while (*at == ',' || *at == ' ')
+			at++;
+		if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* ----- the move ----- */
+
+/* A version without conditions: that version, now. */
+static void
+decide_unmeasured(const PfPromotion *promotion, PfVerdict *verdict)
+{
+	PfVersionInfo version;
+
+	verdict->version = promotion->version;
+	if (pf_catalog_version(&promotion->model, promotion->version, &version))
+		verdict->score = version.score;
+	if (verdict->incumbent != 0 &&
+		pf_catalog_version(&promotion->model, verdict->incumbent, &version))
+		verdict->incumbent_score = version.score;
+	verdict->promote = verdict->version != verdict->incumbent;
+	verdict->reason = verdict->promote ? pstrdup("asked for without a condition") :
+		psprintf("version %d is \"%s\" already", verdict->version, promotion->alias);
+}
+
+static void
+move_alias(const PfPromotion *promotion, PfVerdict *verdict)
+{
+	PfModelInfo now;
+	int32		incumbent;
+	int32		previous;
+
+	pf_catalog_lock(promotion->model.name, PF_RIGHT_PROMOTE, &now);
+
+	/* what others committed before the lock was ours is not in the statement's snapshot */
+	PushActiveSnapshot(GetLatestSnapshot());
+	incumbent = pf_catalog_alias(&now, promotion->alias);
+	PopActiveSnapshot();
+	if (now.id != promotion->model.id ||
+		(promotion->measure && incumbent != verdict->incumbent))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("alias \"%s\" of model \"%s\" was moved by another transaction meanwhile",
+						promotion->alias, promotion->model.name),
+				 errdetail("The comparison was made with a version that it no longer names."),
+				 errhint("Call ml_promote again to compare with what is there now.")));
+
+	pf_catalog_set_alias(&promotion->model, promotion->alias, verdict->version, "promote",
+						 promotion->note == NULL ? verdict->reason :
+						 psprintf("%s (%s)", promotion->note, verdict->reason),
+						 &previous);
+	verdict->incumbent = previous;
+	if (previous == verdict->version)
+	{
+		/* another transaction made the same move first */
+		verdict->promote = false;
+		verdict->reason = psprintf("version %d is \"%s\" already", verdict->version,
+								   promotion->alias);
+	}
+}
+
+static Datum
+result_row(FunctionCallInfo fcinfo, const char *model, const PfVerdict *verdict)
+{
+	TupleDesc	desc;
+	Datum		values[8];
+	bool		nulls[8] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(model);
+	values[1] = Int32GetDatum(verdict->version);
+	values[2] = Int32GetDatum(verdict->incumbent);
+	nulls[2] = verdict->incumbent == 0;
+	values[3] = BoolGetDatum(verdict->promote);
+	values[4] = CStringGetTextDatum(verdict->reason);
+	values[5] = Float8GetDatum(verdict->score);
+	nulls[5] = isnan(verdict->score);
+	values[6] = Float8GetDatum(verdict->incumbent_score);
+	nulls[6] = isnan(verdict->incumbent_score);
+	values[7] = Int64GetDatum(verdict->rows);
+	nulls[7] = verdict->rows < 0;
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}

@@ -1,0 +1,12 @@
+/*
+ * settings.h
+ *	  The settings (GUCs); defined in pgforest.c.
+ */
+#ifndef PF_SETTINGS_H
+#define PF_SETTINGS_H
+
+extern int	pf_train_workers;		/* -1: as max_parallel_maintenance_workers */
+extern int	pf_train_memory;		/* kB */
+extern int	pf_model_cache_size;	/* kB */
+
+#endif							/* PF_SETTINGS_H */

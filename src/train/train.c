@@ -1,0 +1,504 @@
+/*
+ * train.c
+ *	  ml_train: from a source to a stored version.
+ *
+ * The stages, each a function elsewhere: arguments and rights -> load (load/) ->
+ * grow (parallel/) -> model (engine/model) -> measure (engine/measure) -> store
+ * (catalog/).  Everything that can be checked is checked before the first row is
+ * read; the version's number is taken at the very end, so that two trainings of
+ * one model wait for each other only there.
+ *
+ * Memory: one context below the caller's, gone at the end.  Locks: those of the
+ * source's query, and of our tables when the version is stored.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "catalog/catalog.h"
+#include "catalog/pgenv.h"
+#include "engine/walk/walk.h"
+#include "load/load.h"
+#include "parallel/grow_forest.h"
+#include "train/params.h"
+
+PG_FUNCTION_INFO_V1(ml_train);
+
+#define CURVE_POINTS 512		/* of a stored curve, at most */
+
+/* What the user asked for; strings are NULL when the argument is. */
+typedef struct Request
+{
+	char	   *model;
+	char	   *note;
+	int64		seed;
+	PfTrainParams *params;
+	PfLoadSpec	load;
+	char	   *source;
+} Request;
+
+/* ----- arguments ----- */
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+static char *
+needed_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" of ml_train must not be null", name)));
+	return text_argument(fcinfo, n);
+}
+
+static List *
+names_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *names = NIL;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" of ml_train must not contain nulls", name)));
+		names = lappend(names, TextDatumGetCString(elements[i]));
+	}
+	return names;
+}
+
+static void
+check_algorithm(const char *algorithm)
+{
+	if (strcmp(algorithm, "random_forest") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized algorithm \"%s\"", algorithm),
+				 errhint("This release knows \"random_forest\".")));
+}
+
+static PfTask
+parse_task(const char *task)
+{
+	if (task == NULL)
+		return PF_TASK_AUTO;
+	if (strcmp(task, "classification") == 0)
+		return PF_CLASSIFICATION;
+	if (strcmp(task, "regression") == 0)
+		return PF_REGRESSION;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized task \"%s\"", task),
+			 errhint("This release knows \"classification\" and \"regression\".")));
+}
+
+static const char *
+task_name(PfTask task)
+{
+	return task == PF_CLASSIFICATION ? "classification" : "regression";
+}
+
+static void
+read_request(FunctionCallInfo fcinfo, Request *request)
+{
+	PfLoadSpec *load = &request->load;
+
+	memset(request, 0, sizeof(*request));
+	request->model = needed_argument(fcinfo, 0, "model");
+	request->source = needed_argument(fcinfo, 1, "source");
+	load->target = needed_argument(fcinfo, 2, "target");
+	check_algorithm(needed_argument(fcinfo, 3, "algorithm"));
+	if (PG_ARGISNULL(4))
+		needed_argument(fcinfo, 4, "params");
+	request->params = pf_params_check(PG_GETARG_JSONB_P(4));
+	load->task = parse_task(text_argument(fcinfo, 5));
+	load->features = names_argument(fcinfo, 6, "features");
+	load->features_given = !PG_ARGISNULL(6);
+	load->exclude = names_argument(fcinfo, 7, "exclude");
+	load->key = names_argument(fcinfo, 8, "key");
+	load->weight = text_argument(fcinfo, 9);
+	load->split = text_argument(fcinfo, 10);
+	if (PG_ARGISNULL(11))
+		needed_argument(fcinfo, 11, "holdout");
+	load->holdout = PG_GETARG_FLOAT8(11);
+	if (!(load->holdout >= 0 && load->holdout <= 0.9))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("holdout must be between 0 and 0.9, not %g", load->holdout),
+				 errhint("It is the share of the rows that is kept for measuring.")));
+	if (PG_ARGISNULL(12))
+		needed_argument(fcinfo, 12, "seed");
+	request->seed = PG_GETARG_INT64(12);
+	request->note = text_argument(fcinfo, 13);
+	load->max_bins = request->params->max_bins;
+}
+
+/*
+ * May the caller train this model, and as this task?  Checked again when the
+ * version is stored; here so that nobody waits an hour for a refusal.
+ */
+static void
+check_model(const Request *request, PfTask task)
+{
+	PfModelInfo model;
+
+	if (!pf_catalog_model(request->model, &model))
+		return;
+	pf_catalog_need_model(request->model, PF_RIGHT_TRAIN, &model);
+	if (strcmp(model.task, task_name(task)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a %s model, this would be a %s version",
+						model.name, model.task, task_name(task)),
+				 errhint("Train under another name, or pass task => '%s'.", model.task)));
+}
+
+/* The arguments that repeat this training on other rows. */
+static void
+append_names(StringInfo json, const char *name, List *names)
+{
+	ListCell   *cell;
+	const char *separator = "";
+
+	appendStringInfo(json, ",\"%s\":[", name);
+	foreach(cell, names)
+	{
+		appendStringInfoString(json, separator);
+		escape_json(json, lfirst(cell));
+		separator = ",";
+	}
+	appendStringInfoChar(json, ']');
+}
+
+static Jsonb *
+repeat_arguments(const Request *request, PfTask task)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"task\":\"%s\"", task_name(task));
+	if (request->load.features_given)
+		append_names(&json, "features", request->load.features);
+	append_names(&json, "exclude", request->load.exclude);
+	append_names(&json, "key", request->load.key);
+	appendStringInfoChar(&json, '}');
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+/* ----- stages and their times ----- */
+
+typedef struct Clock
+{
+	instr_time	start,
+				lap;
+	StringInfoData stages;		/* as JSON, open */
+} Clock;
+
+static double
+seconds_since(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+static void
+start_clock(Clock *clock)
+{
+	INSTR_TIME_SET_CURRENT(clock->start);
+	clock->lap = clock->start;
+	initStringInfo(&clock->stages);
+}
+
+static void
+end_stage(Clock *clock, const char *stage)
+{
+	appendStringInfo(&clock->stages, "%c\"%s\": %.6f", clock->stages.len ? ',' : '{',
+					 stage, seconds_since(clock->lap));
+	INSTR_TIME_SET_CURRENT(clock->lap);
+}
+
+static Jsonb *
+stage_seconds(const Clock *clock)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(psprintf("%s}", clock->stages.data))));
+}
+
+/* ----- measuring ----- */
+
+static void
+measure(const PfEnv *env, const PfModel *model, const char *set, size_t n,
+		const uint32 *actual, const double *target, const double *predicted,
+		PfMeasured *measured)
+{
+	memset(measured, 0, sizeof(*measured));
+	measured->set = set;
+	measured->rows = n;
+	if (model->task == PF_REGRESSION)
+	{
+		pf_measure_values(env, n, target, predicted, &measured->metrics);
+		return;
+	}
+	measured->nclasses = model->nclasses;
+	measured->classes = model->classes;
+	measured->confusion = palloc0(sizeof(uint64) * model->nclasses * model->nclasses);
+	measured->curves = palloc0(sizeof(PfCurve) * model->nclasses);
+	pf_measure_classes(env, model->nclasses, n, actual, predicted, &measured->metrics);
+	pf_confusion(env, model->nclasses, n, actual, predicted, measured->confusion);
+	for (uint32 c = 0; c < model->nclasses; c++)
+		pf_curve(env, model->nclasses, n, actual, predicted, c, CURVE_POINTS,
+				 &measured->curves[c]);
+}
+
+/* Rows that were held out, walked as a prediction walks them. */
+static void
+measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
+				 const PfMatrix *rows, PfMeasured *measured)
+{
+	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * model->width * sizeof(double));
+
+	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
+	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
+	pf_release(env, predicted);
+}
+
+/* Training rows, each by the trees that did not see it; false when there is none. */
+static bool
+measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
+				   const PfVotes *votes, PfMeasured *measured)
+{
+	uint32		width = model->width;
+	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * width * sizeof(double));
+	uint32	   *label = rows->label ? pf_alloc(env, rows->nrows * sizeof(uint32)) : NULL;
+	double	   *target = rows->target ? pf_alloc(env, rows->nrows * sizeof(double)) : NULL;
+	size_t		n = 0;
+
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(env);
+		if (!pf_votes_read(votes, rows, i, predicted + n * width))
+			continue;
+		if (label)
+			label[n] = rows->label[i];
+		else
+			target[n] = rows->target[i];
+		n++;
+	}
+	if (n > 0)
+		measure(env, model, "oob", n, label, target, predicted, measured);
+	pf_release(env, predicted);
+	pf_release(env, label);
+	pf_release(env, target);
+	return n > 0;
+}
+
+static double
+find_metric(const PfMeasured *measured, const char *name)
+{
+	for (uint32 i = 0; i < measured->metrics.count; i++)
+	{
+		const PfMetric *metric = &measured->metrics.metrics[i];
+
+		if (metric->class < 0 && strcmp(metric->name, name) == 0)
+			return metric->value;
+	}
+	return NAN;
+}
+
+/* ----- what the user should know about the rows ----- */
+
+static void
+report_rows(const PfLoaded *loaded)
+{
+	const PfMatrix *held = &loaded->validation;
+
+	if (loaded->rows_no_target > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%lld row without a target was left out",
+							   "%lld rows without a target were left out",
+							   loaded->rows_no_target,
+							   (long long) loaded->rows_no_target)));
+	if (loaded->rows_no_split > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%lld row whose split is null was left out",
+							   "%lld rows whose split is null were left out",
+							   loaded->rows_no_split,
+							   (long long) loaded->rows_no_split)));
+	if (loaded->task == PF_CLASSIFICATION && held->nrows > 0)
+	{
+		bool	   *present = palloc0(loaded->nclasses);
+		StringInfoData absent;
+
+		initStringInfo(&absent);
+		for (uint32 i = 0; i < held->nrows; i++)
+			present[held->label[i]] = true;
+		for (int c = 0; c < loaded->nclasses; c++)
+		{
+			if (!present[c])
+				appendStringInfo(&absent, "%s\"%s\"", absent.len ? ", " : "", loaded->classes[c]);
+		}
+		if (absent.len > 0)
+			ereport(NOTICE,
+					(errmsg("no held-out row has the class %s", absent.data)));
+	}
+}
+
+/* ----- the call ----- */
+
+static Datum
+result_row(FunctionCallInfo fcinfo, const PfNewVersion *version, int32 number)
+{
+	TupleDesc	desc;
+	Datum		values[10];
+	bool		nulls[10] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = CStringGetTextDatum(version->model);
+	values[1] = Int32GetDatum(number);
+	values[2] = CStringGetTextDatum(version->task);
+	values[3] = CStringGetTextDatum(version->algorithm);
+	values[4] = Int64GetDatum(version->rows);
+	values[5] = Int32GetDatum(version->features);
+	values[6] = version->metric ? CStringGetTextDatum(version->metric) : (Datum) 0;
+	nulls[6] = version->metric == NULL;
+	values[7] = Float8GetDatum(version->score);
+	nulls[7] = isnan(version->score);
+	values[8] = Float8GetDatum(version->seconds);
+	values[9] = Int64GetDatum((int64) version->nbytes);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+Datum
+ml_train(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	const PfEnv *env;
+	Request		request;
+	Clock		clock;
+	PfLoaded   *loaded;
+	PfGrown		grown;
+	PfModel		model = {0};
+	PfMeasured	measured[3];
+	PfNewVersion version = {0};
+	size_t		nbytes;
+	int32		number;
+	Datum		result;
+
+	PreventCommandIfReadOnly("ml_train()");
+	PreventCommandDuringRecovery("ml_train()");
+	context = AllocSetContextCreate(caller, "pgforest training", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	env = pf_pg_env(context);
+	start_clock(&clock);
+
+	read_request(fcinfo, &request);
+	pf_check_model_name(request.model);
+	request.load.source = pf_source_open(request.source);
+	request.load.task = pf_load_check(&request.load);
+	pf_params_fit_task(request.params, request.load.task);
+	check_model(&request, request.load.task);
+
+	loaded = pf_load(&request.load);
+	pf_params_fit_rows(request.params, loaded, request.seed);
+	report_rows(loaded);
+	end_stage(&clock, "load");
+
+	pf_grow_forest(&loaded->train, &request.params->forest,
+				   request.params->forest.oob_score || loaded->validation.nrows == 0, &grown);
+	end_stage(&clock, "grow");
+
+	model.task = loaded->task;
+	model.ncolumns = loaded->ncolumns;
+	model.columns = loaded->columns;
+	model.nfeatures = loaded->nfeatures;
+	model.bins = loaded->bins;
+	model.nclasses = loaded->nclasses;
+	model.classes = loaded->classes;
+	model.importance = grown.importance;
+	pf_model_take_trees(env, &model, grown.trees, request.params->forest.n_estimators);
+
+	if (loaded->validation.nrows > 0)
+		measure_held_out(env, &model, "validation", &loaded->validation,
+						 &measured[version.nmeasured++]);
+	if (loaded->test.nrows > 0)
+		measure_held_out(env, &model, "test", &loaded->test, &measured[version.nmeasured++]);
+	if (grown.votes.sum != NULL &&
+		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
+		version.nmeasured++;
+	end_stage(&clock, "measure");
+
+	version.bytes = pf_model_encode(env, &model, &nbytes);
+	if (version.bytes == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("The model could not be compressed.")));
+	version.nbytes = nbytes;
+	end_stage(&clock, "encode");
+
+	version.model = request.model;
+	version.task = task_name(loaded->task);
+	version.algorithm = "random_forest";
+	version.target = request.load.target;
+	version.query = request.load.source->query;
+	version.weight = request.load.weight;
+	version.split = request.load.split;
+	version.ncolumns = loaded->ncolumns;
+	version.columns = palloc(loaded->ncolumns * sizeof(char *));
+	for (int i = 0; i < loaded->ncolumns; i++)
+		version.columns[i] = loaded->columns[i].name;
+	version.column_types = loaded->column_types;
+	version.nclasses = loaded->nclasses;
+	version.classes = loaded->classes;
+	version.nidentity = loaded->nidentity;
+	version.identity = loaded->identity;
+	version.holdout = request.load.holdout;
+	version.params = pf_params_filled(request.params, loaded->task);
+	version.arguments = repeat_arguments(&request, loaded->task);
+	version.seed = request.seed;
+	version.note = request.note;
+	version.rows = loaded->train.nrows;
+	version.features = loaded->nfeatures;
+	version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
+	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
+	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
+	version.measured = measured;
+	version.seconds = seconds_since(clock.start);
+	version.stage_seconds = stage_seconds(&clock);
+	number = pf_catalog_add_version(&version, NULL);
+
+	MemoryContextSwitchTo(caller);
+	version.seconds = seconds_since(clock.start);
+	result = result_row(fcinfo, &version, number);
+	MemoryContextDelete(context);
+	PG_RETURN_DATUM(result);
+}

@@ -1,0 +1,179 @@
+#!/bin/bash
+# Run test suites, all of them or those named:
+#
+#   test/run.sh [SUITE...]     unit asan measure regress parallel isolation pgtap tap
+#                              and, on demand only, valgrind fuzz
+#
+# Each suite has a throw-away cluster of its own and keeps its own closing lines;
+# the last line counts suites.  RESULTS=DIR keeps what pg_regress wrote.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+. test/common.sh
+. test/cluster.sh
+
+suites=${*:-unit asan measure regress parallel isolation pgtap tap}
+
+needs=tools
+for suite in $suites; do
+	case $suite in
+		unit | asan | measure) ;;
+		valgrind | fuzz) needs+=" $suite" ;;
+		regress | parallel | isolation) needs+=" base" ;;
+		pgtap | tap) needs+=" base $suite" ;;
+		*) echo "no such suite: $suite" >&2; exit 2 ;;
+	esac
+done
+test/setup.sh $needs || exit
+
+skip() {
+	echo "skipped: $*"
+	return 77
+}
+
+# The engine and the tests of it in one program.
+engine=$(find src/engine -name '*.c' | sort)
+build_unit() {				# PROGRAM SOURCES... [FLAGS...]
+	run "${CC:-cc}" -std=gnu11 -g -ffp-contract=off -fno-fast-math -Isrc -o "../$1" $engine "${@:2}" -lzstd -lm
+}
+unit_sources() {
+	ls test/unit/*.c 2>/dev/null | grep -v '_cli\.c$'
+}
+
+suite_unit() {
+	[ -n "$(unit_sources)" ] || skip "test/unit is empty" || return
+	build_unit unit $(unit_sources) -O2 && run ../unit
+}
+
+suite_asan() {
+	[ -n "$(unit_sources)" ] || skip "test/unit is empty" || return
+	build_unit unit $(unit_sources) -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		-fno-omit-frame-pointer && run ../unit
+}
+
+suite_valgrind() {
+	build_unit unit $(unit_sources) -O1 &&
+		run valgrind --quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite ../unit
+}
+
+# Our metrics against scikit-learn's, where that is installed.
+suite_measure() {
+	local python
+	[ -f test/unit/measure_vs_sklearn.py ] || skip "there is no test/unit/measure_vs_sklearn.py" || return
+	for python in python3 /usr/bin/python3 none; do
+		"$python" -c 'import sklearn' 2>/dev/null && break
+	done
+	[ $python != none ] || skip "no Python here has scikit-learn" || return
+	build_unit measure_cli test/unit/measure_cli.c test/unit/unit_env.c -O2 &&
+		run "$python" test/unit/measure_vs_sklearn.py ../measure_cli
+}
+
+# Every target gets FUZZ_SECONDS; its seeds are in test/fuzz/corpus/NAME.
+suite_fuzz() {
+	local target name status=0
+	for target in test/fuzz/*.c; do
+		[ -f "$target" ] || skip "test/fuzz is empty" || return
+		name=$(basename "$target" .c)
+		mkdir -p "$workspace/corpus/$name"
+		chmod 777 "$workspace/corpus/$name"
+		CC=clang build_unit "$name" "$target" -O1 -fsanitize=fuzzer,address,undefined &&
+			run "../$name" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 \
+				"../corpus/$name" $(ls -d "test/fuzz/corpus/$name" 2>/dev/null) || status=1
+	done
+	return $status
+}
+
+# pg_regress PROGRAM OUTPUT TESTS...: shows the differences when there are any.
+pgxs_tests() {
+	dirname "$("$PG_CONFIG" --pgxs)" | sed 's,/makefiles$,/test,'
+}
+
+regress() {
+	local program=$1 output=$2 bindir
+	bindir=$("$PG_CONFIG" --bindir)
+	shift 2
+	start_server || return
+	if ! run "$(pgxs_tests)/$program" --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" \
+		--outputdir="../$output" --load-extension=pgforest "$@"; then
+		head -n 500 "$workspace/$output/regression.diffs" 2>/dev/null
+		grep -E 'PANIC|TRAP|terminated by signal' "$workspace/log/server"
+		return 1
+	fi
+}
+
+sql_tests() {
+	ls sql/*.sql 2>/dev/null | sed 's,.*/\(.*\)\.sql,\1,'
+}
+
+suite_regress() {
+	[ -n "$(sql_tests)" ] || skip "sql is empty" || return
+	regress regress/pg_regress regress --inputdir=. --dbname=contrib_regression $(sql_tests)
+}
+
+# The same answers when every query that can be is made parallel.
+suite_parallel() {
+	local force=debug_parallel_query
+	[ -n "$(sql_tests)" ] || skip "sql is empty" || return
+	case $("$PG_CONFIG" --version) in *\ 15*) force=force_parallel_mode ;; esac
+	PGOPTIONS="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0" \
+		regress regress/pg_regress parallel --inputdir=. --dbname=contrib_regression $(sql_tests)
+}
+
+suite_isolation() {
+	local tests
+	tests=$(ls test/isolation/specs/*.spec 2>/dev/null | sed 's,.*/\(.*\)\.spec,\1,')
+	[ -n "$tests" ] || skip "test/isolation/specs is empty" || return
+	regress isolation/pg_isolation_regress isolation --inputdir=test/isolation --dbname=isolation_regression $tests
+}
+
+suite_pgtap() {
+	[ -n "$(ls test/pgtap/*.sql 2>/dev/null)" ] || skip "test/pgtap is empty" || return
+	start_server &&
+		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pgforest' &&
+		run pg_prove $(ls test/pgtap/*.sql)
+}
+
+suite_tap() {
+	local perl
+	[ -n "$(ls test/t/*.pl 2>/dev/null)" ] || skip "test/t is empty" || return
+	perl=$(pgxs_tests)/perl
+	[ -d "$perl/PostgreSQL/Test" ] || skip "this installation has no PostgreSQL::Test modules ($perl)" || return
+	PERL5LIB=$perl PG_REGRESS=$(pgxs_tests)/regress/pg_regress PATH=$("$PG_CONFIG" --bindir):$PATH \
+		TESTDIR=$workspace TESTDATADIR=$workspace/tmp_check TESTLOGDIR=$workspace/tmp_check/log PGPORT=65432 \
+		run prove $(ls test/t/*.pl)
+}
+
+declare -A title=(
+	[unit]="Engine, unit tests without a server"
+	[asan]="Engine, the same under the address and undefined behaviour sanitizers"
+	[valgrind]="Engine, the same under valgrind"
+	[measure]="Metrics against scikit-learn"
+	[fuzz]="Hostile bytes"
+	[regress]="pg_regress"
+	[parallel]="pg_regress, with parallel query forced"
+	[isolation]="Isolation: sessions that meet"
+	[pgtap]="pgTAP"
+	[tap]="TAP: servers that start, stop and fail over"
+)
+
+open_workspace
+passed=0 failed=0 failures=
+for suite in $suites; do
+	heading "${title[$suite]}"
+	status=0
+	SECONDS=0
+	suite_$suite || status=$?
+	stop_server
+	if [ -n "${RESULTS:-}" ] && [ -d "$workspace/$suite" ]; then
+		mkdir -p "$RESULTS" && cp -R "$workspace/$suite" "$RESULTS/"
+	fi
+	case $status in
+		0) passed=$((passed + 1)); echo "passed in $SECONDS s" ;;
+		77) ;;
+		*) failed=$((failed + 1)); failures+=" $suite"; echo "failed in $SECONDS s" ;;
+	esac
+done
+
+heading "Suites"
+[ -z "$failures" ] || echo "failed:$failures"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,136 @@
+/*
+ * fixture.c
+ *	  Made-up rows and forests for the suites of grow, model and walk.
+ *
+ * Everything comes from unit_env() and is given back by unit_release_all().
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "fixture.h"
+#include "unit.h"
+
+PfMatrix
+fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t nclasses, double missing,
+			   uint64_t seed)
+{
+	const PfEnv *env = unit_env();
+	PfMatrix	matrix = {
+		.nrows = nrows,.nfeatures = nfeatures,.stride = (nfeatures + 3) / 4 * 4,
+		.nclasses = nclasses
+	};
+
+	matrix.bins = pf_alloc(env, (size_t) nrows * matrix.stride);
+	memset(matrix.bins, 0, (size_t) nrows * matrix.stride);
+	if (nclasses)
+		matrix.label = pf_alloc(env, nrows * sizeof(uint32_t));
+	else
+		matrix.target = pf_alloc(env, nrows * sizeof(double));
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		uint8_t    *row = matrix.bins + (size_t) i * matrix.stride;
+		double		signal;
+
+		for (uint32_t f = 0; f < nfeatures; f++)
+			row[f] = (uint8_t) (unit_random(&seed) % 255);
+		signal = row[0] / 255.0 + (nfeatures > 1 ? row[1] / 510.0 : 0);
+		if (nclasses)
+			matrix.label[i] = (uint32_t) (signal / 1.5 * nclasses) % nclasses;
+		else
+			matrix.target[i] = signal * 100 + unit_uniform(&seed);
+		for (uint32_t f = 0; f < nfeatures; f++)
+		{
+			if (unit_uniform(&seed) < missing)
+				row[f] = PF_MISSING_BIN;
+		}
+	}
+	return matrix;
+}
+
+PfForestParams
+fixture_params(const PfMatrix *matrix)
+{
+	PfForestParams params = {
+		.n_estimators = 10,
+		.criterion = matrix->nclasses ? PF_GINI : PF_SQUARED_ERROR,
+		.min_samples_split = 2,
+		.min_samples_leaf = 1,
+		.max_features = matrix->nfeatures,
+		.bootstrap = true,
+		.max_samples = matrix->nrows,
+		.seed = 42
+	};
+
+	return params;
+}
+
+/* Bins that map 0.5, 1.5, ... to themselves; of a category "c000", "c001", ... */
+static void
+make_bins(const PfEnv *env, PfBins *bins, PfKind kind)
+{
+	memset(bins, 0, sizeof(*bins));
+	bins->kind = kind;
+	bins->nbins = 255;
+	if (kind == PF_NUMBER)
+	{
+		bins->cuts = pf_alloc(env, 254 * sizeof(double));
+		for (int i = 0; i < 254; i++)
+			bins->cuts[i] = i + 1;
+		return;
+	}
+	bins->ncategories = 255;
+	bins->offsets = pf_alloc(env, 256 * sizeof(uint32_t));
+	bins->text = pf_alloc(env, 255 * 4 + 1);
+	bins->category_bin = pf_alloc(env, 255);
+	for (uint32_t i = 0; i < 255; i++)
+	{
+		bins->offsets[i] = 4 * i;
+		snprintf(bins->text + 4 * i, 5, "c%03u", i);
+		bins->category_bin[i] = (uint8_t) i;
+	}
+	bins->offsets[255] = 4 * 255;
+}
+
+PfModel *
+fixture_model(const PfMatrix *matrix, const PfForestParams *params)
+{
+	const PfEnv *env = unit_env();
+	PfModel    *model = pf_alloc(env, sizeof(PfModel));
+	PfTree	   *trees = pf_alloc(env, params->n_estimators * sizeof(PfTree));
+	PfGrower   *grower = pf_grower_create(env, matrix, params);
+	int64_t    *importance = pf_alloc(env, matrix->nfeatures * sizeof(int64_t));
+
+	memset(model, 0, sizeof(*model));
+	memset(importance, 0, matrix->nfeatures * sizeof(int64_t));
+	model->task = matrix->nclasses ? PF_CLASSIFICATION : PF_REGRESSION;
+	model->ncolumns = model->nfeatures = matrix->nfeatures;
+	model->columns = pf_alloc(env, model->ncolumns * sizeof(PfColumn));
+	model->bins = pf_alloc(env, model->nfeatures * sizeof(PfBins));
+	for (uint32_t i = 0; i < model->ncolumns; i++)
+	{
+		PfColumn   *column = &model->columns[i];
+
+		column->name = pf_alloc(env, 16);
+		snprintf(column->name, 16, "f%u", i + 1);
+		column->kind = i + 1 == model->ncolumns && i > 0 ? PF_CATEGORY : PF_NUMBER;
+		column->length = 0;
+		make_bins(env, &model->bins[i], column->kind);
+	}
+	model->nclasses = matrix->nclasses;
+	model->classes = pf_alloc(env, (model->nclasses + 1) * sizeof(char *));
+	for (uint32_t i = 0; i < model->nclasses; i++)
+	{
+		model->classes[i] = pf_alloc(env, 20);
+		snprintf(model->classes[i], 20, "class %u", i);
+	}
+	for (uint32_t t = 0; t < params->n_estimators; t++)
+	{
+		pf_forest_grow_tree(grower, t, NULL, &trees[t]);
+		pf_importance_add(&trees[t], model->nfeatures, importance);
+	}
+	model->importance = pf_alloc(env, model->nfeatures * sizeof(double));
+	pf_importance_finish(importance, model->nfeatures, model->importance);
+	pf_model_take_trees(env, model, trees, params->n_estimators);
+	pf_grower_release(grower);
+	return model;
+}

@@ -1,0 +1,23 @@
+/*
+ * fixture.h
+ *	  Made-up rows and forests for the suites of grow, model and walk.
+ */
+#ifndef PF_FIXTURE_H
+#define PF_FIXTURE_H
+
+#include "engine/forest/forest.h"
+#include "engine/model/model.h"
+
+/*
+ * Rows whose label (nclasses > 0) or target depends on the first two features,
+ * the rest noise.  missing: share of missing values.
+ */
+extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t nclasses,
+							   double missing, uint64_t seed);
+
+extern PfForestParams fixture_params(const PfMatrix *matrix);
+
+/* A whole model: number columns (the last one a category), trees grown. */
+extern PfModel *fixture_model(const PfMatrix *matrix, const PfForestParams *params);
+
+#endif							/* PF_FIXTURE_H */

@@ -1,0 +1,395 @@
+/*
+ * test_grow.c
+ *	  Trees: do they split where they should, and always the same way?
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/grow/grow.h"
+#include "engine/grow/random.h"
+#include "fixture.h"
+#include "unit.h"
+
+static PfTree
+grow(const PfMatrix *matrix, const PfForestParams *params, uint32_t number)
+{
+	PfGrower   *grower = pf_grower_create(unit_env(), matrix, params);
+	PfTree		tree;
+
+	pf_forest_grow_tree(grower, number, NULL, &tree);
+	pf_grower_release(grower);
+	return tree;
+}
+
+static bool
+same_tree(const PfTree *a, const PfTree *b)
+{
+	return a->nnodes == b->nnodes && a->nleaves == b->nleaves &&
+		memcmp(a->nodes, b->nodes, a->nnodes * sizeof(PfNode)) == 0 &&
+		memcmp(a->leaves, b->leaves, a->nleaves * a->width * sizeof(double)) == 0;
+}
+
+/* The decrease of impurity of a cut, by the definition, for comparison. */
+static double
+gain_by_hand(const PfMatrix *matrix, uint32_t feature, uint32_t threshold, bool missing_left)
+{
+	double		sums[2][2] = {{0}};
+	double		gain = 0;
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		uint8_t		bin = matrix->bins[(size_t) i * matrix->stride + feature];
+		bool		left = bin == PF_MISSING_BIN ? missing_left : bin <= threshold;
+
+		sums[!left][matrix->label[i]]++;
+	}
+	for (int side = -1; side < 2; side++)
+	{
+		double		a = side < 0 ? sums[0][0] + sums[1][0] : sums[side][0];
+		double		b = side < 0 ? sums[0][1] + sums[1][1] : sums[side][1];
+		double		impurity = a + b > 0 ? (a + b) - (a * a + b * b) / (a + b) : NAN;
+
+		gain += side < 0 ? impurity : -impurity;
+	}
+	return gain;
+}
+
+/* On small and large nodes: no cut by hand is better than the one found. */
+static void
+finds_the_best_split(uint32_t nrows, double missing)
+{
+	PfMatrix	matrix = fixture_matrix(nrows, 3, 2, missing, nrows);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		tree;
+	double		best = 0;
+
+	params.bootstrap = false;
+	params.max_depth = 1;
+	tree = grow(&matrix, &params, 0);
+	for (uint32_t f = 0; f < 3; f++)
+	{
+		for (uint32_t t = 0; t < 255; t++)
+		{
+			for (int m = 0; m < 2; m++)
+			{
+				double		gain = gain_by_hand(&matrix, f, t, m);
+
+				best = gain > best ? gain : best;
+			}
+		}
+	}
+	if (CHECK_INT(tree.nnodes, 3))
+	{
+		const PfNode *root = &tree.nodes[0];
+
+		CHECK_NEAR(gain_by_hand(&matrix, root->feature, root->threshold,
+								root->link & PF_MISSING_LEFT), best, 1e-9 * best);
+		CHECK_NEAR(tree.importance[root->feature], best, 1e-9 * best);
+	}
+}
+
+/* An unlimited tree without bootstrap repeats what it was taught. */
+static void
+learns_by_heart(uint32_t nclasses, PfCriterion criterion)
+{
+	PfMatrix	matrix = fixture_matrix(5000, 6, nclasses, 0.1, 7);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		tree;
+	uint32_t	wrong = 0;
+
+	params.bootstrap = false;
+	params.criterion = criterion;
+	params.max_features = 2;
+	tree = grow(&matrix, &params, 3);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		const double *leaf = tree.leaves +
+			(size_t) pf_tree_leaf(tree.nodes, matrix.bins + (size_t) i * matrix.stride) * tree.width;
+
+		if (nclasses ? leaf[matrix.label[i]] != 1 : leaf[0] != matrix.target[i])
+			wrong++;
+	}
+	CHECK_INT(wrong, 0);
+	CHECK_INT(tree.nleaves, (tree.nnodes + 1) / 2);
+}
+
+static void
+keeps_the_limits(void)
+{
+	PfMatrix	matrix = fixture_matrix(3000, 5, 3, 0.05, 11);
+	PfForestParams params = fixture_params(&matrix);
+	uint32_t	rows[3000] = {0};
+	uint32_t	depth[3000] = {0};
+	uint32_t	least = UINT32_MAX;
+	uint32_t	deepest = 0;
+	PfTree		tree;
+
+	params.bootstrap = false;
+	params.min_samples_leaf = 40;
+	tree = grow(&matrix, &params, 0);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+		rows[pf_tree_leaf(tree.nodes, matrix.bins + (size_t) i * matrix.stride)]++;
+	for (uint32_t i = 0; i < tree.nleaves; i++)
+		least = rows[i] < least ? rows[i] : least;
+	CHECK(least >= 40);
+	CHECK(tree.nleaves > 10);
+
+	params.min_samples_leaf = 1;
+	params.max_leaf_nodes = 17;
+	tree = grow(&matrix, &params, 0);
+	CHECK_INT(tree.nleaves, 17);
+	CHECK_INT(tree.nnodes, 33);
+
+	params.max_leaf_nodes = 0;
+	params.max_depth = 4;
+	tree = grow(&matrix, &params, 0);
+	for (uint32_t i = 0; i < tree.nnodes; i++)
+	{
+		if (pf_is_leaf(&tree.nodes[i]))
+			continue;
+		CHECK((tree.nodes[i].link & PF_LINK_MASK) > i);
+		depth[tree.nodes[i].link & PF_LINK_MASK] = depth[i] + 1;
+		depth[(tree.nodes[i].link & PF_LINK_MASK) + 1] = depth[i] + 1;
+		deepest = depth[i] + 1 > deepest ? depth[i] + 1 : deepest;
+	}
+	CHECK_INT(deepest, 4);
+
+	params.max_depth = 0;
+	params.min_impurity_decrease = 0.01;
+	tree = grow(&matrix, &params, 0);
+	CHECK(tree.nleaves > 1 && tree.nleaves < 60);
+}
+
+/* Best first is depth first in another order when nothing stops it. */
+static void
+order_does_not_matter(void)
+{
+	PfMatrix	matrix = fixture_matrix(400, 4, 2, 0, 13);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		depth_first,
+				best_first;
+	uint32_t	differ = 0;
+
+	params.bootstrap = false;	/* and all features: no random choice is left */
+	depth_first = grow(&matrix, &params, 0);
+	params.max_leaf_nodes = 1000000;
+	best_first = grow(&matrix, &params, 0);
+	CHECK_INT(best_first.nnodes, depth_first.nnodes);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		const uint8_t *row = matrix.bins + (size_t) i * matrix.stride;
+
+		differ += memcmp(depth_first.leaves + 2 * pf_tree_leaf(depth_first.nodes, row),
+						 best_first.leaves + 2 * pf_tree_leaf(best_first.nodes, row),
+						 2 * sizeof(double)) != 0;
+	}
+	CHECK_INT(differ, 0);
+}
+
+static void
+is_the_same_every_time(void)
+{
+	PfMatrix	matrix = fixture_matrix(2000, 8, 3, 0.1, 17);
+	PfForestParams params = fixture_params(&matrix);
+	PfGrower   *grower;
+	PfTree		first,
+				other,
+				again;
+
+	params.max_features = 3;
+	first = grow(&matrix, &params, 5);
+	/* by a participant that has grown other trees before */
+	grower = pf_grower_create(unit_env(), &matrix, &params);
+	pf_forest_grow_tree(grower, 9, NULL, &other);
+	pf_forest_grow_tree(grower, 5, NULL, &again);
+	pf_grower_release(grower);
+	CHECK(same_tree(&first, &again));
+	CHECK(!same_tree(&first, &other));
+	params.seed++;
+	other = grow(&matrix, &params, 5);
+	CHECK(!same_tree(&first, &other));
+}
+
+/* Weighing a row 3 times is having it 3 times. */
+static void
+weights_are_repeats(void)
+{
+	PfMatrix	weighted = fixture_matrix(500, 4, 2, 0, 19);
+	PfMatrix	repeated = fixture_matrix(1500, 4, 2, 0, 19);
+	PfForestParams params;
+	PfTree		a,
+				b;
+	uint32_t	differ = 0;
+
+	weighted.weight = pf_alloc(unit_env(), 500 * sizeof(float));
+	for (uint32_t i = 0; i < 500; i++)
+	{
+		weighted.weight[i] = 3;
+		for (uint32_t j = 3 * i; j < 3 * i + 3; j++)
+		{
+			memcpy(repeated.bins + (size_t) j * repeated.stride,
+				   weighted.bins + (size_t) i * weighted.stride, weighted.stride);
+			repeated.label[j] = weighted.label[i];
+		}
+	}
+	params = fixture_params(&weighted);
+	params.bootstrap = false;
+	params.max_depth = 5;
+	a = grow(&weighted, &params, 0);
+	b = grow(&repeated, &params, 0);
+	for (uint32_t i = 0; i < 500; i++)
+	{
+		const uint8_t *row = weighted.bins + (size_t) i * weighted.stride;
+
+		differ += fabs(a.leaves[2 * pf_tree_leaf(a.nodes, row)] -
+					   b.leaves[2 * pf_tree_leaf(b.nodes, row)]) > 1e-12;
+	}
+	CHECK_INT(differ, 0);
+}
+
+static void
+votes_are_of_trees_that_did_not_see_the_row(void)
+{
+	PfMatrix	matrix = fixture_matrix(1000, 4, 3, 0, 23);
+	PfForestParams params = fixture_params(&matrix);
+	const PfEnv *env = unit_env();
+	PfGrower   *grower = pf_grower_create(env, &matrix, &params);
+	PfVotes		votes;
+	double		shares[3];
+	uint64_t	votes_cast = 0;
+	uint32_t	right = 0;
+
+	pf_votes_scale(&matrix, &votes);
+	votes.sum = pf_alloc(env, 3000 * sizeof(uint64_t));
+	votes.trees = pf_alloc(env, 1000 * sizeof(uint32_t));
+	memset(votes.sum, 0, 3000 * sizeof(uint64_t));
+	memset(votes.trees, 0, 1000 * sizeof(uint32_t));
+	for (uint32_t t = 0; t < 20; t++)
+	{
+		PfTree		tree;
+
+		pf_forest_grow_tree(grower, t, &votes, &tree);
+		pf_tree_release(env, &tree);
+	}
+	pf_grower_release(grower);
+	for (uint32_t i = 0; i < 1000; i++)
+	{
+		votes_cast += votes.trees[i];
+		if (!pf_votes_read(&votes, &matrix, i, shares))
+			continue;
+		CHECK_NEAR(shares[0] + shares[1] + shares[2], 1, 1e-8);
+		right += shares[matrix.label[i]] > 0.5;
+	}
+	/* a row is left out by a tree with probability (1 - 1/n)^n */
+	CHECK_NEAR((double) votes_cast / 20000, exp(-1), 0.01);
+	CHECK(right > 900);
+}
+
+static void
+odd_shapes(void)
+{
+	PfMatrix	matrix = fixture_matrix(1, 1, 2, 0, 29);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		tree = grow(&matrix, &params, 0);
+
+	CHECK_INT(tree.nnodes, 1);
+
+	/* nothing to split by */
+	matrix = fixture_matrix(100, 2, 2, 1, 29);
+	params = fixture_params(&matrix);
+	tree = grow(&matrix, &params, 0);
+	CHECK_INT(tree.nnodes, 1);
+
+	/* only missing against not missing tells */
+	matrix = fixture_matrix(100, 1, 2, 0, 29);
+	for (uint32_t i = 0; i < 100; i++)
+	{
+		matrix.label[i] = i % 2;
+		matrix.bins[i * matrix.stride] = i % 2 ? PF_MISSING_BIN : 7;
+	}
+	params = fixture_params(&matrix);
+	params.bootstrap = false;
+	tree = grow(&matrix, &params, 0);
+	CHECK_INT(tree.nnodes, 3);
+	CHECK_DOUBLE(tree.leaves[2 * pf_tree_leaf(tree.nodes, (uint8_t[]) {PF_MISSING_BIN}) + 1], 1);
+	CHECK_DOUBLE(tree.leaves[2 * pf_tree_leaf(tree.nodes, (uint8_t[]) {200})], 1);
+
+	/* a path as deep as there are rows */
+	matrix = fixture_matrix(255, 1, 0, 0, 29);
+	for (uint32_t i = 0; i < 255; i++)
+	{
+		matrix.bins[i * matrix.stride] = (uint8_t) i;
+		matrix.target[i] = pow(3, i);
+	}
+	params = fixture_params(&matrix);
+	params.bootstrap = false;
+	tree = grow(&matrix, &params, 0);
+	CHECK_INT(tree.nleaves, 255);
+}
+
+static void
+draws_evenly(void)
+{
+	uint32_t	counts[10] = {0};
+	uint64_t	stream = pf_random_stream(1, PF_CHOOSE_ROWS, 2, 3);
+
+	for (uint32_t i = 0; i < 100000; i++)
+		counts[pf_random_below(stream, i, 10)]++;
+	for (int i = 0; i < 10; i++)
+		CHECK_NEAR(counts[i], 10000, 500);
+	CHECK(stream != pf_random_stream(1, PF_CHOOSE_FEATURES, 2, 3));
+	CHECK(stream != pf_random_stream(1, PF_CHOOSE_ROWS, 3, 2));
+}
+
+static void
+names_are_found(void)
+{
+	CHECK_TEXT(pf_nearest_param("n_estimatorz"), "n_estimators");
+	CHECK_TEXT(pf_nearest_param("maxdepth"), "max_depth");
+	CHECK_INT(pf_edit_distance("kitten", "sitting"), 3);
+	CHECK(pf_find_param("max_depth") != NULL);
+	CHECK(pf_find_param("") == NULL);
+}
+
+static void
+grow_some(void *arg)
+{
+	PfMatrix   *matrix = arg;
+	PfForestParams params = fixture_params(matrix);
+
+	for (uint32_t t = 0; t < 3; t++)
+		grow(matrix, &params, t);
+}
+
+void
+test_grow(void)
+{
+	finds_the_best_split(20, 0);
+	finds_the_best_split(20, 0.3);
+	finds_the_best_split(700, 0);
+	finds_the_best_split(700, 0.2);
+	finds_the_best_split(9000, 0.2);
+	unit_release_all();
+	learns_by_heart(2, PF_GINI);
+	learns_by_heart(5, PF_GINI);
+	learns_by_heart(5, PF_ENTROPY);
+	learns_by_heart(0, PF_SQUARED_ERROR);
+	unit_release_all();
+	keeps_the_limits();
+	order_does_not_matter();
+	is_the_same_every_time();
+	weights_are_repeats();
+	votes_are_of_trees_that_did_not_see_the_row();
+	odd_shapes();
+	draws_evenly();
+	names_are_found();
+	unit_release_all();
+	for (uint64_t after = 0; after < 400; after += 37)
+	{
+		/* the rows are made inside, since what was allocated goes */
+		PfMatrix	matrix = fixture_matrix(300, 3, 2, 0, 31);
+
+		unit_interrupt(after, grow_some, &matrix);
+		unit_release_all();
+	}
+}

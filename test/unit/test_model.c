@@ -1,0 +1,234 @@
+/*
+ * test_model.c
+ *	  The model as a value: there and back, and bytes that lie.
+ */
+#include <string.h>
+
+#include "engine/model/model.h"
+#include "engine/model/wire.h"
+#include "engine/walk/walk.h"
+#include "fixture.h"
+#include "unit.h"
+
+static PfModel *
+small_model(uint32_t nclasses)
+{
+	PfMatrix	matrix = fixture_matrix(300, 4, nclasses, 0.1, 3);
+	PfForestParams params = fixture_params(&matrix);
+
+	params.n_estimators = 5;
+	return fixture_model(&matrix, &params);
+}
+
+static void
+there_and_back(uint32_t nclasses)
+{
+	const PfEnv *env = unit_env();
+	PfModel    *model = small_model(nclasses);
+	PfModel    *decoded;
+	const char *reason = NULL;
+	size_t		size,
+				size_again;
+	uint8_t    *bytes = pf_model_encode(env, model, &size);
+	uint8_t    *again;
+	PfMatrix	rows = fixture_matrix(500, 4, nclasses, 0.2, 99);
+	uint32_t	differ = 0;
+
+	decoded = pf_model_decode(env, bytes, size, 0, &reason);
+	if (!CHECK(decoded != NULL))
+	{
+		printf("%s\n", reason);
+		return;
+	}
+	again = pf_model_encode(env, decoded, &size_again);
+	CHECK(size == size_again && memcmp(bytes, again, size) == 0);
+	CHECK_INT(decoded->nclasses, nclasses);
+	CHECK_TEXT(decoded->columns[2].name, "f3");
+	CHECK_INT(decoded->bins[3].kind, PF_CATEGORY);
+	CHECK_INT(pf_bin_category(&decoded->bins[3], "c017", 4), 17);
+	CHECK_INT(pf_bin_category(&decoded->bins[3], "nope", 4), PF_MISSING_BIN);
+	CHECK_DOUBLE(decoded->importance[0], model->importance[0]);
+	for (uint32_t i = 0; i < rows.nrows; i++)
+	{
+		double		a[8],
+					b[8];
+
+		pf_walk_row(model, rows.bins + i * rows.stride, a);
+		pf_walk_row(decoded, rows.bins + i * rows.stride, b);
+		differ += memcmp(a, b, model->width * sizeof(double)) != 0;
+	}
+	CHECK_INT(differ, 0);
+	CHECK(decoded->memory >= decoded->roots[decoded->ntrees] * sizeof(PfNode));
+}
+
+/* A decode of these bytes may fail, but not otherwise than by saying so. */
+static bool
+survives(const uint8_t *bytes, size_t size)
+{
+	const char *reason = NULL;
+	PfModel    *model = pf_model_decode(unit_env(), bytes, size, 1 << 26, &reason);
+
+	if (model == NULL)
+		return CHECK(reason != NULL);
+
+	/* what was accepted must be safe to walk, and to write again */
+	for (int bin = 0; bin < 256; bin += 51)
+	{
+		uint8_t    *row = pf_alloc(unit_env(), model->nfeatures);
+		double	   *out = pf_alloc(unit_env(), model->width * sizeof(double));
+
+		memset(row, bin, model->nfeatures);
+		pf_walk_row(model, row, out);
+	}
+	pf_model_encode(unit_env(), model, &size);
+	return true;
+}
+
+/*
+ * Flipped bytes mostly die at the checksum.  To get past it, the payload is
+ * damaged before it is packed: encode with a broken model.
+ */
+static void
+lying_models(void)
+{
+	uint64_t	random = 5;
+
+	for (int i = 0; i < 300; i++)
+	{
+		PfModel    *model = small_model(i % 2 ? 2 : 0);
+		uint32_t	nnodes = model->roots[model->ntrees];
+		PfNode	   *node = &model->nodes[unit_random(&random) % nnodes];
+		const char *reason = NULL;
+		uint8_t    *bytes;
+		size_t		size;
+
+		switch (i % 10)
+		{
+			case 0:
+				if (pf_is_leaf(node))
+					node->link = 0x00FFFFFF & (uint32_t) unit_random(&random);
+				break;
+			case 1:
+				if (!pf_is_leaf(node))
+					node->feature = (uint16_t) (unit_random(&random) % 65535);
+				break;
+			case 2:
+				if (!pf_is_leaf(node))
+					node->threshold = 255;
+				break;
+			case 3:
+				model->nleaves = 1;
+				break;
+			case 4:
+				model->bins[0].cuts[5] = model->bins[0].cuts[4];
+				break;
+			case 5:
+				model->bins[3].category_bin[9] = 255;
+				break;
+			case 6:
+				memcpy(model->bins[3].text + 8, "c000", 4);
+				break;
+			case 7:
+				model->columns[1].name[0] = '\0';
+				break;
+			case 8:
+				model->columns[0].length = 3;
+				break;
+			case 9:
+				model->leaves[0] = 0.0 / 0.0;
+				break;
+		}
+		bytes = pf_model_encode(unit_env(), model, &size);
+		if (i % 10 > 2)
+			CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL);
+		else
+			survives(bytes, size);
+		unit_release_all();
+	}
+}
+
+static void
+damaged_bytes(void)
+{
+	const PfEnv *env = unit_env();
+	size_t		size;
+	uint8_t    *bytes = pf_model_encode(env, small_model(3), &size);
+	uint8_t    *copy = pf_alloc(env, size + 8);
+	uint64_t	random = 77;
+	const char *reason;
+
+	for (size_t length = 0; length < size; length += length < 64 ? 1 : 97)
+	{
+		reason = NULL;
+		CHECK(pf_model_decode(env, bytes, length, 0, &reason) == NULL && reason != NULL);
+	}
+	for (int i = 0; i < 2000; i++)
+	{
+		memcpy(copy, bytes, size);
+		for (int n = 0; n <= i % 3; n++)
+			copy[unit_random(&random) % (i % 4 ? size : 48)] ^= (uint8_t) (1 + unit_random(&random) % 255);
+		survives(copy, size);
+	}
+	memcpy(copy, bytes, size);
+	memset(copy + size, 0, 8);
+	reason = NULL;
+	CHECK(pf_model_decode(env, copy, size + 8, 0, &reason) == NULL);
+	CHECK_TEXT(reason, "bytes are left over");
+
+	/* a length that would take all memory */
+	memcpy(copy, bytes, size);
+	memset(copy + 16, 0xFF, 8);
+	CHECK(pf_model_decode(env, copy, size, 0, &reason) == NULL);
+	CHECK_TEXT(reason, "the length is out of range");
+	CHECK(pf_model_decode(env, bytes, size, 100, &reason) == NULL);
+	CHECK_TEXT(reason, "the length is out of range");
+	memcpy(copy, bytes, size);
+	copy[8] = 2;
+	CHECK(pf_model_decode(env, copy, size, 0, &reason) == NULL);
+	CHECK_TEXT(reason, "a format version that this release does not know");
+}
+
+static void
+decode_some(void *arg)
+{
+	size_t		size;
+	const char *reason;
+	uint8_t    *bytes = pf_model_encode(unit_env(), small_model(2), &size);
+
+	(void) arg;
+	pf_model_decode(unit_env(), bytes, size, 0, &reason);
+}
+
+/* Equal leaves share a row, and a node takes what docs/model-format.md says. */
+static void
+is_small(void)
+{
+	PfMatrix	matrix = fixture_matrix(20000, 10, 2, 0, 41);
+	PfForestParams params = fixture_params(&matrix);
+	PfModel    *model;
+	size_t		size;
+
+	params.max_features = 3;
+	model = fixture_model(&matrix, &params);
+	pf_model_encode(unit_env(), model, &size);
+	CHECK_INT(model->nleaves, 2);
+	CHECK_INT(sizeof(PfNode), 8);
+	CHECK(size < 4 * (size_t) model->roots[model->ntrees] + 40000);
+}
+
+void
+test_model(void)
+{
+	there_and_back(2);
+	there_and_back(7);
+	there_and_back(0);
+	unit_release_all();
+	lying_models();
+	damaged_bytes();
+	unit_release_all();
+	is_small();
+	unit_release_all();
+	for (uint64_t after = 0; after < 300; after += 29)
+		unit_interrupt(after, decode_some, NULL);
+	unit_release_all();
+}
