@@ -22,7 +22,7 @@ override DATA = $(sort $(wildcard src/sql/upgrades/*.sql))
 # libraries; before, the last option still lets them be inlined.)
 PG_CPPFLAGS = -Isrc
 PG_CFLAGS = -std=gnu11 -ffp-contract=off -fno-fast-math -fno-semantic-interposition \
-	-Wall -Wextra -Wno-unused-parameter
+	-Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 SHLIB_LINK = -lzstd -lm
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -76,7 +76,6 @@ help:
 #:   make demo DATA=FILE  the same on the real HTRU_2.csv
 #:   make test            every suite; SUITES="regress pgtap" for some of them
 demo:
-	@test/setup.sh base
 	@demo/demo.sh $(if $(demo_file),'$(demo_file)')
 
 test:

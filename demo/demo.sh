@@ -13,6 +13,7 @@ if [ -n "$file" ] && ! [ -r "$file" ]; then
 	echo "cannot read $file" >&2
 	exit 1
 fi
+test/setup.sh base
 find_pg_config
 open_workspace
 

@@ -23,6 +23,10 @@
 #define PF_MODULE_MAGIC(name_, version_) PG_MODULE_MAGIC
 #endif
 
+/* 18 writes "does not return" before a declaration, as C11 does, and only so. */
+#if PG_VERSION_NUM < 180000 && !defined(pg_noreturn)
+#define pg_noreturn _Noreturn
+#endif
 
 /* 17 has a function that makes search_path safe for the rest of a GUC nest level. */
 #if PG_VERSION_NUM < 170000

@@ -7,7 +7,7 @@
 #include <limits.h>
 
 #include "fmgr.h"
-#include "postmaster/bgworker.h"
+#include "postmaster/bgworker_internals.h"
 #include "utils/guc.h"
 
 #include "compat.h"

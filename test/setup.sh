@@ -2,7 +2,7 @@
 # See to what the build, the demo and the tests need, then build and install.
 #
 #   test/setup.sh NEED...      base  a server, its headers, a compiler, zstd
-#                              pgtap tap valgrind fuzz  what those suites need
+#                              pgtap tap valgrind fuzz bench  what those need
 #                              tools  a compiler and zstd only: no server, no build
 #
 # On Debian and Ubuntu missing packages are installed; elsewhere they are named.
@@ -60,6 +60,9 @@ missing() {
 			valgrind)
 				command -v valgrind >/dev/null || echo "valgrind: valgrind"
 				;;
+			bench)
+				/usr/bin/python3 -c 'import sklearn' 2>/dev/null || echo "scikit-learn: python3-sklearn"
+				;;
 			fuzz)
 				command -v clang >/dev/null || echo "clang with libFuzzer: clang"
 				;;
@@ -74,9 +77,14 @@ install_packages() (
 	trap 'as_root rm -f $no_cluster' EXIT
 	as_root mkdir -p "$(dirname $no_cluster)"
 	echo 'create_main_cluster = false' | as_root tee $no_cluster >/dev/null
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -q --no-install-recommends "$@" </dev/null
+	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 )
+
+# The output of a command, if it fails.
+quietly() {
+	local output
+	output=$("$@" 2>&1 </dev/null) || { echo "$output"; echo "failed: $*"; return 1; } >&2
+}
 
 if [ "$PG_CONFIG" != pg_config ] && ! find_pg_config; then
 	echo "nothing can be built with PG_CONFIG=$PG_CONFIG: it or its server's development files are missing" >&2
@@ -86,7 +94,7 @@ fi
 lacking=$(missing "$@")
 if [ -n "$lacking" ] && command -v apt-get >/dev/null; then
 	heading "Installing what is missing"
-	as_root apt-get update -q </dev/null
+	quietly as_root apt-get update || true	# what is known already may do
 	lacking=$(missing "$@")		# now the distribution's version is known
 	echo "$lacking"
 	install_packages $(echo "$lacking" | sed 's/.*: //')

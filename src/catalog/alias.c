@@ -78,7 +78,7 @@ move(int64 model, const char *alias, const Current *from, int32 to, int64 back_t
 static void
 lock_same(const PfModelInfo *model, PfModelInfo *locked)
 {
-	pf_lock_model(model->name, PF_RIGHT_PROMOTE, false, locked);
+	pf_lock_model(model->name, PF_RIGHT_PROMOTE, locked);
 	if (locked->id != model->id)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -101,11 +101,7 @@ pf_catalog_set_alias(const PfModelInfo *model, const char *alias, int32 version,
 	pf_arg_int8(&args, locked.id);
 	pf_arg_int4(&args, version);
 	if (pf_write("SELECT FROM pgforest.version WHERE model_id = $1 AND version = $2", &args) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("version %d of model \"%s\" does not exist", version, locked.name),
-				errhint("Its versions are listed in pgforest.versions; the number given last is %d.",
-						locked.last_version));
+		pf_no_such_version(&locked, version);
 	current = read_current(locked.id, alias);
 	*previous = current.version;
 	if (current.version != version)

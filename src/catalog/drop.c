@@ -2,9 +2,10 @@
  * drop.c
  *	  ml_drop: the end of a version, or of a model.
  *
- * Foreign keys take along what belongs to it.  The model's row is locked first, FOR
- * UPDATE: that waits for promotions and trainings under way, and for measurements that
- * are being added, and they wait for us.
+ * What belongs to it goes along, but runs, which outlive models.  The model's row is
+ * locked first, so promotions, trainings and grants under way come before or after.  Then
+ * the versions' rows go, which waits for measurements that are being added and hold those
+ * rows, and only then what hangs on them.
  */
 #include "postgres.h"
 
@@ -13,12 +14,20 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+/* Tables whose rows belong to one version, and to a model as such. */
+static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve"};
+static const char *const model_tables[] = {"alias", "alias_history", "model_grant"};
+
 static void
 drop_model(const PfModelInfo *model)
 {
 	PfArgs		args = {0};
 
 	pf_arg_int8(&args, model->id);
+	for (int i = 0; i < (int) lengthof(version_tables); i++)
+		pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1", version_tables[i]), &args);
+	for (int i = 0; i < (int) lengthof(model_tables); i++)
+		pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1", model_tables[i]), &args);
 	pf_write("DELETE FROM pgforest.model WHERE id = $1", &args);
 }
 
@@ -51,12 +60,14 @@ drop_version(const PfModelInfo *model, int32 version)
 				errhint("Let them name another version first, as in SELECT * FROM ml_promote(%s, %d, alias => '%s').",
 						quote_literal_cstr(model->name), other, first));
 	}
-	if (pf_write("DELETE FROM pgforest.version WHERE model_id = $1 AND version = $2", &args) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("version %d of model \"%s\" does not exist", version, model->name),
-				errhint("Its versions are listed in pgforest.versions; the number given last is %d.",
-						model->last_version));
+	for (int i = 0; i < (int) lengthof(version_tables); i++)
+	{
+		uint64		gone = pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1 AND version = $2",
+											 version_tables[i]), &args);
+
+		if (i == 0 && gone == 0)
+			pf_no_such_version(model, version);
+	}
 }
 
 PG_FUNCTION_INFO_V1(ml_drop);
@@ -84,7 +95,7 @@ ml_drop(PG_FUNCTION_ARGS)
 	pf_need_writable("ml_drop()");
 
 	SPI_connect();
-	pf_lock_model(reference->model, PF_RIGHT_OWNER, true, &model);
+	pf_lock_model(reference->model, PF_RIGHT_OWNER, &model);
 	if (reference->bare)
 		drop_model(&model);
 	else

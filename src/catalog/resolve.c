@@ -157,6 +157,16 @@ pf_no_such_model(const char *name)
 }
 
 void
+pf_no_such_version(const PfModelInfo *model, int32 version)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("version %d of model \"%s\" does not exist", version, model->name),
+			errhint("Its versions are listed in pgforest.versions; the number given last is %d.",
+					model->last_version));
+}
+
+void
 pf_catalog_need_task(const PfModelInfo *model, const char *task)
 {
 	if (strcmp(model->task, task) != 0)
@@ -217,9 +227,5 @@ pf_catalog_resolve(const char *text, uint32 right, PfVersionInfo *info)
 			no_such_alias(&model, reference);
 	}
 	if (!pf_catalog_version(&model, version, info))
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("version %d of model \"%s\" does not exist", version, model.name),
-				errhint("Its versions are listed in pgforest.versions; the number given last is %d.",
-						model.last_version));
+		pf_no_such_version(&model, version);
 }

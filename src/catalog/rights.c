@@ -229,7 +229,7 @@ ml_grant(PG_FUNCTION_ARGS)
 	uint32		rights = grant_arguments(fcinfo, "ml_grant()", &model, &role);
 
 	SPI_connect();
-	pf_lock_model(model.name, PF_RIGHT_OWNER, false, &model);
+	pf_lock_model(model.name, PF_RIGHT_OWNER, &model);
 	for (int i = 0; i < (int) lengthof(privileges); i++)
 	{
 		PfArgs		args = {0};
@@ -255,7 +255,7 @@ ml_revoke(PG_FUNCTION_ARGS)
 	uint32		rights = grant_arguments(fcinfo, "ml_revoke()", &model, &role);
 
 	SPI_connect();
-	pf_lock_model(model.name, PF_RIGHT_OWNER, false, &model);
+	pf_lock_model(model.name, PF_RIGHT_OWNER, &model);
 	for (int i = 0; i < (int) lengthof(privileges); i++)
 	{
 		PfArgs		args = {0};

@@ -13,6 +13,7 @@
 #include "access/skey.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_type_d.h"
+#include "compat.h"
 #include "utils/rel.h"
 
 enum
@@ -186,11 +187,10 @@ extern void pf_need_writable(const char *command);
 
 /*
  * Locks a model's row until the end of the transaction and reads it as it is now (not as
- * of the active snapshot), with SPI connected; then checks the right.  for_drop: waits for
- * those who add measurements, too.  info is allocated in the context that was current
- * at SPI_connect.
+ * of the active snapshot), with SPI connected; then checks the right.  What info points to
+ * outlives SPI_finish.
  */
-extern void pf_lock_model(const char *name, uint32 right, bool for_drop, PfModelInfo *info);
+extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 
 /* ----- rights (rights.c) ----- */
 
@@ -199,7 +199,8 @@ extern uint32 pf_rights(int64 model, const char *owner);
 /* Error insufficient_privilege unless info->rights has the right. */
 extern void pf_need_right(const PfModelInfo *info, uint32 right);
 
-/* Error undefined_object for a model, with a hint. */
-extern void pf_no_such_model(const char *name) pg_attribute_noreturn();
+/* Errors undefined_object, with hints (resolve.c). */
+pg_noreturn extern void pf_no_such_model(const char *name);
+pg_noreturn extern void pf_no_such_version(const PfModelInfo *model, int32 version);
 
 #endif							/* PF_TABLES_H */

@@ -13,9 +13,11 @@
  * counter increment, so that it sees what others committed while we waited, and that the next
  * statement sees it.
  *
- * Locks: the row in pgforest.model is the only one that writers meet at.  A training
- * takes it last, when all work is done but the storing; it lasts, as row locks do, until
- * the transaction ends.
+ * Locks: writers meet at the model's row in pgforest.model; whoever adds a version, moves an
+ * alias, changes a right or drops something holds it until the transaction ends.  A
+ * training takes it last, when all work is done but the storing.  Only adding a
+ * measurement does without: it locks the version's row FOR KEY SHARE.  There are no foreign
+ * keys (10-schema.sql says why); these locks stand in for them.
  */
 #include "postgres.h"
 
@@ -219,19 +221,20 @@ written_text(int column)
 	return copy;
 }
 
-/* Locks and reads the row of a model; false when there is none. */
+/*
+ * Locks and reads the row of a model; false when there is none.  The lock is an UPDATE
+ * that changes nothing: where a row lock would let a REPEATABLE READ transaction go on
+ * with its old view of aliases and versions, this makes it fail as it must.
+ */
 static bool
-lock_row(const char *name, bool for_drop, PfModelInfo *info)
+lock_row(const char *name, PfModelInfo *info)
 {
 	PfArgs		args = {0};
 	bool		isnull;
 
 	pf_arg_text(&args, name);
-	if (pf_write(for_drop ?
-				 "SELECT id, name, task, target, owner, last_version "
-				 "FROM pgforest.model WHERE name = $1 FOR UPDATE" :
-				 "SELECT id, name, task, target, owner, last_version "
-				 "FROM pgforest.model WHERE name = $1 FOR NO KEY UPDATE", &args) == 0)
+	if (pf_write("UPDATE pgforest.model SET last_version = last_version WHERE name = $1 "
+				 "RETURNING id, name, task, target, owner, last_version", &args) == 0)
 		return false;
 	info->id = DatumGetInt64(pf_written(1, &isnull));
 	info->name = written_text(2);
@@ -248,9 +251,9 @@ lock_row(const char *name, bool for_drop, PfModelInfo *info)
 }
 
 void
-pf_lock_model(const char *name, uint32 right, bool for_drop, PfModelInfo *info)
+pf_lock_model(const char *name, uint32 right, PfModelInfo *info)
 {
-	if (!lock_row(name, for_drop, info))
+	if (!lock_row(name, info))
 		pf_no_such_model(name);
 	pf_need_right(info, right);
 }
@@ -259,7 +262,7 @@ void
 pf_catalog_lock(const char *name, uint32 right, PfModelInfo *info)
 {
 	SPI_connect();
-	pf_lock_model(name, right, false, info);
+	pf_lock_model(name, right, info);
 	SPI_finish();
 }
 
@@ -367,7 +370,10 @@ pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured
 	if (XactReadOnly || IsInParallelMode())
 		return;
 	SPI_connect();
-	/* it may have been dropped while it was measured */
+
+	/*
+	 * It may have been dropped while it was measured; if not, a drop waits for us from here on.
+	 */
 	pf_arg_int8(&args, version->model.id);
 	pf_arg_int4(&args, version->version);
 	if (pf_write("SELECT FROM pgforest.version WHERE model_id = $1 AND version = $2 "
@@ -407,7 +413,7 @@ hash_bytes(const uint8 *bytes, Size size, uint8 *out)
 static void
 lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *info)
 {
-	while (!lock_row(version->model, false, info))
+	while (!lock_row(version->model, info))
 	{
 		PfArgs		args = {0};
 

@@ -32,11 +32,12 @@ typedef struct Measurement
 	PfSource   *source;
 } Measurement;
 
-static void measure(FunctionCallInfo fcinfo, bool classes_only, bool curves, Measurement *out);
+static void measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *out);
 static void read_stored(Measurement *out, bool curves);
-static void scan_source(Measurement *out, const char *source);
+static void scan_source(Measurement *out, const char *source, const PfModel *model);
 static void count_confusion(Measurement *measurement);
-static uint32 choose_class(const Measurement *measurement, FunctionCallInfo fcinfo);
+static uint32 choose_class(FunctionCallInfo fcinfo, const char *model, char *const *classes,
+						   uint32 nclasses);
 static void put_double(Datum *values, bool *nulls, int column, double value);
 
 PG_FUNCTION_INFO_V1(ml_evaluate);
@@ -52,7 +53,7 @@ ml_evaluate(PG_FUNCTION_ARGS)
 	PfMeasured *measured = &measurement.measured;
 
 	InitMaterializedSRF(fcinfo, 0);
-	measure(fcinfo, false, false, &measurement);
+	measure(fcinfo, false, NULL, &measurement);
 	if (measurement.scored != NULL)
 	{
 		pf_score_metrics(measurement.scores, 0, PF_WHOLE, &measured->metrics, NULL);
@@ -89,7 +90,7 @@ ml_confusion_matrix(PG_FUNCTION_ARGS)
 	const PfMeasured *measured = &measurement.measured;
 
 	InitMaterializedSRF(fcinfo, 0);
-	measure(fcinfo, true, false, &measurement);
+	measure(fcinfo, true, NULL, &measurement);
 	if (measurement.scored != NULL)
 		count_confusion(&measurement);
 
@@ -120,8 +121,7 @@ ml_roc_curve(PG_FUNCTION_ARGS)
 	PfCurve		curve;
 
 	InitMaterializedSRF(fcinfo, 0);
-	measure(fcinfo, true, true, &measurement);
-	class = choose_class(&measurement, fcinfo);
+	measure(fcinfo, true, &class, &measurement);
 	if (measurement.scored == NULL)
 		curve = measurement.measured.curves[class];
 	else
@@ -144,27 +144,45 @@ ml_roc_curve(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* The first two arguments, and what they ask for. */
+/*
+ * The first two arguments, and what they ask for.  class: of a curve, the third
+ * argument; NULL: no curve is wanted.
+ */
 static void
-measure(FunctionCallInfo fcinfo, bool classes_only, bool curves, Measurement *out)
+measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *out)
 {
+	PfVersionInfo *version = &out->version;
+
 	memset(out, 0, sizeof(*out));
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("model must not be null")));
-	pf_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), PF_RIGHT_PREDICT, &out->version);
-	if (classes_only && strcmp(out->version.model.task, "classification") != 0)
+	pf_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), PF_RIGHT_PREDICT, version);
+	if (classes_only && strcmp(version->model.task, "classification") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s and has no classes", out->version.model.name,
-						out->version.model.task),
+				 errmsg("model \"%s\" is a %s and has no classes", version->model.name,
+						version->model.task),
 				 errhint("Its errors are shown by SELECT * FROM ml_evaluate(%s).",
-						 quote_literal_cstr(out->version.model.name))));
+						 quote_literal_cstr(version->model.name))));
+
 	if (PG_ARGISNULL(1))
-		read_stored(out, curves);
+	{
+		read_stored(out, class != NULL);
+		if (class != NULL)
+			*class = choose_class(fcinfo, version->model.name, out->measured.classes,
+								  out->measured.nclasses);
+	}
 	else
-		scan_source(out, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	{
+		const PfModel *model = pf_hold_model(CurrentMemoryContext, version);
+
+		if (class != NULL)
+			*class = choose_class(fcinfo, version->model.name, model->classes,
+								  model->nclasses);
+		scan_source(out, text_to_cstring(PG_GETARG_TEXT_PP(1)), model);
+	}
 }
 
 /* Of the training: the held-out rows, or out-of-bag where none were held out. */
@@ -195,10 +213,9 @@ read_stored(Measurement *out, bool curves)
 }
 
 static void
-scan_source(Measurement *out, const char *source)
+scan_source(Measurement *out, const char *source, const PfModel *model)
 {
 	PfVersionInfo *version = &out->version;
-	const PfModel *model = pf_hold_model(CurrentMemoryContext, version);
 
 	out->source = pf_source_open(source);
 	out->scores = pf_score(out->source, &version, &model, 1, false, NIL);
@@ -223,39 +240,34 @@ count_confusion(Measurement *measurement)
 
 /* The class of a curve: the third argument, or the second of two. */
 static uint32
-choose_class(const Measurement *measurement, FunctionCallInfo fcinfo)
+choose_class(FunctionCallInfo fcinfo, const char *model, char *const *classes, uint32 nclasses)
 {
-	const PfMeasured *measured = &measurement->measured;
-	uint32		known = measurement->scored ? measurement->scored->model->nclasses :
-		measured->nclasses;
 	char	   *name = NULL;
 	StringInfoData list;
 
 	if (!PG_ARGISNULL(2))
 	{
 		name = text_to_cstring(PG_GETARG_TEXT_PP(2));
-		for (uint32 i = 0; i < measured->nclasses; i++)
-			if (strcmp(measured->classes[i], name) == 0)
+		for (uint32 i = 0; i < nclasses; i++)
+			if (strcmp(classes[i], name) == 0)
 				return i;
 	}
-	else if (known == 2)
+	else if (nclasses == 2)
 		return 1;
 
 	initStringInfo(&list);
-	for (uint32 i = 0; i < measured->nclasses; i++)
-		pf_list_name(&list, measured->classes[i]);
+	for (uint32 i = 0; i < nclasses; i++)
+		pf_list_name(&list, classes[i]);
 	if (name != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" has no class \"%s\"",
-						measurement->version.model.name, name),
+				 errmsg("model \"%s\" has no class \"%s\"", model, name),
 				 errdetail("Its classes are %s.", list.data)));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("class must be named, since model \"%s\" has %u of them",
-					measurement->version.model.name, known),
+			 errmsg("class must be named, since model \"%s\" has %u of them", model, nclasses),
 			 errdetail("Its classes are %s.", list.data),
-			 errhint("Add class => %s.", quote_literal_cstr(measured->classes[0]))));
+			 errhint("Add class => %s.", quote_literal_cstr(classes[0]))));
 }
 
 /* NaN stands for what is not defined: NULL in SQL. */

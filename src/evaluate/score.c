@@ -110,6 +110,7 @@ static void ask(Scan *scan, const char *name, StringInfo missing);
 static void ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
 static int	position(const Scan *scan, const char *name);
 static void read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
+static void read_slice_type(PfReader *reader, const char *name, Oid type);
 static void take_row(Datum *values, bool *nulls, void *arg);
 static bool is_wanted(Scan *scan, Datum *values, bool *nulls);
 static uint32 find_slice(Scan *scan, Datum *values, bool *nulls);
@@ -307,14 +308,41 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 		scan->by_name[i] = lfirst(lc);
 		scan->by[i] = position(scan, lfirst(lc));
 		type = TupleDescAttr(scan->desc, scan->by[i])->atttypid;
-		if (!pf_reader_init(&scan->by_reader[i], type) ||
-			OidIsValid(scan->by_reader[i].element))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("column \"%s\" cannot make slices", scan->by_name[i]),
-					 errdetail("It has type %s.", format_type_be(type)),
-					 errhint("Cast it to text in the query passed as source.")));
+		read_slice_type(&scan->by_reader[i], scan->by_name[i], type);
 	}
+}
+
+static void
+read_slice_type(PfReader *reader, const char *name, Oid type)
+{
+	if (!pf_reader_init(reader, type) || OidIsValid(reader->element))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" cannot make slices", name),
+				 errdetail("It has type %s.", format_type_be(type)),
+				 errhint("Cast it to text in the query passed as source.")));
+}
+
+void
+pf_score_check_slices(const PfSource *source, List *by)
+{
+	StringInfoData missing;
+	PfReader	reader;
+	ListCell   *lc;
+
+	initStringInfo(&missing);
+	foreach(lc, by)
+		if (pf_source_column(source, lfirst(lc)) < 0)
+			pf_list_name(&missing, lfirst(lc));
+	if (missing.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("source lacks columns that are to make slices"),
+				 errdetail("Missing: %s.", missing.data)));
+	pfree(missing.data);
+	foreach(lc, by)
+		read_slice_type(&reader, lfirst(lc),
+						TupleDescAttr(source->desc, pf_source_column(source, lfirst(lc)))->atttypid);
 }
 
 /* ----- the rows ----- */

@@ -54,6 +54,9 @@ extern PfScores *pf_score(const PfSource *source, PfVersionInfo *const *versions
 						  const PfModel *const *models, int nversions,
 						  bool held_out, List *by);
 
+/* Can these columns of the source make slices?  Else an error, for those who measure in two steps. */
+extern void pf_score_check_slices(const PfSource *source, List *by);
+
 /* A NOTICE when rows were left out. */
 extern void pf_score_notice(const PfScores *scores);
 

@@ -362,8 +362,9 @@ store_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 	block->nrows++;
 }
 
-static void
-free_block(PfLoad *load, PfBlock *block)
+/* A block's memory back. */
+void
+pf_free_block(PfLoad *load, PfBlock *block)
 {
 	for (int c = 0; c < load->ncolumns; c++)
 	{
@@ -430,13 +431,13 @@ pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n)
 
 		/* as soon as they are read, so that there are never two full sets */
 		for (; freed < number; freed++)
-			free_block(load, old[freed]);
+			pf_free_block(load, old[freed]);
 	}
 	for (; freed < nold; freed++)
 	{
 		if (freed % PF_BLOCK_ROWS == 0)
 			pf_check(load->env);
-		free_block(load, old[freed]);
+		pf_free_block(load, old[freed]);
 	}
 	if (old)
 		pfree(old);

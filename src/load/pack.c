@@ -97,11 +97,8 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 
 	pf_check(load->env);
 	/* more rows than the first pass saw: the caller's comparison will tell */
-	if (block->nrows > packed->room - packed->nrows)
-	{
-		packed->room = packed->nrows;
+	if ((uint32) block->nrows > packed->room - packed->nrows)
 		return;
-	}
 
 	for (int c = 0; c < load->ncolumns; c++)
 	{
@@ -163,7 +160,11 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
 	Size		room;
 
 	for (uint32 row = 0; row < packed->nrows; row++)
+	{
+		if (row % PIECE == 0)
+			pf_check(load->env);
 		n += packed->side[row] == side;
+	}
 	room = Max(n, 1);
 	items = pf_alloc(load->env, room * sizeof(PfItem));
 	n = 0;

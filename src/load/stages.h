@@ -181,6 +181,7 @@ extern PfLoad *pf_load_resolve(const PfLoadSpec *spec, MemoryContext context);
 /* collect.c: what a pass does with a row, and the blocks */
 extern void pf_collect_row(Datum *values, bool *nulls, void *load);
 extern void pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n);
+extern void pf_free_block(PfLoad *load, PfBlock *block);
 
 /* The block and the place in it of a row, numbered as they were stored. */
 static inline PfBlock *

@@ -58,6 +58,7 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 
 	gather(promotion, incumbent_version, &list, &count);
 	source = open_source(promotion, &list[0].version);
+	pf_score_check_slices(source, promotion->by);
 	verdict->rows = score_all(promotion, source, list, count);
 
 	incumbent = find(list, count, incumbent_version);

@@ -37,6 +37,10 @@ COMMENT ON FUNCTION pgforest.is_owner(bigint) IS
 
 -- ---------------------------------------------------------------------
 -- Tables
+--
+-- There are no foreign keys: "pg_restore --jobs" loads the tables of an extension in any
+-- order, and would fail on them.  The C code is the only writer, works under a lock on the
+-- model's row, and takes along what belongs to a version or model when it drops it.
 -- ---------------------------------------------------------------------
 
 CREATE TABLE pgforest.model (
@@ -58,7 +62,7 @@ COMMENT ON COLUMN pgforest.model.created_at IS 'when it was first trained';
 COMMENT ON COLUMN pgforest.model.last_version IS 'number of the version made last; numbers are not used again';
 
 CREATE TABLE pgforest.model_grant (
-	model_id bigint NOT NULL REFERENCES pgforest.model ON DELETE CASCADE,
+	model_id bigint NOT NULL,
 	role name NOT NULL,
 	privilege text COLLATE "C" NOT NULL CHECK (privilege IN ('predict', 'train', 'promote')),
 	granted_by name NOT NULL,
@@ -73,7 +77,7 @@ COMMENT ON COLUMN pgforest.model_grant.granted_by IS 'role that gave the right';
 COMMENT ON COLUMN pgforest.model_grant.granted_at IS 'when it was given';
 
 CREATE TABLE pgforest.version (
-	model_id bigint NOT NULL REFERENCES pgforest.model ON DELETE CASCADE,
+	model_id bigint NOT NULL,
 	version integer NOT NULL,
 	algorithm text NOT NULL,
 	target text,
@@ -138,8 +142,7 @@ CREATE TABLE pgforest.version_data (
 	version integer NOT NULL,
 	chunk integer NOT NULL,
 	data bytea NOT NULL,
-	PRIMARY KEY (model_id, version, chunk),
-	FOREIGN KEY (model_id, version) REFERENCES pgforest.version ON DELETE CASCADE
+	PRIMARY KEY (model_id, version, chunk)
 );
 ALTER TABLE pgforest.version_data ALTER COLUMN data SET STORAGE EXTERNAL;
 COMMENT ON TABLE pgforest.version_data IS 'bytes of the models in chunks, for the model''s owner only (docs/model-format.md)';
@@ -150,7 +153,7 @@ COMMENT ON COLUMN pgforest.version_data.data IS 'bytes, already compressed';
 
 CREATE TABLE pgforest.alias_history (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	model_id bigint NOT NULL REFERENCES pgforest.model ON DELETE CASCADE,
+	model_id bigint NOT NULL,
 	alias text NOT NULL,
 	from_version integer,
 	to_version integer NOT NULL,
@@ -174,16 +177,12 @@ COMMENT ON COLUMN pgforest.alias_history.at IS 'when';
 COMMENT ON COLUMN pgforest.alias_history.previous_id IS 'move that ml_rollback goes back to; NULL at the first';
 
 CREATE TABLE pgforest.alias (
-	model_id bigint NOT NULL REFERENCES pgforest.model ON DELETE CASCADE,
+	model_id bigint NOT NULL,
 	alias text COLLATE "C" NOT NULL,
 	version integer NOT NULL,
-	history_id bigint NOT NULL REFERENCES pgforest.alias_history,
-	PRIMARY KEY (model_id, alias),
-	-- not ON DELETE CASCADE: a version that an alias names is not dropped by itself
-	FOREIGN KEY (model_id, version) REFERENCES pgforest.version
+	history_id bigint NOT NULL,
+	PRIMARY KEY (model_id, alias)
 );
-CREATE INDEX alias_version_idx ON pgforest.alias (model_id, version);
-CREATE INDEX alias_history_id_idx ON pgforest.alias (history_id);
 COMMENT ON TABLE pgforest.alias IS 'names such as production for one version of a model';
 COMMENT ON COLUMN pgforest.alias.model_id IS 'the model';
 COMMENT ON COLUMN pgforest.alias.alias IS 'the name; production answers where no version is asked for';
@@ -203,8 +202,7 @@ CREATE TABLE pgforest.metric (
 	rows bigint NOT NULL,
 	measured_at timestamptz NOT NULL,
 	measured_by name NOT NULL,
-	PRIMARY KEY (model_id, version, id),
-	FOREIGN KEY (model_id, version) REFERENCES pgforest.version ON DELETE CASCADE
+	PRIMARY KEY (model_id, version, id)
 );
 COMMENT ON TABLE pgforest.metric IS 'what was measured of a version, at training and later';
 COMMENT ON COLUMN pgforest.metric.model_id IS 'the model';
@@ -231,8 +229,7 @@ CREATE TABLE pgforest.confusion (
 	rows bigint NOT NULL,
 	measured_at timestamptz NOT NULL,
 	measured_by name NOT NULL,
-	PRIMARY KEY (model_id, version, id),
-	FOREIGN KEY (model_id, version) REFERENCES pgforest.version ON DELETE CASCADE
+	PRIMARY KEY (model_id, version, id)
 );
 COMMENT ON TABLE pgforest.confusion IS 'confusion matrices, one a measurement (ml_confusion_matrix shows them as rows)';
 COMMENT ON COLUMN pgforest.confusion.model_id IS 'the model';
@@ -258,8 +255,7 @@ CREATE TABLE pgforest.curve (
 	fpr float8[] NOT NULL,
 	precision float8[] NOT NULL,
 	recall float8[] NOT NULL,
-	PRIMARY KEY (model_id, version, id),
-	FOREIGN KEY (model_id, version) REFERENCES pgforest.version ON DELETE CASCADE
+	PRIMARY KEY (model_id, version, id)
 );
 COMMENT ON TABLE pgforest.curve IS 'ROC and precision-recall curves (ml_roc_curve shows them as rows)';
 COMMENT ON COLUMN pgforest.curve.model_id IS 'the model';
@@ -274,7 +270,7 @@ COMMENT ON COLUMN pgforest.curve.fpr IS 'false positive rate at each threshold';
 COMMENT ON COLUMN pgforest.curve.precision IS 'precision at each threshold';
 COMMENT ON COLUMN pgforest.curve.recall IS 'recall at each threshold';
 
--- A run outlives its model: no foreign key.
+-- A run outlives its model.
 CREATE TABLE pgforest.run (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	model_id bigint,

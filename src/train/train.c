@@ -409,6 +409,7 @@ ml_train(PG_FUNCTION_ARGS)
 	PfModel		model = {0};
 	PfMeasured	measured[3];
 	PfNewVersion version = {0};
+	uint8		sha256[32];
 	size_t		nbytes;
 	int32		number;
 	Datum		result;
@@ -494,7 +495,7 @@ ml_train(PG_FUNCTION_ARGS)
 	version.measured = measured;
 	version.seconds = seconds_since(clock.start);
 	version.stage_seconds = stage_seconds(&clock);
-	number = pf_catalog_add_version(&version, NULL);
+	number = pf_catalog_add_version(&version, sha256);
 
 	MemoryContextSwitchTo(caller);
 	version.seconds = seconds_since(clock.start);

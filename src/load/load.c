@@ -1,0 +1,323 @@
+/*
+ * load.c
+ *	  From a source to binned rows: the stages, one after another.
+ *
+ * One pass when the raw values fit in pgforest.train_memory: collect, sample,
+ * bin maps, bins.  Else two passes under the same snapshot, the first of which
+ * keeps the sample and the dictionaries only.  Either way the same bytes come out.
+ *
+ * Memory: a context of its own for everything raw, deleted at the end; what is
+ * returned lives in the caller's.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "load/stages.h"
+
+/* Errors when the split column holds anything but the three words. */
+static void
+check_splits(const PfLoad *load)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	if (load->bad_splits == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(lc, load->bad_splits)
+		appendStringInfo(&list, "%s\"%s\"", list.len > 0 ? ", " : "", (char *) lfirst(lc));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("split column \"%s\" has values that name no part", load->split->name),
+			 errdetail("It has %s.", list.data),
+			 errhint("The parts are \"train\", \"validation\" and \"test\"; NULL leaves a row out.")));
+}
+
+/* Errors when there is nothing to train on. */
+static void
+check_rows(const PfLoad *load)
+{
+	const char *target = load->target->name;
+
+	if (load->rows_read == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("the source has no rows"),
+				 errhint("If row-level security applies to it, you see only the rows that its policies show you.")));
+	if (load->rows_no_target == load->rows_read)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("target column \"%s\" is NULL in every row", target),
+				 errdetail("The source has " INT64_FORMAT " rows.", load->rows_read),
+				 errhint("Rows without a target are left out of training.")));
+	if (load->rows_used == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("no row of the source can be used"),
+				 errdetail("Of " INT64_FORMAT " rows, " INT64_FORMAT " have no target and "
+						   INT64_FORMAT " no part; the others have weight 0.",
+						   load->rows_read, load->rows_no_target, load->rows_no_split),
+				 errhint("A row needs a target, a part if there is a split column, and a weight above 0.")));
+	if (load->rows_train == 0)
+	{
+		if (load->split)
+			ereport(ERROR,
+					(errcode(ERRCODE_NO_DATA_FOUND),
+					 errmsg("no row of the source is for training"),
+					 errhint("Mark some rows \"train\" in the split column \"%s\".",
+							 load->split->name)));
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("all rows of the source are held out"),
+				 errdetail("There are " INT64_FORMAT " rows, and a share of %g is held out by the hash of a row%s.",
+						   load->rows_used, load->spec->holdout,
+						   load->spec->key ? "'s key" : ""),
+				 errhint("Pass holdout => 0 to train on all rows.")));
+	}
+}
+
+/* The number of classes that training rows have; one of them in *last. */
+static uint32
+count_training_classes(const PfLoad *load, uint32 *last)
+{
+	uint32		n = 0;
+
+	for (uint32 code = 0; code < load->labels->n; code++)
+	{
+		if (load->labels->in_training[code])
+		{
+			n++;
+			*last = code;
+		}
+	}
+	return n;
+}
+
+/* Errors when there are fewer than two classes. */
+static void
+check_classes(const PfLoad *load)
+{
+	uint32		code = 0;
+	const char *label;
+	Size		length;
+
+	if (load->task != PF_CLASSIFICATION || count_training_classes(load, &code) >= 2)
+		return;
+	label = pf_dictionary_value(load->labels, code, &length);
+	if (load->labels->n < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("target column \"%s\" has one class only", load->target->name),
+				 errdetail("It is \"%.*s\" in every row.", (int) Min(length, NAMEDATALEN), label),
+				 errhint("Classification needs rows of at least two classes.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("the training rows have one class only"),
+			 errdetail("It is \"%.*s\"; rows of the other classes are held out.",
+					   (int) Min(length, NAMEDATALEN), label),
+			 errhint("Add rows, or pass a smaller holdout.")));
+}
+
+/* Errors with the array columns whose length no row told. */
+static void
+check_arrays(const PfLoad *load)
+{
+	StringInfoData list;
+	StringInfoData names;
+
+	initStringInfo(&list);
+	initStringInfo(&names);
+	for (int f = 0; f < load->nfeature_columns; f++)
+	{
+		if (load->features[f]->length > 0)
+			continue;
+		appendStringInfo(&list, "%s\"%s\"", list.len > 0 ? ", " : "", load->features[f]->name);
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+						 quote_literal_cstr(load->features[f]->name));
+	}
+	if (list.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the length of array column %s is not known", list.data),
+				 errdetail("It is NULL in every row."),
+				 errhint("Pass exclude => ARRAY[%s].", names.data)));
+}
+
+/* Integer labels by number; equal lengths and signs make that an order of texts. */
+static int
+compare_integers(uint32 a, uint32 b, const void *arg)
+{
+	const PfDictionary *dictionary = arg;
+	Size		alength;
+	Size		blength;
+	const char *abytes = pf_dictionary_value(dictionary, a, &alength);
+	const char *bbytes = pf_dictionary_value(dictionary, b, &blength);
+	bool		anegative = *abytes == '-';
+	bool		bnegative = *bbytes == '-';
+	int			order;
+
+	if (anegative != bnegative)
+		return anegative ? -1 : 1;
+	if (alength != blength)
+		order = alength < blength ? -1 : 1;
+	else
+		order = memcmp(abytes, bbytes, alength);
+	return anegative ? -order : order;
+}
+
+/* Numbers the classes in their order: integers by number, others by bytes. */
+static void
+order_classes(PfLoad *load, MemoryContext context)
+{
+	PfDictionary *labels = load->labels;
+	Oid			base = load->target->reader.base;
+	bool		integers = base == INT2OID || base == INT4OID || base == INT8OID;
+	uint32	   *codes = pf_alloc(load->env, labels->n * sizeof(uint32));
+
+	for (uint32 code = 0; code < labels->n; code++)
+		codes[code] = code;
+	pf_sort_indexes(load->env, codes, labels->n,
+					integers ? compare_integers : pf_dictionary_compare, labels);
+
+	load->nclasses = labels->n;
+	load->classes = MemoryContextAlloc(context, labels->n * sizeof(char *));
+	load->class_of_code = pf_alloc(load->env, labels->n * sizeof(uint32));
+	for (uint32 i = 0; i < labels->n; i++)
+	{
+		Size		length;
+		const char *bytes = pf_dictionary_value(labels, codes[i], &length);
+
+		load->classes[i] = MemoryContextAllocZero(context, length + 1);
+		memcpy(load->classes[i], bytes, length);
+		load->class_of_code[codes[i]] = i;
+	}
+	pfree(codes);
+}
+
+/* Everything that is stored into bins; blocks are freed as they go. */
+static void
+pack_stored(PfLoad *load)
+{
+	for (uint32 b = 0; b < load->nblocks; b++)
+	{
+		pf_pack_block(load, load->blocks[b]);
+		pf_free_block(load, load->blocks[b]);
+	}
+	load->nblocks = 0;
+}
+
+/* The second pass: the rows again, straight into bins; they must be the same rows. */
+static void
+pack_again(PfLoad *load)
+{
+	int64		rows_read = load->rows_read;
+	int64		rows_used = load->rows_used;
+	uint64		fingerprint[2];
+
+	pf_copy_rows(load, NULL, 0);	/* the sample has served */
+	memcpy(fingerprint, load->fingerprint, sizeof(fingerprint));
+	memset(load->fingerprint, 0, sizeof(fingerprint));
+	load->rows_read = load->rows_used = load->rows_train = 0;
+	load->rows_no_target = load->rows_no_split = 0;
+	load->pass = PF_COLLECT_BINS;
+	pf_source_scan(load->spec->source, load->names, pf_collect_row, load);
+	if (rows_read != load->rows_read || rows_used != load->rows_used ||
+		memcmp(fingerprint, load->fingerprint, sizeof(fingerprint)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("the source gave other rows when it was read again"),
+				 errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
+				 errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
+	pack_stored(load);
+}
+
+/* The hash columns, ascending by name; none when a column makes the split. */
+static void
+list_identity(const PfLoad *load, PfLoaded *loaded)
+{
+	if (load->split)
+		return;
+	loaded->identity = palloc(load->ncolumns * sizeof(char *));
+	for (int c = 0; c < load->ncolumns; c++)
+	{
+		if (load->columns[c].identity)
+			loaded->identity[loaded->nidentity++] = pstrdup(load->columns[c].name);
+	}
+}
+
+/* What the caller gets, but for the matrices. */
+static void
+describe(const PfLoad *load, PfLoaded *loaded)
+{
+	loaded->task = load->task;
+	loaded->ncolumns = load->nfeature_columns;
+	loaded->columns = palloc0(load->nfeature_columns * sizeof(PfColumn));
+	loaded->column_types = palloc(load->nfeature_columns * sizeof(char *));
+	for (int f = 0; f < load->nfeature_columns; f++)
+	{
+		const PfLoadColumn *column = load->features[f];
+
+		loaded->columns[f].name = pstrdup(column->name);
+		loaded->columns[f].kind = column->reader.kind;
+		loaded->columns[f].length = OidIsValid(column->reader.element) ? column->length : 0;
+		loaded->column_types[f] = format_type_be(column->reader.type);
+	}
+	loaded->nfeatures = load->nfeatures;
+	loaded->bins = load->bins;
+	loaded->nclasses = load->nclasses;
+	loaded->classes = load->classes;
+	loaded->target_type = load->target_type;
+	loaded->fingerprint[0] = load->fingerprint[0];
+	loaded->fingerprint[1] = load->fingerprint[1];
+	loaded->rows_read = load->rows_read;
+	loaded->rows_no_target = load->rows_no_target;
+	loaded->rows_no_split = load->rows_no_split;
+	list_identity(load, loaded);
+}
+
+/* Checks names, types and task; reads no row. */
+PfTask
+pf_load_check(const PfLoadSpec *spec)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest load",
+												  ALLOCSET_DEFAULT_SIZES);
+	PfTask		task = pf_load_resolve(spec, context)->task;
+
+	MemoryContextDelete(context);
+	return task;
+}
+
+/* From a source to binned rows. */
+PfLoaded *
+pf_load(const PfLoadSpec *spec)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "pgforest load",
+												  ALLOCSET_DEFAULT_SIZES);
+	PfLoaded   *loaded = palloc0(sizeof(PfLoaded));
+	PfLoad	   *load = pf_load_resolve(spec, context);
+
+	load->pass = PF_COLLECT_ALL;
+	pf_source_scan(spec->source, load->names, pf_collect_row, load);
+	check_splits(load);
+	check_rows(load);
+	check_classes(load);
+	check_arrays(load);
+
+	if (load->task == PF_CLASSIFICATION)
+		order_classes(load, caller);
+	pf_make_bins(load, caller);
+	pf_pack_start(load);
+	if (load->pass == PF_COLLECT_ALL)
+		pack_stored(load);
+	else
+		pack_again(load);
+	pf_pack_finish(load, loaded, caller);
+	describe(load, loaded);
+	MemoryContextDelete(context);
+	return loaded;
+}
