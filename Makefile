@@ -27,7 +27,8 @@ SHLIB_LINK = -lzstd -lm
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test/isolation
+REGRESS_OPTS = --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
 EXTRA_CLEAN = .buildflags dist
 
 # No bitcode: it only serves to inline C functions into JIT-compiled queries,
@@ -106,14 +107,14 @@ isolationcheck tapcheck:
 
 #:
 #: Look closer:
-#:   make bench           how fast it is, beside its peers
+#:   make bench           how fast it is, beside its peers; BENCH=quality for how good
 #:   make lint            warnings as errors, layering, comments, exported symbols
 #:   make docs            print the parts of docs/ that the code itself defines
 #:
 #: Settings: PG_CONFIG=/path/to/pg_config chooses among several servers;
 #: RESULTS=DIR keeps what the suites wrote.
 bench:
-	@test/bench/run.sh
+	@test/bench/run.sh $(or $(BENCH),speed)
 
 lint:
 	@test/lint.sh

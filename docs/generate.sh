@@ -7,21 +7,34 @@ cd "$(dirname "$0")/.."
 . test/common.sh
 . test/cluster.sh
 
+# Parts that come out as Markdown are one column named markdown; the others become tables.
+relations() {
+	cat <<-SQL
+		SELECT string_agg(format(E'### \`%s\`\n\n%s.\n\n| column | type | |\n| --- | --- | --- |\n%s\n',
+				c.oid::regclass, upper(left(about, 1)) || substr(about, 2), columns),
+			E'\n' ORDER BY c.relname) AS markdown
+		FROM pg_class c, obj_description(c.oid, 'pg_class') AS about, LATERAL (
+			SELECT string_agg(format('| \`%s\` | %s | %s |', attname, format_type(atttypid, atttypmod),
+				col_description(attrelid, attnum)), E'\n' ORDER BY attnum) AS columns
+			FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a
+		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = '$1'
+	SQL
+}
+
 declare -A part=(
-	[functions]="SELECT '\`' || p.oid::regproc || '\`' AS function,
-			'\`' || pg_get_function_arguments(p.oid) || '\`' AS arguments,
-			'\`' || pg_get_function_result(p.oid) || '\`' AS returns, obj_description(p.oid, 'pg_proc') AS \"what it does\"
+	[functions]="SELECT '\`' || p.proname || '(' || regexp_replace(regexp_replace(replace(
+				pg_get_function_arguments(p.oid), 'double precision', 'float8'),
+				',? ?OUT .*', ''), 'DEFAULT (\S+)::[a-z0-9]+(\[\])?', 'DEFAULT \1', 'g') || ')\`' AS function,
+			obj_description(p.oid, 'pg_proc') AS \"what it does\"
 		FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 		WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND p.proname LIKE 'ml\\_%'
+			AND p.prorettype <> 'internal'::regtype
 			AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest')
 		ORDER BY p.proname, pg_get_function_arguments(p.oid)"
-	[parameters]="SELECT * FROM ml_parameters()"
-	[settings]="SELECT * FROM pgforest.settings"
-	[views]="SELECT '\`' || c.oid::regclass || '\`' AS view, '\`' || a.attname || '\`' AS column,
-			format_type(a.atttypid, a.atttypmod) AS type, col_description(c.oid, a.attnum) AS \"what it holds\"
-		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = 'v'
-		ORDER BY c.relname, a.attnum"
+	[parameters]="SELECT '\`' || parameter || '\`' AS parameter, type, default_value AS \"default\", minimum, maximum, choices, description FROM ml_parameters()"
+	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", unit, min, max, description FROM pgforest.settings ORDER BY name"
+	[tables]="$(relations r)"
+	[views]="$(relations v)"
 )
 
 test/setup.sh base >&2
@@ -30,7 +43,14 @@ open_workspace
 start_server
 run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgforest'
 
-# The answer of a query as a Markdown table.
+# The answer of a query as Markdown.
+answer() {
+	case $1 in
+		*'AS markdown'*) run psql -X -q -v ON_ERROR_STOP=1 -A -t -c "$1" ;;
+		*) table "$1" ;;
+	esac
+}
+
 table() {
 	run psql -X -q -v ON_ERROR_STOP=1 -A -F $'\t' -P footer=off -c "LOAD 'pgforest'" -c "$1" |
 		sed 's/|/\\|/g' |
@@ -44,7 +64,7 @@ for page in docs/*.md; do
 	cp "$page" "$workspace/page"
 	for name in "${!part[@]}"; do
 		grep -q "<!-- begin $name -->" "$page" || continue
-		table "${part[$name]}" >"$workspace/part"
+		answer "${part[$name]}" >"$workspace/part"
 		awk -v name="$name" -v part="$workspace/part" '
 			$0 == "<!-- end " name " -->" { while ((getline line < part) > 0) print line; inside = 0 }
 			!inside { print }

@@ -1,6 +1,6 @@
 /*
  * pgforest.c
- *	  What happens when the library is loaded: the settings; nothing else.
+ *	  What happens when the library is loaded: settings and hooks; nothing else.
  */
 #include "postgres.h"
 
@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "predict/plan.h"
 #include "settings.h"
 
 PF_MODULE_MAGIC("pgforest", "1.0");
@@ -46,4 +47,6 @@ _PG_init(void)
 							PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgforest");
+
+	pf_plan_init();
 }

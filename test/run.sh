@@ -31,9 +31,10 @@ skip() {
 }
 
 # The engine and the tests of it in one program.
-engine=$(find src/engine -name '*.c' | sort)
 build_unit() {				# PROGRAM SOURCES... [FLAGS...]
-	run "${CC:-cc}" -std=gnu11 -g -ffp-contract=off -fno-fast-math -Isrc -o "../$1" $engine "${@:2}" -lzstd -lm
+	run "${CC:-cc}" -std=gnu11 -g -ffp-contract=off -fno-fast-math -Isrc -o "../$1" \
+		-DGOLDEN_DIR="\"$workspace/source/test/unit/golden\"" \
+		$(find src/engine -name '*.c' | sort) "${@:2}" -lzstd -lm
 }
 unit_sources() {
 	ls test/unit/*.c 2>/dev/null | grep -v '_cli\.c$'
@@ -67,16 +68,23 @@ suite_measure() {
 		run "$python" test/unit/measure_vs_sklearn.py ../measure_cli
 }
 
-# Every target gets FUZZ_SECONDS; its seeds are in test/fuzz/corpus/NAME.
+# Every target gets FUZZ_SECONDS.  The golden models are the seeds, and what is in
+# test/fuzz/corpus/NAME.  Without libFuzzer a target has a main of its own.
+build_fuzzer() {			# NAME SOURCES...
+	CC=clang build_unit "$@" -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined 2>/dev/null ||
+		build_unit "$@" -O1 -DFUZZ_STANDALONE -fsanitize=address,undefined -fno-sanitize-recover=undefined
+}
+
 suite_fuzz() {
 	local target name status=0
 	for target in test/fuzz/*.c; do
 		[ -f "$target" ] || skip "test/fuzz is empty" || return
 		name=$(basename "$target" .c)
-		mkdir -p "$workspace/corpus/$name"
-		chmod 777 "$workspace/corpus/$name"
-		CC=clang build_unit "$name" "$target" -O1 -fsanitize=fuzzer,address,undefined &&
-			run "../$name" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 \
+		mkdir -p "$workspace/corpus/$name" "$workspace/fuzz"
+		cp test/unit/golden/*.model "$workspace/corpus/$name/"
+		chmod -R a+rwX "$workspace/corpus" "$workspace/fuzz"
+		build_fuzzer "$name" "$target" test/unit/unit_env.c &&
+			run "../$name" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 -artifact_prefix=../fuzz/ \
 				"../corpus/$name" $(ls -d "test/fuzz/corpus/$name" 2>/dev/null) || status=1
 	done
 	return $status
@@ -88,10 +96,18 @@ pgxs_tests() {
 }
 
 regress() {
-	local program=$1 output=$2 bindir
+	local program=$1 output=$2 bindir test expected
 	bindir=$("$PG_CONFIG" --bindir)
 	shift 2
 	start_server || return
+	# One test without an answer must not keep the others from running.
+	for test in "$@"; do
+		case $test in
+			--inputdir=*) expected=${test#*=}/expected ;;
+			--*) ;;
+			*) [ -f "$expected/$test.out" ] || { mkdir -p "$expected" && : >"$expected/$test.out"; } ;;
+		esac
+	done
 	if ! run "$(pgxs_tests)/$program" --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" \
 		--outputdir="../$output" --load-extension=pgforest "$@"; then
 		head -n 500 "$workspace/$output/regression.diffs" 2>/dev/null
@@ -125,8 +141,19 @@ suite_isolation() {
 	regress isolation/pg_isolation_regress isolation --inputdir=test/isolation --dbname=isolation_regression $tests
 }
 
+# The real data sets, where the folder shared/data stands beside the project:
+# tests find them by the environment variable PGFOREST_DATA, and do without.
+bring_data() {
+	[ -d "$shared" ] || return 0
+	export PGFOREST_DATA=$workspace/shared
+	[ -d "$PGFOREST_DATA" ] && return 0
+	cp -RL "$shared" "$PGFOREST_DATA" && chmod -R u+w,a+rX "$PGFOREST_DATA"
+	[ -z "$server_user" ] || chown -R "$server_user" "$PGFOREST_DATA"
+}
+
 suite_pgtap() {
 	[ -n "$(ls test/pgtap/*.sql 2>/dev/null)" ] || skip "test/pgtap is empty" || return
+	bring_data
 	start_server &&
 		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pgforest' &&
 		run pg_prove $(ls test/pgtap/*.sql)
@@ -135,6 +162,7 @@ suite_pgtap() {
 suite_tap() {
 	local perl
 	[ -n "$(ls test/t/*.pl 2>/dev/null)" ] || skip "test/t is empty" || return
+	bring_data
 	perl=$(pgxs_tests)/perl
 	[ -d "$perl/PostgreSQL/Test" ] || skip "this installation has no PostgreSQL::Test modules ($perl)" || return
 	PERL5LIB=$perl PG_REGRESS=$(pgxs_tests)/regress/pg_regress PATH=$("$PG_CONFIG" --bindir):$PATH \
@@ -156,6 +184,9 @@ declare -A title=(
 )
 
 open_workspace
+shared=$(realpath -m ../shared/data)
+[ -z "${RESULTS:-}" ] || RESULTS=$(realpath -m "$RESULTS")
+cd "$workspace/source" || exit
 passed=0 failed=0 failures=
 for suite in $suites; do
 	heading "${title[$suite]}"

@@ -2,7 +2,7 @@
 # See to what the build, the demo and the tests need, then build and install.
 #
 #   test/setup.sh NEED...      base  a server, its headers, a compiler, zstd
-#                              pgtap tap valgrind fuzz bench  what those need
+#                              pgtap tap valgrind fuzz  what those suites need
 #                              tools  a compiler and zstd only: no server, no build
 #
 # On Debian and Ubuntu missing packages are installed; elsewhere they are named.
@@ -59,9 +59,6 @@ missing() {
 				;;
 			valgrind)
 				command -v valgrind >/dev/null || echo "valgrind: valgrind"
-				;;
-			bench)
-				/usr/bin/python3 -c 'import sklearn' 2>/dev/null || echo "scikit-learn: python3-sklearn"
 				;;
 			fuzz)
 				command -v clang >/dev/null || echo "clang with libFuzzer: clang"

@@ -504,10 +504,10 @@ write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
 }
 
 static void
-write_run(const PfNewVersion *version, int64 model, int32 number, const char *role)
+write_run(const PfNewVersion *version, int64 model, int32 number, const char *role,
+		  TimestampTz began)
 {
 	PfArgs		args = {0};
-	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
 
 	pf_arg_int8(&args, model);
 	pf_arg_text(&args, version->model);
@@ -526,6 +526,7 @@ int32
 pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out)
 {
 	char	   *role = GetUserNameFromId(GetUserId(), false);
+	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
 	TimestampTz at;
 	PfModelInfo model;
 	PfArgs		args = {0};
@@ -549,7 +550,7 @@ pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out)
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);
-	write_run(version, model.id, number, role);
+	write_run(version, model.id, number, role, began);
 	SPI_finish();
 	return number;
 }

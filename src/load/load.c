@@ -119,7 +119,8 @@ check_classes(const PfLoad *load)
 			 errmsg("the training rows have one class only"),
 			 errdetail("It is \"%.*s\"; rows of the other classes are held out.",
 					   (int) Min(length, NAMEDATALEN), label),
-			 errhint("Add rows, or pass a smaller holdout.")));
+			 load->split ? errhint("Mark rows of other classes \"train\" in the split column \"%s\".", load->split->name)
+			 : errhint("Add rows, or pass a smaller holdout.")));
 }
 
 /* Errors with the array columns whose length no row told. */

@@ -54,7 +54,6 @@ typedef struct PfLoaded
  * both.  Memory: the current context.
  */
 extern PfTask pf_load_check(const PfLoadSpec *spec);
-extern PfTask pf_load_check(const PfLoadSpec *spec);
 extern PfLoaded *pf_load(const PfLoadSpec *spec);
 
 #endif							/* PF_LOAD_H */

@@ -55,35 +55,33 @@ pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
 			memset(out + (Size) i * stride, PF_MISSING_BIN, length);
 		return;
 	}
-	switch (column->store)
+	if (column->store == PF_CODES)
 	{
-		case PF_DOUBLES:
-			for (int i = 0; i < block->nrows; i++)
-			{
-				const double *values = (const double *) block->values[c] + (Size) i * length;
+		const uint32 *codes = block->values[c];
 
-				for (int e = 0; e < length; e++)
-					out[(Size) i * stride + e] = pf_bin_number(&bins[e], values[e]);
-			}
-			break;
-		case PF_FLOATS:
-			for (int i = 0; i < block->nrows; i++)
-			{
-				const float *values = (const float *) block->values[c] + (Size) i * length;
+		for (int i = 0; i < block->nrows; i++)
+			out[(Size) i * stride] = codes[i] == PF_NO_CODE ? PF_MISSING_BIN
+				: column->code_bin[codes[i]];
+		return;
+	}
+	for (int e = 0; e < length; e++)
+	{
+		double		values[PF_BLOCK_ROWS];
 
-				for (int e = 0; e < length; e++)
-					out[(Size) i * stride + e] = pf_bin_number(&bins[e], values[e]);
-			}
-			break;
-		case PF_CODES:
+		/* a wide array takes a while */
+		if (e % 1024 == 1023)
+			pf_check(load->env);
+		if (column->store == PF_FLOATS)
+		{
 			for (int i = 0; i < block->nrows; i++)
-			{
-				uint32		code = ((const uint32 *) block->values[c])[i];
-
-				out[(Size) i * stride] = code == PF_NO_CODE ? PF_MISSING_BIN
-					: column->code_bin[code];
-			}
-			break;
+				values[i] = ((const float *) block->values[c])[(Size) i * length + e];
+		}
+		else
+		{
+			for (int i = 0; i < block->nrows; i++)
+				values[i] = ((const double *) block->values[c])[(Size) i * length + e];
+		}
+		pf_bin_numbers(&bins[e], values, block->nrows, out + e, stride);
 	}
 }
 
@@ -102,11 +100,8 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 
 	for (int c = 0; c < load->ncolumns; c++)
 	{
-		/* a wide array takes a while: some 10 ns a value */
 		if (load->columns[c].role != PF_FEATURE)
 			continue;
-		if (load->columns[c].length > 64)
-			pf_check(load->env);
 		pack_column(load, block, c, out);
 	}
 	for (int i = 0; i < block->nrows; i++)

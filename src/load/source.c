@@ -30,6 +30,8 @@
 #include "utils/plancache.h"
 #include "utils/rel.h"
 
+#include <ctype.h>
+
 #include "load/source.h"
 
 #define SOURCE_HINT \

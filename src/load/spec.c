@@ -52,12 +52,12 @@ static const char *
 nearest_column(const PfSource *source, const char *name)
 {
 	const char *nearest = NULL;
-	uint32		least = Max(2, strlen(name) / 3) + 1;
+	uint32		least = Min(Max(2, strlen(name) / 3) + 1, strlen(name));
 
 	for (int i = 0; i < source->desc->natts; i++)
 	{
 		const char *other = NameStr(TupleDescAttr(source->desc, i)->attname);
-		uint32		distance = pf_edit_distance(name, other);
+		uint32		distance = pg_strcasecmp(name, other) == 0 ? 0 : pf_edit_distance(name, other);
 
 		if (distance < least)
 		{
@@ -73,6 +73,7 @@ static void
 check_names(const PfSource *source, List *names)
 {
 	List	   *unknown = NIL;
+	List	   *meant = NIL;
 	StringInfoData list;
 	StringInfoData hint;
 	ListCell   *lc;
@@ -94,8 +95,10 @@ check_names(const PfSource *source, List *names)
 		const char *nearest = nearest_column(source, lfirst(lc));
 
 		append_name(&list, lfirst(lc));
-		if (nearest != NULL)
-			appendStringInfo(&hint, "%s\"%s\"", hint.len > 0 ? ", " : "Perhaps you meant ", nearest);
+		if (nearest == NULL || contains(meant, nearest))
+			continue;
+		meant = lappend(meant, (char *) nearest);
+		appendStringInfo(&hint, "%s\"%s\"", hint.len > 0 ? ", " : "Perhaps you meant ", nearest);
 	}
 	if (hint.len == 0)
 	{
@@ -126,11 +129,15 @@ check_roles(const PfLoadSpec *spec, const Request *requests, int n)
 		CHECK_FOR_INTERRUPTS();
 		for (int j = 0; j < i; j++)
 		{
-			if (strcmp(requests[i].name, requests[j].name) == 0)
+			if (strcmp(requests[i].name, requests[j].name) != 0)
+				continue;
+			if (requests[i].role == requests[j].role)
+				appendStringInfo(&list, "%sColumn \"%s\" is twice a %s.", list.len > 0 ? " " : "",
+								 requests[i].name, role_names[requests[i].role]);
+			else
 				appendStringInfo(&list, "%sColumn \"%s\" is %s and %s.", list.len > 0 ? " " : "",
 								 requests[i].name, role_names[requests[j].role],
-								 requests[i].role == requests[j].role
-								 ? "the same again" : role_names[requests[i].role]);
+								 role_names[requests[i].role]);
 		}
 		if (requests[i].role == PF_FEATURE && spec->features_given &&
 			contains(spec->exclude, requests[i].name))

@@ -157,7 +157,7 @@ walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 						 PG_GETARG_JSONB_P(1), predictor->bins);
 			break;
 	}
-	pf_walk_row(predictor->model, predictor->bins, predictor->out);
+	pf_walk_row_fast(predictor->model, predictor->bins, predictor->out);
 	return true;
 }
 

@@ -24,6 +24,9 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+/* A loss of exactly what is allowed must not fail by a rounding error. */
+#define ROUNDING 1e-12
+
 typedef struct Candidate
 {
 	PfVersionInfo version;
@@ -329,7 +332,7 @@ find_regression(const PfPromotion *promotion, const PfSource *source,
 	MemoryContext context;
 	PfScores   *scores;
 	char	   *reason = NULL;
-	double		worst = promotion->max_regression;
+	double		worst = promotion->max_regression + ROUNDING;
 	double		loss = relative_loss(promotion->direction, incumbent->score, candidate->score);
 
 	if (loss > worst)

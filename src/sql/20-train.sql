@@ -1,20 +1,5 @@
 -- Training.
 
--- A row of its own, since arguments and result share names.
-CREATE TYPE pgforest.train_result AS (
-    model     text,
-    version   int,
-    task      text,
-    algorithm text,
-    rows      bigint,
-    features  int,
-    metric    text,
-    score     float8,
-    seconds   float8,
-    bytes     bigint);
-
-COMMENT ON TYPE pgforest.train_result IS 'What ml_train returns: the version that it stored.';
-
 CREATE FUNCTION ml_train(
     model     text,
     source    text,
@@ -29,12 +14,22 @@ CREATE FUNCTION ml_train(
     split     text    DEFAULT NULL,
     holdout   float8  DEFAULT 0.2,
     seed      bigint  DEFAULT 0,
-    note      text    DEFAULT NULL)
-RETURNS pgforest.train_result
+    note      text    DEFAULT NULL,
+    OUT model     text,
+    OUT version   int,
+    OUT task      text,
+    OUT algorithm text,
+    OUT rows      bigint,
+    OUT features  int,
+    OUT metric    text,
+    OUT score     float8,
+    OUT seconds   float8,
+    OUT bytes     bigint)
+RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION ml_train(text, text, text, text, jsonb, text, text[], text[], text[], text, text, float8, bigint, text) IS
-'Trains a model on the rows of a source and stores it as a new version.';
+'trains a model on the rows of a source and stores it as a new version';
 
 CREATE FUNCTION ml_parameters(
     OUT parameter     text,
@@ -48,4 +43,4 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION ml_parameters() IS
-'Lists the hyper-parameters that ml_train takes in params, with defaults and ranges.';
+'the hyper-parameters that ml_train takes in params, with defaults and ranges';

@@ -12,6 +12,7 @@
 
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -20,6 +21,8 @@
 #include "train/params.h"
 
 PG_FUNCTION_INFO_V1(ml_parameters);
+
+#define SHOWN_BYTES 60			/* of a refused value, at most */
 
 static void
 refuse(const PfParam *param, JsonbValue *value)
@@ -35,6 +38,8 @@ refuse(const PfParam *param, JsonbValue *value)
 
 		given = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 	}
+	if (strlen(given) > SHOWN_BYTES)
+		given = psprintf("%.*s...", pg_mbcliplen(given, strlen(given), SHOWN_BYTES), given);
 	initStringInfo(&allowed);
 	switch (param->type)
 	{
@@ -67,7 +72,7 @@ refuse(const PfParam *param, JsonbValue *value)
 			 errhint("It must be %s.", allowed.data)));
 }
 
-/* Is a name among those separated by commas? */
+/* Is a name among those separated by ", "? */
 static const char *
 find_choice(const char *choices, const char *name)
 {
@@ -80,7 +85,7 @@ find_choice(const char *choices, const char *name)
 		if (comma ? (size_t) (comma - at) == length && strncmp(at, name, length) == 0
 			: strcmp(at, name) == 0)
 			return pnstrdup(at, length);
-		at = comma ? comma + 1 : NULL;
+		at = comma ? comma + 2 : NULL;
 	}
 	return NULL;
 }
@@ -268,6 +273,46 @@ param_count(void)
 	return n;
 }
 
+/* Errors with all names that no parameter has, and what may have been meant. */
+static void
+check_names(Jsonb *given)
+{
+	JsonbIterator *it = JsonbIteratorInit(&given->root);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	StringInfoData unknown;
+	StringInfoData meant;
+	int			n = 0;
+
+	initStringInfo(&unknown);
+	initStringInfo(&meant);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		char	   *name;
+		const char *nearest;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(item.val.string.val, item.val.string.len);
+		if (pf_find_param(name) != NULL)
+			continue;
+		appendStringInfo(&unknown, "%s\"%s\"", n++ > 0 ? ", " : "", name);
+		nearest = pf_nearest_param(name);
+		if (pf_edit_distance(name, nearest) <= Max(2, strlen(name) / 2))
+			appendStringInfo(&meant, "%s\"%s\"", meant.len > 0 ? ", " : "Perhaps you meant ", nearest);
+	}
+	if (n == 0)
+		return;
+	if (meant.len > 0)
+		appendStringInfoString(&meant, ". ");
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 n == 1 ? errmsg("unrecognized parameter %s", unknown.data)
+			 : errmsg("%d unrecognized parameters", n),
+			 n == 1 ? 0 : errdetail("There is no parameter %s.", unknown.data),
+			 errhint("%sSELECT * FROM ml_parameters() lists all.", meant.data)));
+}
+
 PfTrainParams *
 pf_params_check(Jsonb *given)
 {
@@ -287,21 +332,12 @@ pf_params_check(Jsonb *given)
 				 errmsg("params must be a JSON object"),
 				 errhint("For example: params => '{\"n_estimators\": 200}'.")));
 
+	check_names(given);
 	it = JsonbIteratorInit(&given->root);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-		{
-			char	   *name = pnstrdup(item.val.string.val, item.val.string.len);
-
-			param = pf_find_param(name);
-			if (param == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("unrecognized parameter \"%s\"", name),
-						 errhint("Perhaps you meant \"%s\". SELECT * FROM ml_parameters() lists all.",
-								 pf_nearest_param(name))));
-		}
+			param = pf_find_param(pnstrdup(item.val.string.val, item.val.string.len));
 		else if (token == WJB_VALUE)
 		{
 			Jsonb	   *jsonb = JsonbValueToJsonb(&item);
@@ -431,9 +467,9 @@ pf_params_filled(const PfTrainParams *params, PfTask task)
 }
 
 static const char *
-type_name(PfParamType type)
+type_name(const PfParam *param)
 {
-	switch (type)
+	switch (param->type)
 	{
 		case PF_PARAM_INT:
 			return "integer";
@@ -444,7 +480,7 @@ type_name(PfParamType type)
 		case PF_PARAM_NAME:
 			return "name";
 		case PF_PARAM_INT_OR_SHARE:
-			return "integer, share or name";
+			return param->choices ? "integer, share or name" : "integer or share";
 		case PF_PARAM_CLASS_WEIGHT:
 			return "name or object";
 	}
@@ -463,7 +499,7 @@ ml_parameters(PG_FUNCTION_ARGS)
 		bool		ranged = param->type != PF_PARAM_BOOL && param->type != PF_PARAM_NAME;
 		Datum		values[7] = {
 			CStringGetTextDatum(param->name),
-			CStringGetTextDatum(type_name(param->type)),
+			CStringGetTextDatum(type_name(param)),
 			DirectFunctionCall1(jsonb_in, CStringGetDatum(param->default_json)),
 			Float8GetDatum(param->min),
 			Float8GetDatum(param->max),

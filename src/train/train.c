@@ -37,6 +37,7 @@
 PG_FUNCTION_INFO_V1(ml_train);
 
 #define CURVE_POINTS 512		/* of a stored curve, at most */
+#define LISTED_CLASSES 10		/* in a notice, at most */
 
 /* What the user asked for; strings are NULL when the argument is. */
 typedef struct Request
@@ -355,18 +356,23 @@ report_rows(const PfLoaded *loaded)
 	{
 		bool	   *present = palloc0(loaded->nclasses);
 		StringInfoData absent;
+		int			n = 0;
 
 		initStringInfo(&absent);
 		for (uint32 i = 0; i < held->nrows; i++)
 			present[held->label[i]] = true;
 		for (int c = 0; c < loaded->nclasses; c++)
 		{
-			if (!present[c])
+			if (!present[c] && n++ < LISTED_CLASSES)
 				appendStringInfo(&absent, "%s\"%s\"", absent.len ? ", " : "", loaded->classes[c]);
 		}
-		if (absent.len > 0)
+		if (n > 0)
 			ereport(NOTICE,
-					(errmsg("no held-out row has the class %s", absent.data)));
+					n == 1 ?
+					errmsg("no held-out row has the class %s", absent.data) :
+					errmsg("no held-out row has one of %d classes", n),
+					n == 1 ? 0 :
+					errdetail("The classes are %s%s.", absent.data, n > LISTED_CLASSES ? ", ..." : ""));
 	}
 }
 

@@ -1,15 +1,108 @@
 #!/bin/bash
-# How fast pgforest trains and answers, beside scikit-learn on the same rows in
-# the same run.  ROWS (100000), JOBS (2) and REPEATS (3) may be set.
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh speed|quality
+#
+#   PEERS=install   install the peers first (scikit-learn and pandas, by apt)
+#   RUNS=3          speed: how often each is run; medians are shown
+#   JOBS=2          processes of pgforest, threads of a peer
+#   SEEDS=10        quality: how many seeds
+#   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
+#   RESULTS=DIR     keep what was printed, and a line for each training
+#   WRITE=docs      put the tables into docs/benchmarks.md
+#
+# The tables of shared/bench and the files of shared/data are used when that
+# folder stands beside the project; else the speed test makes a like table of
+# its own, and the quality test has nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . test/common.sh
 . test/cluster.sh
 
-test/setup.sh base bench
+what=${1:-speed}
+shared=$PWD/../shared
+case $what in
+	speed | quality) ;;
+	*) echo "no such benchmark: $what (speed or quality)" >&2; exit 2 ;;
+esac
+
+if [ "${PEERS:-}" = install ]; then
+	heading "Installing the peers"
+	if ! command -v apt-get >/dev/null; then
+		echo "PEERS=install needs apt; install scikit-learn and pandas for Python 3 by other means" >&2
+		exit 1
+	fi
+	as_root apt-get update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		python3-sklearn python3-pandas </dev/null
+fi
+test/setup.sh base
 find_pg_config
 open_workspace
+
+# The first Python with the peers, else the first at all: the server's user runs it.
+python=
+for candidate in python3 /usr/bin/python3; do
+	for modules in sklearn,pandas sys; do
+		if run "$candidate" -c "import $modules" 2>/dev/null; then
+			[ "$modules" = sys ] && [ -n "$python" ] || python=$candidate
+			[ "$modules" = sys ] || break 2
+		fi
+	done
+done
+if [ -z "$python" ]; then
+	echo "this needs Python 3" >&2
+	exit 1
+fi
+
 start_server
-heading "${ROWS:=100000} rows, ${JOBS:=2} jobs, best of ${REPEATS:=3}"
-run psql -X -q -v ON_ERROR_STOP=1 -v rows="$ROWS" -f test/bench/tables.sql
-run /usr/bin/python3 test/bench/compare.py "$JOBS" "$REPEATS"
+run psql -X -q -c 'CREATE EXTENSION pgforest'
+export PYTHONDONTWRITEBYTECODE=1
+arguments=(--jobs "${JOBS:-2}")
+inputs=$workspace/inputs
+mkdir "$inputs"
+if [ "$what" = speed ]; then
+	heading "Speed"
+	arguments+=(--runs "${RUNS:-3}")
+	if [ -f "$shared/bench/gen.sql" ]; then
+		cp "$shared/bench/gen.sql" "$inputs"
+		arguments+=(--generator "$inputs/gen.sql")
+	fi
+else
+	heading "Quality"
+	if ! [ -d "$shared/data" ]; then
+		echo "skipped: the data sets are expected in the folder shared/data beside the project"
+		exit 0
+	fi
+	cp "$shared"/data/*.gz "$inputs"
+	arguments+=(--seeds "${SEEDS:-10}" --sets "${SETS:-}" --data "$inputs" --records "$workspace/records.jsonl")
+	: >"$workspace/records.jsonl"
+fi
+[ -z "$server_user" ] || chown -R "$server_user" "$inputs" "$workspace"/*.jsonl 2>/dev/null || true
+
+status=0
+exec 8> >(exec tee "$workspace/$what.md" 9>&-)
+tee=$!
+run "$python" "test/bench/$what.py" "${arguments[@]}" >&8 || status=$?
+exec 8>&-
+wait "$tee"
+
+if [ -n "${RESULTS:-}" ]; then
+	mkdir -p "$RESULTS"
+	cp "$workspace/$what.md" "$RESULTS/"
+	[ ! -s "$workspace/records.jsonl" ] || cat "$workspace/records.jsonl" >>"$RESULTS/records.jsonl"
+fi
+
+# Each part of the page that was measured now is replaced.
+if [ "${WRITE:-}" = docs ] && grep -q '^<!-- begin ' "$workspace/$what.md"; then
+	awk '
+		NR == FNR && /^<!-- end / { name = "" }
+		NR == FNR && name { part[name] = part[name] $0 "\n" }
+		NR == FNR && /^<!-- begin / { name = $3; part[name] = "" }
+		NR == FNR { next }
+		/^<!-- end / { inside = 0 }
+		!inside { print }
+		/^<!-- begin / && ($3 in part) { inside = 1; printf "%s", part[$3] }' \
+		"$workspace/$what.md" docs/benchmarks.md >"$workspace/page"
+	cat "$workspace/page" >docs/benchmarks.md
+	echo "wrote docs/benchmarks.md"
+fi
+exit $status

@@ -1,6 +1,6 @@
 /*
  * test_walk.c
- *	  The fast walker against the plain one: equal bits.
+ *	  The fast walkers against the plain one: equal bits.
  */
 #include <string.h>
 
@@ -18,12 +18,15 @@ walkers_agree(uint32_t nclasses, uint32_t nrows)
 	PfModel    *model = fixture_model(&matrix, &params);
 	double	   *block = pf_alloc(env, (size_t) nrows * model->width * sizeof(double));
 	double	   *one = pf_alloc(env, model->width * sizeof(double));
+	double	   *again = pf_alloc(env, model->width * sizeof(double));
 	uint32_t	differ = 0;
 
 	pf_walk_block(env, model, rows.bins, rows.stride, nrows, block);
 	for (uint32_t i = 0; i < nrows; i++)
 	{
 		pf_walk_row(model, rows.bins + (size_t) i * rows.stride, one);
+		pf_walk_row_fast(model, rows.bins + (size_t) i * rows.stride, again);
+		differ += memcmp(one, again, model->width * sizeof(double)) != 0;
 		differ += memcmp(one, block + (size_t) i * model->width, model->width * sizeof(double)) != 0;
 	}
 	CHECK_INT(differ, 0);

@@ -20,6 +20,7 @@ static const struct
 	{"grow", test_grow},
 	{"model", test_model},
 	{"walk", test_walk},
+	{"golden", test_golden},
 	{"measure", test_measure},
 };
 

@@ -1,10 +1,56 @@
 /*
  * binmap.c
- *	  Looking up a category among the entries of a bin map.
+ *	  Looking up many numbers, or a category, in a bin map.
  */
 #include "engine/bins/binmap.h"
 
+#include <math.h>
 #include <string.h>
+
+#define ROUND 256				/* numbers that are searched side by side */
+
+/*
+ * The bins of many numbers.  A binary search's branches cannot be predicted and
+ * cost more than all else, so this one has none: every number takes the same steps,
+ * and the numbers go side by side, so that their loads overlap.  (The product
+ * is there because compilers make a branch of a conditional.)
+ */
+void
+pf_bin_numbers(const PfBins *bins, const double *values, size_t n, uint8_t *out,
+			   size_t stride)
+{
+	double		cuts[PF_MAX_BINS];
+	uint32_t	ncuts = bins->nbins > 0 ? bins->nbins - 1 : 0;
+	uint32_t	reach = 1;
+
+	if (bins->nbins == 0)
+	{
+		for (size_t i = 0; i < n; i++)
+			out[i * stride] = PF_MISSING_BIN;
+		return;
+	}
+
+	/* as many cuts as the steps can reach; no number is greater than the added ones */
+	while (reach <= ncuts)
+		reach *= 2;
+	for (uint32_t c = 0; c < reach - 1; c++)
+		cuts[c] = c < ncuts ? bins->cuts[c] : INFINITY;
+
+	for (size_t start = 0; start < n; start += ROUND)
+	{
+		const double *value = values + start;
+		size_t		count = n - start < ROUND ? n - start : ROUND;
+		uint32_t	bin[ROUND] = {0};
+
+		for (uint32_t step = reach / 2; step > 0; step /= 2)
+		{
+			for (size_t i = 0; i < count; i++)
+				bin[i] += step * (cuts[bin[i] + step - 1] < value[i]);
+		}
+		for (size_t i = 0; i < count; i++)
+			out[(start + i) * stride] = value[i] == value[i] ? (uint8_t) bin[i] : PF_MISSING_BIN;
+	}
+}
 
 /* The index of a category, or -1: a binary search over the sorted entries. */
 int32_t

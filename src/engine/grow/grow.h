@@ -58,6 +58,8 @@ typedef struct PfGrowth
 
 	uint32_t   *features;		/* 0 .. nfeatures - 1 */
 	uint32_t   *swaps;			/* how to put them back */
+	uint32_t   *candidates;		/* those to look at */
+	uint32_t	words;			/* of a set of features, 64 a word */
 
 	uint32_t	group;			/* features that are counted in one pass */
 	double	   *histogram;		/* group x 256 x width */
@@ -76,11 +78,16 @@ extern void pf_growth_release(PfGrowth *growth);
 extern void pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items,
 						 uint32_t nitems, PfTree *tree);
 
-/* split.c: leaves the node's sums in growth->total */
+/*
+ * split.c.  pf_node_stats leaves the node's sums in growth->total, where
+ * pf_find_split takes them.  constant: a bit for each feature that is known to
+ * have one value in the node, which holds for the nodes below; more are set.
+ */
 extern void pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
 						  PfNodeStats *stats);
 extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
-						  uint32_t n, const PfNodeStats *stats, PfSplit *split);
+						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
+						  PfSplit *split);
 
 /* partition.c: how many items went left */
 extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,

@@ -61,7 +61,7 @@ typedef struct PfParam
 	bool		null_allowed;	/* null: no limit, or the default of the task */
 	double		min,
 				max;			/* of numbers, inclusive */
-	const char *choices;		/* names separated by commas, or NULL */
+	const char *choices;		/* names separated by ", ", or NULL */
 	const char *default_json;	/* the default as JSON, for random forests */
 	const char *doc;
 } PfParam;

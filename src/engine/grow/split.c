@@ -29,6 +29,8 @@
 
 #define SMALL_NODE	16			/* rows up to which a node is sorted */
 #define SPARSE_NODE 2048		/* rows up to which occupied bins are noted */
+#define AHEAD		8			/* rows between the one counted and the one fetched */
+#define LINE		64			/* bytes of a cache line */
 
 typedef enum Measure
 {
@@ -48,6 +50,7 @@ typedef struct Search
 	double		best_numerator; /* the best score so far, as a fraction */
 	double		best_denominator;
 	PfSplit    *best;
+	uint64_t   *constant;		/* a bit for each feature known to be constant here */
 } Search;
 
 /* What lies in one bin, or left of a boundary. */
@@ -146,52 +149,19 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 		stats->score /= stats->weight;
 }
 
-/* One way to cut: left sums as given, the rest of the node right. */
-pf_inline void
-try_cut(Search *search, Measure measure, uint32_t width, const double *left,
-		uint32_t left_rows, uint32_t feature, uint32_t threshold,
-		bool missing_left, bool missing_here)
+/* One side of a cut as the criterion sees it. */
+typedef struct Side
 {
-	PfGrowth   *growth = search->growth;
-	double		right_sums[PF_MAX_CLASSES];
-	double		left_weight,
-				right_weight;
-	double		numerator,
-				denominator,
-				right_score;
-
-	if (growth->counts != NULL &&
-		(left_rows < growth->min_leaf || search->nrows - left_rows < growth->min_leaf))
-		return;
-	for (uint32_t c = 0; c < width; c++)
-		right_sums[c] = growth->total[c] - left[c];
-	numerator = side_score(measure, width, left, &left_weight);
-	right_score = side_score(measure, width, right_sums, &right_weight);
-	if (measure == ENTROPY)
-	{
-		numerator += right_score;
-		denominator = 1;
-	}
-	else
-	{
-		numerator = numerator * right_weight + right_score * left_weight;
-		denominator = left_weight * right_weight;
-	}
-	if (!(numerator * search->best_denominator > search->best_numerator * denominator))
-		return;
-	if (left_weight < growth->min_leaf_weight || right_weight < growth->min_leaf_weight)
-		return;
-	search->best_numerator = numerator;
-	search->best_denominator = denominator;
-	search->best->found = true;
-	search->best->feature = (uint16_t) feature;
-	search->best->threshold = (uint16_t) threshold;
-	search->best->missing_left = missing_here ? missing_left : left_weight >= right_weight;
-}
+	double		numerator;
+	double		weight;
+} Side;
 
 /*
  * Takes the occupied bins of a feature one after another, in ascending order,
- * and tries the boundary before each.
+ * and tries the boundary before each, with the missing values on the right
+ * ([0]) and on the left ([1]).  For many classes the sides are kept up to date
+ * as rows move over, since a bin holds few of the classes; else they are made
+ * from growth->left when they are needed.
  */
 typedef struct Sweep
 {
@@ -199,47 +169,128 @@ typedef struct Sweep
 	uint32_t	rows;			/* rows in the bins so far */
 	bool		missing_here;
 	uint32_t	missing_rows;
+	Side		left[2],
+				right[2];
 } Sweep;
+
+/* One way to cut, better than the best so far? */
+pf_inline void
+try_cut(Search *search, Measure measure, Side left, Side right, uint32_t left_rows,
+		uint32_t feature, uint32_t threshold, bool missing_left)
+{
+	PfGrowth   *growth = search->growth;
+	double		numerator,
+				denominator;
+
+	if (growth->counts != NULL &&
+		(left_rows < growth->min_leaf || search->nrows - left_rows < growth->min_leaf))
+		return;
+	if (measure == ENTROPY)
+	{
+		numerator = left.numerator + right.numerator;
+		denominator = 1;
+	}
+	else
+	{
+		numerator = left.numerator * right.weight + right.numerator * left.weight;
+		denominator = left.weight * right.weight;
+	}
+	if (!(numerator * search->best_denominator > search->best_numerator * denominator))
+		return;
+	if (left.weight < growth->min_leaf_weight || right.weight < growth->min_leaf_weight)
+		return;
+	search->best_numerator = numerator;
+	search->best_denominator = denominator;
+	search->best->found = true;
+	search->best->feature = (uint16_t) feature;
+	search->best->threshold = (uint16_t) threshold;
+	search->best->missing_left = missing_left;
+}
+
+/* The two sides from growth->left, with the missing values on the left or not. */
+pf_inline void
+make_sides(Search *search, Measure measure, uint32_t width, bool missing_left,
+		   Side *left, Side *right)
+{
+	PfGrowth   *growth = search->growth;
+	double		left_sums[PF_MAX_CLASSES];
+	double		right_sums[PF_MAX_CLASSES];
+
+	for (uint32_t c = 0; c < width; c++)
+	{
+		left_sums[c] = growth->left[c] + (missing_left ? growth->missing[c] : 0);
+		right_sums[c] = growth->total[c] - left_sums[c];
+	}
+	left->numerator = side_score(measure, width, left_sums, &left->weight);
+	right->numerator = side_score(measure, width, right_sums, &right->weight);
+}
 
 pf_inline void
 sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *sweep,
 			   uint32_t feature, uint32_t threshold)
 {
-	PfGrowth   *growth = search->growth;
+	Side		left = sweep->left[0];
+	Side		right = sweep->right[0];
 
-	try_cut(search, measure, width, growth->left, sweep->rows, feature, threshold,
-			false, sweep->missing_here);
+	if (measure != GINI)
+		make_sides(search, measure, width, false, &left, &right);
+	try_cut(search, measure, left, right, sweep->rows, feature, threshold,
+			sweep->missing_here ? false : left.weight >= right.weight);
 	if (sweep->missing_here && threshold < PF_MISSING_BIN - 1)
 	{
-		double		with_missing[PF_MAX_CLASSES];
-
-		for (uint32_t c = 0; c < width; c++)
-			with_missing[c] = growth->left[c] + growth->missing[c];
-		try_cut(search, measure, width, with_missing, sweep->rows + sweep->missing_rows,
-				feature, threshold, true, true);
+		left = sweep->left[1];
+		right = sweep->right[1];
+		if (measure != GINI)
+			make_sides(search, measure, width, true, &left, &right);
+		try_cut(search, measure, left, right, sweep->rows + sweep->missing_rows,
+				feature, threshold, true);
 	}
+}
+
+/* Rows of one class go over from right to left: sums of squares follow. */
+pf_inline void
+move_over(Side *left, Side *right, double on_left, double on_right, double moved)
+{
+	left->numerator += moved * (on_left + on_left + moved);
+	left->weight += moved;
+	right->numerator -= moved * (on_right + on_right - moved);
+	right->weight -= moved;
 }
 
 pf_inline void
 sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 		  uint32_t feature, uint32_t bin, Pile pile)
 {
-	double	   *left = search->growth->left;
+	PfGrowth   *growth = search->growth;
+	double	   *left = growth->left;
 
 	if (sweep->last >= 0)
-	{
-		search->variable = true;
 		sweep_boundary(search, measure, width, sweep, feature,
 					   ((uint32_t) sweep->last + bin) / 2);
-	}
 	for (uint32_t c = 0; c < width; c++)
-		left[c] += pile.sums[c];
+	{
+		double		moved = pile.sums[c];
+
+		if (measure == GINI)
+		{
+			double		rest = growth->total[c] - left[c];
+
+			if (moved == 0)
+				continue;
+			move_over(&sweep->left[0], &sweep->right[0], left[c], rest, moved);
+			if (sweep->missing_here)
+				move_over(&sweep->left[1], &sweep->right[1],
+						  left[c] + growth->missing[c], rest - growth->missing[c], moved);
+		}
+		left[c] += moved;
+	}
 	sweep->rows += pile.rows;
 	sweep->last = (int32_t) bin;
 }
 
 pf_inline void
-sweep_start(Search *search, uint32_t width, Sweep *sweep, bool missing_here, Pile missing)
+sweep_start(Search *search, Measure measure, uint32_t width, Sweep *sweep,
+			bool missing_here, Pile missing)
 {
 	memset(search->growth->left, 0, width * sizeof(double));
 	if (missing_here)
@@ -248,16 +299,19 @@ sweep_start(Search *search, uint32_t width, Sweep *sweep, bool missing_here, Pil
 	sweep->rows = 0;
 	sweep->missing_here = missing_here;
 	sweep->missing_rows = missing.rows;
+	if (measure == GINI)
+	{
+		for (int i = 0; i < 2; i++)
+			make_sides(search, measure, width, i == 1 && missing_here,
+					   &sweep->left[i], &sweep->right[i]);
+	}
 }
 
 pf_inline void
 sweep_end(Search *search, Measure measure, uint32_t width, Sweep *sweep, uint32_t feature)
 {
 	if (sweep->missing_here && sweep->last >= 0)
-	{
-		search->variable = true;
 		sweep_boundary(search, measure, width, sweep, feature, PF_MISSING_BIN - 1);
-	}
 }
 
 pf_inline void
@@ -270,6 +324,12 @@ add_item(Measure measure, double *sums, const PfItem *item, double offset)
 	}
 	else
 		sums[item->y.label] += item->weight;
+}
+
+static inline void
+note_constant(Search *search, uint32_t feature)
+{
+	search->constant[feature / 64] |= UINT64_C(1) << feature % 64;
 }
 
 /* ----- few rows: sorted by bin ----- */
@@ -298,7 +358,11 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 		order[j] = key;
 	}
 	if (order[0] >> 8 == order[n - 1] >> 8)
+	{
+		note_constant(search, feature);
 		return;
+	}
+	search->variable = true;
 
 	memset(sums, 0, width * sizeof(double));
 	while (values > 0 && order[values - 1] >> 8 == PF_MISSING_BIN)
@@ -307,7 +371,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 		add_item(measure, sums, &items[order[values] & 0xFF], growth->offset);
 	}
 	pile.rows = n - values;
-	sweep_start(search, width, &sweep, values < n, pile);
+	sweep_start(search, measure, width, &sweep, values < n, pile);
 	for (uint32_t i = 0; i < values;)
 	{
 		uint32_t	bin = order[i] >> 8;
@@ -321,6 +385,14 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 }
 
 /* ----- many rows: histograms of a group of features in one pass ----- */
+
+/* A narrow row lies in a line or two; of a wide one only what is looked at. */
+pf_inline void
+prefetch_row(const uint8_t *row, const uint32_t *features, uint32_t nfeatures)
+{
+	for (uint32_t f = 0; f < nfeatures; f++)
+		__builtin_prefetch(row + features[f]);
+}
 
 pf_inline void
 fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
@@ -348,6 +420,9 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 			const uint8_t *row = bins + item->row * stride;
 			double	   *histogram = growth->histogram;
 
+			if (i + AHEAD < end)
+				prefetch_row(bins + items[i + AHEAD].row * stride, features,
+							 stride <= LINE ? 1 : nfeatures);
 			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width)
 			{
 				uint32_t	bin = row[features[f]];
@@ -389,9 +464,10 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 	uint32_t   *counts = growth->counts ? growth->counts + slot * 256 : NULL;
 	double	   *missing = histogram + PF_MISSING_BIN * width;
 	Pile		pile = {missing, counts ? counts[PF_MISSING_BIN] : 0};
+	uint32_t	nbins = 0;		/* occupied */
 	Sweep		sweep;
 
-	sweep_start(search, width, &sweep, !is_empty(measure, width, missing), pile);
+	sweep_start(search, measure, width, &sweep, !is_empty(measure, width, missing), pile);
 	memset(missing, 0, width * sizeof(double));
 	for (uint32_t word = 0; word < 4; word++)
 	{
@@ -405,11 +481,16 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 			if (bin == PF_MISSING_BIN || is_empty(measure, width, pile.sums))
 				continue;
 			pile.rows = counts ? counts[bin] : 0;
+			nbins++;
 			sweep_bin(search, measure, width, &sweep, feature, bin, pile);
 			memset(pile.sums, 0, width * sizeof(double));
 		}
 	}
 	sweep_end(search, measure, width, &sweep, feature);
+	if (nbins + sweep.missing_here > 1)
+		search->variable = true;
+	else
+		note_constant(search, feature);
 	if (counts)
 		memset(counts, 0, 256 * sizeof(uint32_t));
 }
@@ -459,34 +540,40 @@ search_any(Search *search, const PfItem *items, const uint32_t *features, uint32
 
 void
 pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
-			  const PfNodeStats *stats, PfSplit *split)
+			  const PfNodeStats *stats, uint64_t *constant, PfSplit *split)
 {
 	uint32_t	nfeatures = growth->matrix->nfeatures;
 	uint32_t	wanted = growth->params->max_features;
 	uint32_t	drawn = 0;
 	Search		search = {
 		.growth = growth,.measure = measure_of(growth),.nrows = n,
-		.best_numerator = -INFINITY,.best_denominator = 1,.best = split
+		.best_numerator = -INFINITY,.best_denominator = 1,.best = split,
+		.constant = constant
 	};
 
 	split->found = false;
 	while (drawn < nfeatures && (drawn < wanted || !search.variable))
 	{
-		uint32_t	first = drawn;
 		uint32_t	until = drawn < wanted ? wanted : drawn + 1;
+		uint32_t	candidates = 0;
 
-		/* a shuffle that stops early */
+		/* a shuffle that stops early; what is constant is drawn, but not looked at */
 		for (; drawn < until; drawn++)
 		{
 			uint32_t	other = drawn + pf_random_below(stream, drawn, nfeatures - drawn);
-			uint32_t	swap = growth->features[drawn];
+			uint32_t	feature = growth->features[other];
 
-			growth->features[drawn] = growth->features[other];
-			growth->features[other] = swap;
+			growth->features[other] = growth->features[drawn];
+			growth->features[drawn] = feature;
 			growth->swaps[drawn] = other;
+			if (!(constant[feature / 64] >> feature % 64 & 1))
+				growth->candidates[candidates++] = feature;
 		}
-		search_any(&search, items, growth->features + first, drawn - first);
-		pf_check(growth->env);
+		if (candidates > 0)
+		{
+			search_any(&search, items, growth->candidates, candidates);
+			pf_check(growth->env);
+		}
 	}
 	while (drawn-- > 0)
 	{

@@ -21,6 +21,7 @@ typedef struct Open
 	uint32_t	start,
 				n;
 	uint32_t	depth;
+	uint32_t	set;			/* where its set of constant features is kept */
 	PfSplit		split;
 } Open;
 
@@ -30,6 +31,12 @@ typedef struct Frontier
 	uint32_t	count,
 				room;
 	bool		best_first;
+
+	uint64_t   *sets;			/* of constant features: one for each open node */
+	uint32_t   *free_sets;		/* numbers of those not in use */
+	uint32_t	nfree,
+				nsets;
+	uint64_t   *set;			/* that of the node at hand */
 } Frontier;
 
 void
@@ -55,9 +62,9 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->offset = sum;
 	}
 
-	/* as many histograms as stay in the cache */
+	/* many at once hide each other's latency; most nodes touch few of their bins */
 	cell = (size_t) 256 * growth->width * sizeof(double);
-	growth->group = (uint32_t) (65536 / cell);
+	growth->group = (uint32_t) (524288 / cell);
 	if (growth->group > 32)
 		growth->group = 32;
 	if (growth->group < 1)
@@ -68,6 +75,8 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->spare = pf_alloc(env, matrix->nrows * sizeof(PfItem));
 	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
+	growth->candidates = pf_alloc(env, nfeatures * sizeof(uint32_t));
+	growth->words = (nfeatures + 63) / 64;
 	for (uint32_t i = 0; i < nfeatures; i++)
 		growth->features[i] = i;
 	growth->histogram = pf_alloc(env, growth->group * cell);
@@ -88,6 +97,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->spare);
 	pf_release(growth->env, growth->features);
 	pf_release(growth->env, growth->swaps);
+	pf_release(growth->env, growth->candidates);
 	pf_release(growth->env, growth->histogram);
 	pf_release(growth->env, growth->counts);
 	pf_release(growth->env, growth->total);
@@ -100,6 +110,36 @@ comes_first(const Open *a, const Open *b)
 	if (a->split.gain != b->split.gain)
 		return a->split.gain > b->split.gain;
 	return a->node < b->node;
+}
+
+/* Keeps the set at hand for an open node; returns where. */
+static uint32_t
+keep_set(const PfGrowth *growth, Frontier *frontier)
+{
+	size_t		size = growth->words * sizeof(uint64_t);
+	uint32_t	number;
+
+	if (frontier->nfree == 0)
+	{
+		uint32_t	more = frontier->nsets ? frontier->nsets : 32;
+
+		frontier->sets = pf_resize(growth->env, frontier->sets, (frontier->nsets + more) * size);
+		frontier->free_sets = pf_resize(growth->env, frontier->free_sets,
+										(frontier->nsets + more) * sizeof(uint32_t));
+		while (more-- > 0)
+			frontier->free_sets[frontier->nfree++] = frontier->nsets++;
+	}
+	number = frontier->free_sets[--frontier->nfree];
+	memcpy(frontier->sets + (size_t) number * growth->words, frontier->set, size);
+	return number;
+}
+
+/* Takes the set of an open node to hand for a child, and leaves it in its place. */
+static void
+take_set(const PfGrowth *growth, Frontier *frontier, uint32_t number)
+{
+	memcpy(frontier->set, frontier->sets + (size_t) number * growth->words,
+		   growth->words * sizeof(uint64_t));
 }
 
 static void
@@ -205,10 +245,13 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	{
 		pf_find_split(growth,
 					  pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node),
-					  items + entry->start, entry->n, &stats, &entry->split);
+					  items + entry->start, entry->n, &stats, frontier->set, &entry->split);
 	}
 	if (entry->split.found)
+	{
+		entry->set = keep_set(growth, frontier);
 		push(growth->env, frontier, entry);
+	}
 	if (!entry->split.found || frontier->best_first)
 		add_leaf(growth, tree, leaf_room, entry->node, &stats);
 }
@@ -248,7 +291,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	uint32_t	leaf_room = 0;
 	uint32_t	nleaves = 1;
 	double		root_weight = 0;
-	Frontier	frontier = {NULL, 0, 0, params->max_leaf_nodes > 0};
+	Frontier	frontier = {.best_first = params->max_leaf_nodes > 0};
 	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0};
 
 	memset(tree, 0, sizeof(*tree));
@@ -260,6 +303,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	for (uint32_t i = 0; i < nitems; i++)
 		root_weight += items[i].weight;
 
+	frontier.set = pf_alloc(env, growth->words * sizeof(uint64_t));
+	memset(frontier.set, 0, growth->words * sizeof(uint64_t));
 	tree->nnodes = 1;
 	visit(growth, tree, number, items, &entry, &frontier, &leaf_room);
 
@@ -283,6 +328,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 				pf_node_stats(growth, items + entry.start, entry.n, &stats);
 				add_leaf(growth, tree, &leaf_room, entry.node, &stats);
 			}
+			frontier.free_sets[frontier.nfree++] = entry.set;
 			continue;
 		}
 
@@ -306,19 +352,19 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
 				.depth = entry.depth + 1
 		};
-		if (frontier.best_first)
+		/* of a stack the one on top is next: left before right */
+		for (int i = 0; i < 2; i++)
 		{
-			visit(growth, tree, number, items, &left, &frontier, &leaf_room);
-			visit(growth, tree, number, items, &right, &frontier, &leaf_room);
+			take_set(growth, &frontier, entry.set);
+			visit(growth, tree, number, items, (i == 0) == frontier.best_first ? &left : &right,
+				  &frontier, &leaf_room);
 		}
-		else
-		{
-			/* the one on top of the stack is next: left before right */
-			visit(growth, tree, number, items, &right, &frontier, &leaf_room);
-			visit(growth, tree, number, items, &left, &frontier, &leaf_room);
-		}
+		frontier.free_sets[frontier.nfree++] = entry.set;
 	}
 	if (frontier.best_first)
 		drop_unused_leaves(tree);
 	pf_release(env, frontier.open);
+	pf_release(env, frontier.sets);
+	pf_release(env, frontier.free_sets);
+	pf_release(env, frontier.set);
 }

@@ -4,15 +4,18 @@
  *
  * out is width doubles a row: class shares averaged over the trees (as
  * scikit-learn does, not votes), or the mean of the trees' values.  Sums run in
- * tree order, so both walkers give equal bits.
+ * tree order, so all walkers give equal bits.
  */
 #ifndef PF_WALK_H
 #define PF_WALK_H
 
 #include "engine/model/model.h"
 
-/* One row; plain and slow, what the fast walker is tested against. */
+/* One row; plain and slow, what the fast walkers are tested against. */
 extern void pf_walk_row(const PfModel *model, const uint8_t *row, double *out);
+
+/* One row, several trees at a time. */
+extern void pf_walk_row_fast(const PfModel *model, const uint8_t *row, double *out);
 
 /* A block of rows (stride bytes each), trees in the outer loop; check is called between trees. */
 extern void pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows,

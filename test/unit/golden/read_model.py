@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Read a model as docs/model-format.md describes it, sharing no code with pgforest.
+
+    read_model.py FILE.model...           print what is in it, and its trees
+    read_model.py --check FILE.model...   compare bins and predictions with FILE.txt
+
+Needs a zstd module for Python or the zstd command.
+"""
+import math
+import struct
+import subprocess
+import sys
+
+MASK = (1 << 64) - 1
+BLOCK = 1 << 20
+MISSING = 255
+
+
+def decompress(frame):
+    for module in ("compression.zstd", "backports.zstd", "zstandard"):
+        try:
+            return __import__(module, fromlist=["decompress"]).decompress(frame)
+        except ImportError:
+            pass
+    return subprocess.run(["zstd", "-dcq"], input=frame, stdout=subprocess.PIPE, check=True).stdout
+
+
+def mix(x):
+    x ^= x >> 30
+    x = x * 0xBF58476D1CE4E5B9 & MASK
+    x ^= x >> 27
+    x = x * 0x94D049BB133111EB & MASK
+    return x ^ x >> 31
+
+
+def combine(state, value):
+    return mix((state * 0x9E3779B97F4A7C15 + value) & MASK)
+
+
+def hash_bytes(data):
+    state = 0xE7037ED1A0B428DB ^ len(data)
+    for at in range(0, len(data), 8):
+        state = combine(state, int.from_bytes(data[at:at + 8], "little"))
+    return mix(state)
+
+
+def unpack(data):
+    """The payload of a model's bytes."""
+    magic, version, zeros, length, checksum = struct.unpack("<8sH6sQQ", data[:32])
+    assert magic == b"PGFOREST" and version == 1 and zeros == bytes(6) and length > 0
+    at, payload, state = 32, bytearray(), 0x9AE16A3B2F90404F
+    while len(payload) < length:
+        size = int.from_bytes(data[at:at + 4], "little")
+        block = decompress(data[at + 4:at + 4 + size])
+        assert len(block) == min(BLOCK, length - len(payload))
+        state = combine(state, hash_bytes(block))
+        payload += block
+        at += 4 + size
+    assert at == len(data) and state == checksum
+    return bytes(payload)
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        assert size <= len(self.data) - self.at
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+    def number(self, size):
+        return int.from_bytes(self.take(size), "little")
+
+    def reals(self, count):
+        return list(struct.unpack("<%dd" % count, self.take(8 * count)))
+
+    def text(self):
+        return self.take(self.number(4))
+
+
+def planes(n):
+    return next((p for p in (1, 2, 3) if n <= 1 << 8 * p), 4)
+
+
+class Model:
+    def __init__(self, data):
+        r = Reader(unpack(data))
+        assert r.number(1) == 1
+        self.task = {1: "classification", 2: "regression"}[r.number(1)]
+        self.columns = []
+        for _ in range(r.number(4)):
+            kind, length = r.number(1), r.number(4)
+            self.columns.append((r.text().decode(), kind, length))
+        self.bins = []
+        for _, kind, length in self.columns:
+            for _ in range(length or 1):
+                assert r.number(1) == kind
+                nbins = r.number(2)
+                if kind == 1:
+                    self.bins.append((kind, nbins, r.reals(max(nbins - 1, 0))))
+                else:
+                    pairs = [(r.text(), r.number(1)) for _ in range(r.number(4))]
+                    assert pairs == sorted(pairs)
+                    self.bins.append((kind, nbins, dict(pairs)))
+        self.classes = [r.text().decode() for _ in range(r.number(4))]
+        self.importance = r.reals(len(self.bins))
+        rows, width = r.number(4), len(self.classes) or 1
+        flat = r.reals(rows * width)
+        self.leaves = [flat[i * width:(i + 1) * width] for i in range(rows)]
+        self.read_trees(r)
+        assert r.at == len(r.data)
+
+    def read_trees(self, r):
+        sizes = [r.number(4) for _ in range(r.number(4))]
+        nodes = sum(sizes)
+        inner = sum((n - 1) // 2 for n in sizes)
+        is_leaf = r.take((nodes + 7) // 8)
+        missing_left = r.take((inner + 7) // 8)
+        feature = [r.take(inner) for _ in range(planes(len(self.bins)))]
+        threshold = r.take(inner)
+        leaf = [r.take(nodes - inner) for _ in range(planes(len(self.leaves)))]
+        n = i = j = 0
+
+        def bit(bits, k):
+            return bits[k // 8] >> k % 8 & 1
+
+        def join(parts, k):
+            return sum(part[k] << 8 * p for p, part in enumerate(parts))
+
+        self.trees = []
+        for size in sizes:
+            tree, waiting = [], []			# waiting: inner nodes whose right child is to come
+            while len(tree) < size:
+                if bit(is_leaf, n):
+                    tree.append(("leaf", join(leaf, j)))
+                    j += 1
+                    if waiting:
+                        tree[waiting.pop()][4] = len(tree)
+                else:
+                    waiting.append(len(tree))
+                    tree.append(["node", join(feature, i), threshold[i], bit(missing_left, i), None])
+                    i += 1
+                n += 1
+            assert not waiting
+            self.trees.append(tree)
+
+    def bin(self, feature, value):
+        kind, nbins, table = self.bins[feature]
+        if kind == 2:
+            return table.get(value, MISSING)
+        if nbins == 0 or math.isnan(value):
+            return MISSING
+        return sum(cut < value for cut in table)
+
+    def predict(self, row):
+        total = [0.0] * len(self.leaves[0])
+        for tree in self.trees:
+            at = 0
+            while tree[at][0] == "node":
+                _, feature, threshold, missing_left, right = tree[at]
+                left = missing_left if row[feature] == MISSING else row[feature] <= threshold
+                at = at + 1 if left else right
+            total = [a + b for a, b in zip(total, self.leaves[tree[at][1]])]
+        return [a / len(self.trees) for a in total]
+
+    def show(self):
+        print(self.task, *self.classes)
+        for (name, kind, length) in self.columns:
+            print("column", repr(name), "number" if kind == 1 else "category", length or "")
+        for f, (kind, nbins, table) in enumerate(self.bins):
+            print("feature %d: %d bins, importance %.6f" % (f, nbins, self.importance[f]))
+            print("   ", table if kind == 2 else " ".join("%.17g" % cut for cut in table))
+        for number, tree in enumerate(self.trees):
+            print("tree", number)
+            depth = [(0, 0)]
+            while depth:
+                at, level = depth.pop()
+                if tree[at][0] == "leaf":
+                    print("  " * level + "leaf", *("%.6g" % v for v in self.leaves[tree[at][1]]))
+                    continue
+                _, feature, threshold, missing_left, right = tree[at]
+                print("  " * level + "feature %d, bin <= %d%s" %
+                      (feature, threshold, " or missing" if missing_left else ""))
+                depth += [(right, level + 1), (at + 1, level + 1)]
+
+
+def check(model, path):
+    counts = {"number": 0, "category": 0, "row": 0}
+    for line in open(path):
+        word, *rest = line.split()
+        if word == "row":
+            expected = [float.fromhex(text) for text in rest[1:]]
+            assert model.predict(bytes.fromhex(rest[0])) == expected, line
+        elif word in counts:
+            value = float.fromhex(rest[1]) if word == "number" else bytes.fromhex(rest[1][1:])
+            assert model.bin(int(rest[0]), value) == int(rest[2]), line
+        else:
+            continue
+        counts[word] += 1
+    print(path, "agrees:", ", ".join("%d %s lines" % (n, word) for word, n in counts.items()))
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:]
+    for name in names[names[:1] == ["--check"]:]:
+        model = Model(open(name, "rb").read())
+        if names[0] == "--check":
+            check(model, name[:-len("model")] + "txt")
+        else:
+            model.show()

@@ -1,0 +1,212 @@
+/*
+ * test_golden.c
+ *	  Models that earlier releases wrote: every later one must read them alike.
+ *
+ * The files are in test/unit/golden; what the lines of a .txt mean is said in
+ * make_golden.c, which wrote them.  Predictions must agree in every bit.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#include "engine/model/model.h"
+#include "engine/model/wire.h"
+#include "engine/walk/walk.h"
+#include "unit.h"
+
+/* The build says where the files are; else we were started from the top folder. */
+#ifndef GOLDEN_DIR
+#define GOLDEN_DIR "test/unit/golden"
+#endif
+
+/* A file with a zero byte after it, or NULL. */
+static char *
+read_file(const char *name, size_t *size)
+{
+	char		path[4096];
+	FILE	   *file;
+	char	   *bytes = NULL;
+	size_t		room = 65536;
+	size_t		n;
+
+	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
+	file = fopen(path, "rb");
+	if (file == NULL)
+	{
+		perror(path);
+		return NULL;
+	}
+	bytes = pf_alloc(unit_env(), room);
+	*size = 0;
+	while ((n = fread(bytes + *size, 1, room - 1 - *size, file)) > 0)
+	{
+		*size += n;
+		if (*size == room - 1)
+			bytes = pf_resize(unit_env(), bytes, room *= 2);
+	}
+	fclose(file);
+	bytes[*size] = '\0';
+	return bytes;
+}
+
+/* Bytes from hexadecimal digits, in place; returns their number. */
+static size_t
+unhex(char *text)
+{
+	size_t		n = strlen(text) / 2;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		char		digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		text[i] = (char) strtoul(digits, NULL, 16);
+	}
+	return n;
+}
+
+static bool
+same_bits(const double *a, const double *b, uint32_t n)
+{
+	return memcmp(a, b, n * sizeof(double)) == 0;
+}
+
+static void
+check_row(const PfModel *model, char *bins)
+{
+	char	   *values = strchr(bins, ' ');
+	double		expected[PF_MAX_CLASSES];
+	double		row[PF_MAX_CLASSES],
+				block[PF_MAX_CLASSES];
+
+	for (uint32_t c = 0; c < model->width; c++)
+		expected[c] = strtod(values, &values);
+	*strchr(bins, ' ') = '\0';
+	if (!CHECK_INT(unhex(bins), model->nfeatures))
+		return;
+	pf_walk_row(model, (uint8_t *) bins, row);
+	pf_walk_block(unit_env(), model, (uint8_t *) bins, model->nfeatures, 1, block);
+	CHECK(same_bits(row, expected, model->width));
+	CHECK(same_bits(block, expected, model->width));
+}
+
+/* The lines of a .txt; returns the version of zstd that it names. */
+static unsigned
+check_lines(const PfModel *model, char *text)
+{
+	unsigned	zstd = 0;
+	uint32_t	lines = 0;
+
+	for (char *next, *line = text; (next = strchr(line, '\n')) != NULL; line = next + 1, lines++)
+	{
+		char		word[16] = "",
+					value[512] = "";
+		unsigned	feature,
+					bin;
+
+		*next = '\0';
+		sscanf(line, "%15s", word);
+		if (strcmp(word, "zstd") == 0)
+			sscanf(line, "zstd %u", &zstd);
+		else if (strcmp(word, "row") == 0)
+			check_row(model, line + strlen("row "));
+		else if (CHECK_INT(sscanf(line, "%*s %u %511s %u", &feature, value, &bin), 3) &&
+				 CHECK(feature < model->nfeatures))
+		{
+			const PfBins *bins = &model->bins[feature];
+
+			if (bins->kind == PF_NUMBER)
+			{
+				double		number = strtod(value, NULL);
+				uint8_t		again;
+
+				CHECK_TEXT(word, "number");
+				CHECK_INT(pf_bin_number(bins, number), bin);
+				pf_bin_numbers(bins, &number, 1, &again, 1);
+				CHECK_INT(again, bin);
+			}
+			else
+			{
+				/* an x before the digits: the empty text is a category too */
+				size_t		length = unhex(value + 1);
+
+				CHECK_TEXT(word, "category");
+				CHECK_INT(pf_bin_category(bins, value + 1, length), bin);
+			}
+		}
+	}
+	CHECK(lines > 24);
+	return zstd;
+}
+
+/*
+ * Written again, a model of our own format version has the same payload, which
+ * the checksum in the header stands for.  Compressed bytes are another zstd's
+ * own affair.
+ */
+static void
+check_again(const PfModel *model, const char *bytes, size_t size, unsigned zstd)
+{
+	size_t		size_again;
+	uint8_t    *again = pf_model_encode(unit_env(), model, &size_again);
+
+	CHECK(memcmp(bytes, again, PF_WIRE_HEADER) == 0);
+	if (zstd == ZSTD_versionNumber())
+		CHECK(size == size_again && memcmp(bytes, again, size) == 0);
+}
+
+static void
+check_model(const char *name)
+{
+	char		text_name[300];
+	size_t		size,
+				text_size;
+	char	   *bytes = read_file(name, &size);
+	char	   *text;
+	PfModel    *model;
+	const char *reason = NULL;
+	uint64_t	checks = unit_interrupt_checks();
+
+	snprintf(text_name, sizeof(text_name), "%.*s.txt", (int) (strlen(name) - strlen(".model")), name);
+	text = read_file(text_name, &text_size);
+	if (!CHECK(bytes != NULL && text != NULL))
+		return;
+	model = pf_model_decode(unit_env(), (const uint8_t *) bytes, size, 0, &reason);
+	if (!CHECK(model != NULL))
+	{
+		printf("%s: %s\n", name, reason);
+		return;
+	}
+	CHECK(unit_interrupt_checks() > checks);
+	if (strncmp(name, "format-1-", 9) == 0)
+		check_again(model, bytes, size, check_lines(model, text));
+	else
+		check_lines(model, text);
+	unit_release_all();
+}
+
+void
+test_golden(void)
+{
+	DIR		   *directory = opendir(GOLDEN_DIR);
+	struct dirent *entry;
+	int			models = 0;
+
+	if (!CHECK(directory != NULL))
+	{
+		perror(GOLDEN_DIR);
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL)
+	{
+		size_t		length = strlen(entry->d_name);
+
+		if (length < 7 || length > 200 || strcmp(entry->d_name + length - 6, ".model") != 0)
+			continue;
+		check_model(entry->d_name);
+		models++;
+	}
+	closedir(directory);
+	CHECK(models >= 4);
+	unit_release_all();
+}
