@@ -32,7 +32,8 @@ declare -A part=(
 			AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest')
 		ORDER BY p.proname, pg_get_function_arguments(p.oid)"
 	[parameters]="SELECT '\`' || parameter || '\`' AS parameter, type, default_value AS \"default\", minimum, maximum, choices, description FROM ml_parameters()"
-	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", unit, min, max, description FROM pgforest.settings ORDER BY name"
+	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", s.unit, min, max, concat_ws(' ', description, extra_desc) AS description
+		FROM pgforest.settings AS s JOIN pg_settings USING (name) ORDER BY name"
 	[tables]="$(relations r)"
 	[views]="$(relations v)"
 )

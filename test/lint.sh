@@ -84,6 +84,15 @@ commented=$(cat src/sql/[0-9]*.sql | grep -oE '^COMMENT ON (TABLE|VIEW|FUNCTION)
 dropped=$(cat src/sql/[0-9]*.sql | grep -oE '^DROP (TABLE|VIEW|FUNCTION) [a-z_.@]+' | sed 's/^DROP //' | sort -u)
 comm -23 <(echo "$made") <(printf '%s\n' "$commented" "$dropped" | sort -u) | check "each table, view and function has a COMMENT"
 
+for page in *.md docs/*.md docker/*.md; do
+	grep -oE '\]\([^)#:]+[)#]' "$page" | sed 's/^](//; s/.$//' | sort -u | while IFS= read -r target; do
+		[ -e "$(dirname "$page")/$target" ] || echo "$page: $target"
+	done
+done | check "links in the documentation lead somewhere"
+if [ -n "${server_headers:-}" ]; then
+	{ docs/generate.sh --check 2>/dev/null || echo "make docs brings it up to date"; } | check "the documentation has the functions, parameters, settings and tables of the code"
+fi
+
 # What the library shows to others: PostgreSQL's entry points, our SQL functions, and pf_ for the rest.
 if [ -f pgforest.so ]; then
 	nm -D --defined-only pgforest.so | awk '{print $3}' |

@@ -201,6 +201,13 @@ extern void pf_check_model_name(const char *name);
 extern void pf_check_alias_name(const char *alias);
 
 /*
+ * Begins a call that is VOLATILE: it sees all that was done before it, in its own statement too,
+ * as volatile functions in other languages do, so that ml_train and ml_promote can be
+ * called in one.  The caller ends with PopActiveSnapshot().
+ */
+extern void pf_push_new_snapshot(void);
+
+/*
  * Locks the model's row until the end of the transaction: no alias of it moves, no version
  * comes or goes meanwhile.  Checks the right again and fills *info as of now.  A snapshot
  * taken before may be older than what was waited for: push a new one (GetTransactionSnapshot)

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve"};
@@ -91,8 +92,9 @@ ml_drop(PG_FUNCTION_ARGS)
 				errhint("Name a version, as in %s, or the whole model, %s.",
 						quote_literal_cstr(psprintf("%s@3", reference->model)),
 						quote_literal_cstr(reference->model)));
-	pf_catalog_need_model(reference->model, PF_RIGHT_OWNER, &model);
 	pf_need_writable("ml_drop()");
+	pf_push_new_snapshot();
+	pf_catalog_need_model(reference->model, PF_RIGHT_OWNER, &model);
 
 	SPI_connect();
 	pf_lock_model(reference->model, PF_RIGHT_OWNER, &model);
@@ -101,5 +103,6 @@ ml_drop(PG_FUNCTION_ARGS)
 	else
 		drop_version(&model, reference->version);
 	SPI_finish();
+	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #define ALL_RIGHTS (PF_RIGHT_PREDICT | PF_RIGHT_TRAIN | PF_RIGHT_PROMOTE | PF_RIGHT_OWNER)
 
@@ -190,7 +191,7 @@ parse_privilege(const char *name)
 			errhint("Valid privileges are \"predict\", \"train\", \"promote\" and \"all\"."));
 }
 
-/* The three arguments of both calls, checked. */
+/* The three arguments of both calls, checked; pushes the snapshot that both work under. */
 static uint32
 grant_arguments(FunctionCallInfo fcinfo, const char *command, PfModelInfo *model, char **role)
 {
@@ -213,8 +214,9 @@ grant_arguments(FunctionCallInfo fcinfo, const char *command, PfModelInfo *model
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("role with OID %u does not exist", PG_GETARG_OID(1)));
-	pf_catalog_need_model(name, PF_RIGHT_OWNER, model);
 	pf_need_writable(command);
+	pf_push_new_snapshot();
+	pf_catalog_need_model(name, PF_RIGHT_OWNER, model);
 	return rights;
 }
 
@@ -244,6 +246,7 @@ ml_grant(PG_FUNCTION_ARGS)
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", &args);
 	}
 	SPI_finish();
+	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }
 
@@ -269,5 +272,6 @@ ml_revoke(PG_FUNCTION_ARGS)
 				 "WHERE model_id = $1 AND role = $2 AND privilege = $3", &args);
 	}
 	SPI_finish();
+	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }

@@ -194,6 +194,13 @@ pf_write(const char *statement, PfArgs *args)
 	return SPI_processed;
 }
 
+void
+pf_push_new_snapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 Datum
 pf_written(int column, bool *isnull)
 {

@@ -17,6 +17,7 @@
 #include "funcapi.h"
 #include "predict/bind.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 /* A curve has at most so many points; more cannot be told apart when drawn. */
@@ -53,6 +54,7 @@ ml_evaluate(PG_FUNCTION_ARGS)
 	PfMeasured *measured = &measurement.measured;
 
 	InitMaterializedSRF(fcinfo, 0);
+	pf_push_new_snapshot();
 	measure(fcinfo, false, NULL, &measurement);
 	if (measurement.scored != NULL)
 	{
@@ -78,6 +80,7 @@ ml_evaluate(PG_FUNCTION_ARGS)
 		put_double(values, nulls, 3, metric->baseline);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	PopActiveSnapshot();
 	return (Datum) 0;
 }
 

@@ -323,6 +323,9 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 
 	LaunchParallelWorkers(pcxt);
 	grown->workers = pcxt->nworkers_launched;
+	ereport(DEBUG1,
+			(errmsg_internal("growing %u trees with %d of %d parallel workers",
+							 params->n_estimators, pcxt->nworkers_launched, nworkers)));
 
 	work = (Work) {
 		.matrix = matrix,.params = params,.votes = want_votes ? &votes : NULL,
@@ -422,6 +425,9 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	}
 	pg_atomic_init_u32(&next_tree, 0);
+	ereport(DEBUG1,
+			(errmsg_internal("growing %u trees without parallel workers",
+							 params->n_estimators)));
 	grow_trees(&work, keep_tree, grown->trees);
 }
 

@@ -48,6 +48,7 @@ ml_promote(PG_FUNCTION_ARGS)
 	int32		incumbent;
 
 	need_write("ml_promote()");
+	pf_push_new_snapshot();
 	read_promotion(fcinfo, &promotion);
 	incumbent = pf_catalog_alias(&promotion.model, promotion.alias);
 
@@ -61,6 +62,7 @@ ml_promote(PG_FUNCTION_ARGS)
 		decide_unmeasured(&promotion, &verdict);
 	if (verdict.promote)
 		move_alias(&promotion, &verdict);
+	PopActiveSnapshot();
 	return result_row(fcinfo, promotion.model.name, &verdict);
 }
 
@@ -74,6 +76,7 @@ ml_rollback(PG_FUNCTION_ARGS)
 	char	   *alias;
 
 	need_write("ml_rollback()");
+	pf_push_new_snapshot();
 	read_model(fcinfo, &model);
 	alias = read_alias(fcinfo, 1);
 
@@ -86,6 +89,7 @@ ml_rollback(PG_FUNCTION_ARGS)
 	verdict.score = pf_catalog_version(&model, verdict.version, &version) ? version.score : NAN;
 	verdict.incumbent_score =
 		pf_catalog_version(&model, verdict.incumbent, &version) ? version.score : NAN;
+	PopActiveSnapshot();
 	return result_row(fcinfo, model.name, &verdict);
 }
 

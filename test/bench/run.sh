@@ -1,10 +1,12 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh speed|quality
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality]
+# (make bench, make bench BENCH=quality)
 #
 #   PEERS=install   install the peers first (scikit-learn and pandas, by apt)
 #   RUNS=3          speed: how often each is run; medians are shown
 #   JOBS=2          processes of pgforest, threads of a peer
 #   SEEDS=10        quality: how many seeds
+#   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
 #   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
 #   RESULTS=DIR     keep what was printed, and a line for each training
 #   WRITE=docs      put the tables into docs/benchmarks.md
@@ -38,13 +40,12 @@ test/setup.sh base
 find_pg_config
 open_workspace
 
-# The first Python with the peers, else the first at all: the server's user runs it.
+# The first Python that has the peers, else the first at all; the server's user runs it.
 python=
-for candidate in python3 /usr/bin/python3; do
-	for modules in sklearn,pandas sys; do
-		if run "$candidate" -c "import $modules" 2>/dev/null; then
-			[ "$modules" = sys ] && [ -n "$python" ] || python=$candidate
-			[ "$modules" = sys ] || break 2
+for modules in sklearn,pandas sys; do
+	for candidate in python3 /usr/bin/python3; do
+		if [ -z "$python" ] && run "$candidate" -c "import $modules" 2>/dev/null; then
+			python=$candidate
 		fi
 	done
 done
@@ -73,10 +74,11 @@ else
 		exit 0
 	fi
 	cp "$shared"/data/*.gz "$inputs"
-	arguments+=(--seeds "${SEEDS:-10}" --sets "${SETS:-}" --data "$inputs" --records "$workspace/records.jsonl")
-	: >"$workspace/records.jsonl"
+	arguments+=(--seeds "${SEEDS:-10}" --one-hot-seeds "${ONE_HOT:-10}" --sets "${SETS:-}"
+		--data "$inputs" --records "$workspace/records.jsonl")
 fi
-[ -z "$server_user" ] || chown -R "$server_user" "$inputs" "$workspace"/*.jsonl 2>/dev/null || true
+touch "$workspace/records.jsonl"
+[ -z "$server_user" ] || chown -R "$server_user" "$inputs" "$workspace/records.jsonl"
 
 status=0
 exec 8> >(exec tee "$workspace/$what.md" 9>&-)

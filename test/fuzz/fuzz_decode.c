@@ -139,6 +139,53 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 
 /* ----- what is demanded ----- */
 
+/* Nodes that no row visits must be right as well. */
+static void
+check_trees(const PfModel *model)
+{
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		const PfNode *tree = model->nodes + model->roots[t];
+		uint32_t	n = model->roots[t + 1] - model->roots[t];
+		uint8_t    *parents = pf_alloc(unit_env(), n);
+
+		memset(parents, 0, n);
+		for (uint32_t i = 0; i < n; i++)
+		{
+			uint32_t	child = tree[i].link & PF_LINK_MASK;
+
+			demand(i == 0 || parents[i] == 1, "each node but the root has one parent");
+			if (pf_is_leaf(&tree[i]))
+			{
+				demand(tree[i].link < model->nleaves, "a leaf is in the table");
+				continue;
+			}
+			demand(tree[i].feature < model->nfeatures && tree[i].threshold < PF_MISSING_BIN,
+				   "a split is in range");
+			demand(child > i && child < n - 1, "children come after their parent");
+			parents[child]++;
+			parents[child + 1]++;
+		}
+		pf_release(unit_env(), parents);
+	}
+}
+
+static void
+check_bins(const PfBins *bins)
+{
+	demand(bins->nbins <= PF_MAX_BINS, "a feature has at most 255 bins");
+	for (uint32_t i = 0; bins->kind == PF_NUMBER && i + 1 < bins->nbins; i++)
+		demand(i == 0 ? bins->cuts[i] == bins->cuts[i] : bins->cuts[i] > bins->cuts[i - 1],
+			   "cut points ascend");
+	for (uint32_t i = 0; bins->kind == PF_CATEGORY && i < bins->ncategories; i++)
+	{
+		demand(bins->category_bin[i] < bins->nbins, "a category has a bin");
+		demand(pf_find_category(bins, bins->text + bins->offsets[i],
+								bins->offsets[i + 1] - bins->offsets[i]) == (int32_t) i,
+			   "each category is found");
+	}
+}
+
 /* Rows whose bins are the input's own bytes, which are as good as any. */
 static void
 walk_model(const PfModel *model, const uint8_t *data, size_t size)
@@ -170,6 +217,7 @@ bin_values(const PfModel *model, const uint8_t *data, size_t size)
 		const PfBins *bins = &model->bins[f];
 		uint32_t	bin;
 
+		check_bins(bins);
 		if (bins->kind == PF_NUMBER)
 		{
 			double		value = 0;
@@ -185,10 +233,6 @@ bin_values(const PfModel *model, const uint8_t *data, size_t size)
 			size_t		at = f % size;
 
 			bin = pf_bin_category(bins, (const char *) data + at, size - at < 8 ? size - at : 8);
-			for (uint32_t i = 0; i < bins->ncategories; i++)
-				demand(pf_find_category(bins, bins->text + bins->offsets[i],
-										bins->offsets[i + 1] - bins->offsets[i]) == (int32_t) i,
-					   "each category is found");
 		}
 		demand(bin < bins->nbins || bin == PF_MISSING_BIN, "a bin is one of the feature's");
 	}
@@ -216,6 +260,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size_t		n,
 					n_again;
 
+		check_trees(model);
 		walk_model(model, data, size);
 		bin_values(model, data, size);
 		bytes = pf_model_encode(unit_env(), model, &n);
