@@ -26,16 +26,16 @@ SELECT t.oid::regtype AS without_comment FROM members JOIN pg_type t ON classid 
 WHERE typtype IN ('b', 'd', 'e', 'r') AND typcategory <> 'A' AND typrelid = 0 AND coalesce(obj_description(t.oid, 'pg_type'), '') = '' ORDER BY 1;
 SELECT coalesce(obj_description(oid, 'pg_namespace'), '') <> '' AS schema_comment FROM pg_namespace WHERE nspname = 'pgforest';
 SELECT comment <> '' AS extension_comment FROM pg_available_extensions WHERE name = 'pgforest';
--- A comment is one line without a full stop, or sentences.
-SELECT description FROM members JOIN pg_description USING (objid)
-WHERE pg_description.classoid = members.classid AND (description ~ '[\n\r]' OR length(description) > 150) ORDER BY 1;
+-- A comment is one line.
+SELECT description AS too_long FROM members m JOIN pg_description d ON d.classoid = m.classid AND d.objoid = m.objid
+WHERE description ~ '[\n\r]' OR length(description) > 150 ORDER BY 1;
 
 -- The functions, with how they may be used.
 SELECT p.oid::regprocedure AS function, provolatile AS volatility, proparallel AS parallel, prosecdef AS definer, proisstrict AS strict
 FROM members JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- Everybody may look, nobody may write; row security stands between.
 SELECT DISTINCT privilege_type FROM pg_class c, aclexplode(relacl) a WHERE relnamespace = 'pgforest'::regnamespace AND a.grantee = 0;
-SELECT c.relname, p.polname, p.polcmd FROM pg_policy p JOIN pg_class c ON c.oid = polrelid WHERE relnamespace = 'pgforest'::regnamespace ORDER BY 1 COLLATE "C";
+SELECT relname, polname, polcmd FROM pg_policy p JOIN pg_class c ON c.oid = polrelid WHERE relnamespace = 'pgforest'::regnamespace ORDER BY relname COLLATE "C";
 SELECT c.relname AS reads_as_its_owner FROM pg_class c
 WHERE relnamespace = 'pgforest'::regnamespace AND relkind = 'v' AND NOT coalesce(reloptions @> '{security_invoker=true}', false) ORDER BY 1;
 DROP VIEW members;

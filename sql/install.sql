@@ -13,11 +13,8 @@ SELECT d.classid::regclass::text AS class, count(*) FROM (
     SELECT 'pg_namespace'::regclass, oid FROM pg_namespace UNION ALL SELECT 'pg_policy'::regclass, oid FROM pg_policy UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint UNION ALL
     SELECT 'pg_trigger'::regclass, oid FROM pg_trigger UNION ALL SELECT 'pg_event_trigger'::regclass, oid FROM pg_event_trigger UNION ALL SELECT 'pg_extension'::regclass, oid FROM pg_extension) d
 WHERE oid >= 16384 GROUP BY 1;
-SELECT pg_my_temp_schema() IS NOT NULL AS session;
-CREATE TABLE before AS SELECT * FROM objects;
 CREATE TABLE rows AS SELECT i % 10 AS a, CASE WHEN i % 10 > 4 THEN 'high' ELSE 'low' END AS y FROM generate_series(1, 100) i;
-CREATE TABLE after (LIKE before);
-TRUNCATE before;
+CREATE TABLE before (class text, count bigint);
 INSERT INTO before SELECT * FROM objects;
 
 -- In public, as by default.
@@ -35,10 +32,12 @@ SELECT nspname FROM pg_namespace WHERE nspname = 'pgforest';
 
 -- In a schema of its own, whatever is called like the built-ins in it.
 CREATE SCHEMA "My ML";
-CREATE FUNCTION "My ML".clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT 1 / 0 $$;
-CREATE FUNCTION "My ML".octet_length(text) RETURNS int LANGUAGE sql AS $$ SELECT 1 / 0 $$;
+CREATE FUNCTION "My ML".clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
+CREATE FUNCTION "My ML".octet_length(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$;
 CREATE EXTENSION pgforest SCHEMA "My ML";
+\set VERBOSITY sqlstate
 SELECT version FROM ml_train('m', 'public.rows', 'y', holdout => 0);
+\set VERBOSITY default
 SELECT version FROM "My ML".ml_train('m', 'public.rows', 'y', holdout => 0, params => '{"n_estimators": 3}');
 SELECT version FROM "My ML".ml_promote('m', 1);
 SELECT DISTINCT "My ML".ml_predict('m', r) = y AS right FROM rows r;
@@ -58,27 +57,25 @@ SELECT version FROM pgforest.ml_train('m', 'rows', 'y', holdout => 0, params => 
 SELECT pgforest.ml_predict('m@1', r) FROM (SELECT 1 AS a) r;
 DROP EXTENSION pgforest;
 DROP SCHEMA pgforest;
-CREATE EXTENSION pgforest SCHEMA pgforest CASCADE;
-CREATE SCHEMA IF NOT EXISTS pgforest;
-CREATE EXTENSION IF NOT EXISTS pgforest SCHEMA pgforest;
-DROP EXTENSION IF EXISTS pgforest;
-DROP SCHEMA IF EXISTS pgforest;
 
 -- A schema pgforest of somebody who is not trusted is not used.
 SET client_min_messages = warning;
-DROP ROLE IF EXISTS regress_ml_squatter;
+DROP ROLE IF EXISTS regress_ml_squatter, regress_ml_installer;
 RESET client_min_messages;
 CREATE ROLE regress_ml_squatter;
+CREATE ROLE regress_ml_installer SUPERUSER;
 CREATE SCHEMA pgforest AUTHORIZATION regress_ml_squatter;
+SET ROLE regress_ml_installer;
 CREATE EXTENSION pgforest;
+RESET ROLE;
 DROP SCHEMA pgforest;
-DROP ROLE regress_ml_squatter;
+DROP ROLE regress_ml_squatter, regress_ml_installer;
 -- Nor one in which a table stands in the way.
 CREATE SCHEMA pgforest;
 CREATE TABLE pgforest.model (id int);
 CREATE EXTENSION pgforest;
 DROP SCHEMA pgforest CASCADE;
--- Only its own script calls what makes the schema; one that is rolled back leaves nothing.
+-- An installation that is rolled back leaves nothing.
 BEGIN;
 CREATE EXTENSION pgforest;
 SELECT version FROM ml_train('m', 'rows', 'y', holdout => 0, params => '{"n_estimators": 3}');
@@ -86,7 +83,12 @@ ROLLBACK;
 SELECT coalesce(a.class, b.class) AS class, a.count - b.count AS more FROM objects a FULL JOIN before b USING (class) WHERE a.count IS DISTINCT FROM b.count;
 -- The library without the extension.
 LOAD 'pgforest';
-SELECT 1 AS alive;
+CREATE FUNCTION make_schema() RETURNS void AS '$libdir/pgforest', 'pgforest_make_schema' LANGUAGE C STRICT;
+CREATE FUNCTION can_see(bigint) RETURNS boolean AS '$libdir/pgforest', 'pf_can_see' LANGUAGE C STRICT;
+CREATE FUNCTION ml_drop(text) RETURNS void AS '$libdir/pgforest' LANGUAGE C;
+SELECT make_schema();
+SELECT can_see(1);
+SELECT ml_drop('m');
 
 \c :home
 DROP DATABASE regress_pgforest_install;

@@ -10,7 +10,7 @@ VACUUM (FULL, ANALYZE) candidates;
 SELECT version FROM ml_train('pulsar', 'candidates', 'y', key => '{id}', params => '{"n_estimators": 20}');
 SELECT version FROM ml_promote('pulsar', 1);
 SET max_parallel_workers_per_gather = 2;
--- One JSON or text plan differs from release to release in details; what counts is in these lines.
+-- Plans differ from release to release in details; these lines count.
 CREATE FUNCTION plan(query text) RETURNS TABLE (line text) LANGUAGE plpgsql AS $$
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
@@ -39,14 +39,12 @@ RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 SET max_parallel_workers_per_gather = 2;
 
--- A small table, the settings as they are shipped: the predictions count, not the pages; and not a few rows.
+-- A small table, the settings as they are shipped: the predictions count, not the pages.
 SET parallel_setup_cost = 1000;
 SET parallel_tuple_cost = 0.1;
 SET min_parallel_table_scan_size = '8MB';
 SELECT pg_relation_size('candidates') < 1024 * 1024 AS small;
 SELECT plan($$SELECT count(*) FROM candidates t WHERE ml_predict('pulsar', t) = '1'$$);
-SELECT plan($$SELECT count(*) FROM candidates t WHERE ml_predict('pulsar', to_jsonb(t)) = '1'$$) IS NOT NULL AS jsonb LIMIT 1;
-SELECT plan($$SELECT count(*) FROM candidates t WHERE id = 7 AND ml_predict('pulsar', t) = '1' AND a > 3 LIMIT 1$$) ~ '^Gather' AS gather;
 ALTER TABLE candidates SET (parallel_workers = 0);
 SELECT plan($$SELECT count(*) FROM candidates t WHERE ml_predict('pulsar', t) = '1'$$) ~ '^Gather' AS gather;
 ALTER TABLE candidates RESET (parallel_workers);
@@ -71,7 +69,9 @@ CREATE ROLE regress_ml_parallel;
 GRANT USAGE ON SCHEMA regress_parallel TO regress_ml_parallel;
 GRANT SELECT ON candidates TO regress_ml_parallel;
 SET ROLE regress_ml_parallel;
+\set VERBOSITY terse
 SELECT count(*) FROM candidates t WHERE ml_predict('pulsar', t) = '1';
+\set VERBOSITY default
 RESET ROLE;
 SELECT ml_grant('pulsar', 'regress_ml_parallel', 'predict');
 SET ROLE regress_ml_parallel;
@@ -79,7 +79,7 @@ SELECT count(*) = :serial AS same FROM candidates t WHERE ml_predict('pulsar', t
 RESET ROLE;
 -- An error in a worker is the caller's.
 SELECT count(*) FROM (SELECT id, a, c, y FROM candidates) t WHERE ml_predict('pulsar', t) = '1';
--- Training reads in parallel, too, and from within a parallel query's leader only.
+-- A source may predict, too.
 SELECT rows FROM ml_train('pulsar', 'SELECT a, b, c, y, ml_predict(''pulsar@1'', t) AS p FROM candidates t', 'y', params => '{"n_estimators": 3}', holdout => 0);
 
 SELECT count(ml_drop(name)) FROM pgforest.models;

@@ -64,72 +64,66 @@ SELECT version FROM ml_train('kept', 'rows', 'y', params => '{"class_weight": {"
 SELECT params FROM pgforest.versions WHERE model = 'kept';
 
 -- What is refused.
-CREATE PROCEDURE refuse(params jsonb, target text DEFAULT 'y') LANGUAGE plpgsql AS $$
-DECLARE
-    state text;
-    message text;
-    detail text;
-    hint text;
+\getenv here PG_ABS_SRCDIR
+\set refuse :here '/sql/include/refuse.sql'
+\ir :refuse
+CREATE PROCEDURE refuse_params(params jsonb, target text DEFAULT 'y') LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM ml_train('refused', 'SELECT x, z, c, y, value FROM rows', target, params => params);
-    RAISE NOTICE '% was taken', params;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RAISE NOTICE E'% %\n%', state, concat_ws(E'\n  ', message, nullif(detail, '')), '  ' || hint;
+    CALL refuse(format('ml_train(''refused'', ''SELECT x, z, c, y, value FROM rows'', %L, params => %L)', target, params));
 END $$;
-CALL refuse('{"n_estimator": 10}');
-CALL refuse('{"max_feature": 10}');
-CALL refuse('{"MaxDepth": 3}');
-CALL refuse('{"": 3}');
-CALL refuse('{"learning_rate": 0.1, "n_estimators": 10}');
-CALL refuse('{"max_dept": 3, "learning_rate": 0.1, "bootstrp": true}');
-CALL refuse('[]');
-CALL refuse('3');
-CALL refuse('null');
-CALL refuse(NULL);
-CALL refuse('{"n_estimators": 0}');
-CALL refuse('{"n_estimators": 100001}');
-CALL refuse('{"n_estimators": 1e400}');
-CALL refuse('{"n_estimators": 10.5}');
-CALL refuse('{"n_estimators": "10"}');
-CALL refuse('{"n_estimators": null}');
-CALL refuse('{"n_estimators": [10]}');
-CALL refuse('{"criterion": "ginni"}');
-CALL refuse('{"criterion": 1}');
-CALL refuse('{"criterion": ""}');
-CALL refuse('{"criterion": "gini,entropy"}');
-CALL refuse('{"criterion": "squared_error"}');
-CALL refuse('{"criterion": "gini"}', 'value');
-CALL refuse('{"max_depth": 0}');
-CALL refuse('{"max_depth": -1}');
-CALL refuse('{"max_features": 0}');
-CALL refuse('{"max_features": 1.5}');
-CALL refuse('{"max_features": 0.0}');
-CALL refuse('{"max_features": "auto"}');
-CALL refuse('{"max_features": true}');
-CALL refuse('{"max_leaf_nodes": 1}');
-CALL refuse('{"min_samples_split": 1}');
-CALL refuse('{"min_samples_leaf": 0}');
-CALL refuse('{"min_samples_leaf": 0.1}');
-CALL refuse('{"min_weight_fraction_leaf": 0.6}');
-CALL refuse('{"min_impurity_decrease": -1}');
-CALL refuse('{"bootstrap": "yes"}');
-CALL refuse('{"bootstrap": 1}');
-CALL refuse('{"max_samples": 0.5, "bootstrap": false}');
-CALL refuse('{"max_samples": "sqrt"}');
-CALL refuse('{"max_bins": 1}');
-CALL refuse('{"max_bins": 256}');
-CALL refuse('{"class_weight": "Balanced"}');
-CALL refuse('{"class_weight": 5}');
-CALL refuse('{"class_weight": {}}');
-CALL refuse('{"class_weight": ["up"]}');
-CALL refuse('{"class_weight": {"up": 0}}');
-CALL refuse('{"class_weight": {"up": -1}}');
-CALL refuse('{"class_weight": {"up": "2"}}');
-CALL refuse('{"class_weight": {"up": 1e300}}');
-CALL refuse('{"class_weight": {"up": {"a": 1}}}');
-CALL refuse('{"class_weight": {"upp": 2}}');
-CALL refuse('{"class_weight": "balanced"}', 'value');
+CALL refuse_params('{"n_estimator": 10}');
+CALL refuse_params('{"max_feature": 10}');
+CALL refuse_params('{"MaxDepth": 3}');
+CALL refuse_params('{"": 3}');
+CALL refuse_params('{"learning_rate": 0.1, "n_estimators": 10}');
+CALL refuse_params('{"max_dept": 3, "learning_rate": 0.1, "bootstrp": true}');
+CALL refuse_params('[]');
+CALL refuse_params('3');
+CALL refuse_params('null');
+CALL refuse_params(NULL);
+CALL refuse_params('{"n_estimators": 0}');
+CALL refuse_params('{"n_estimators": 100001}');
+CALL refuse_params('{"n_estimators": 1e400}');
+CALL refuse_params('{"n_estimators": 10.5}');
+CALL refuse_params('{"n_estimators": "10"}');
+CALL refuse_params('{"n_estimators": null}');
+CALL refuse_params('{"n_estimators": [10]}');
+CALL refuse_params('{"criterion": "ginni"}');
+CALL refuse_params('{"criterion": 1}');
+CALL refuse_params('{"criterion": ""}');
+CALL refuse_params('{"criterion": "gini,entropy"}');
+CALL refuse_params('{"criterion": "squared_error"}');
+CALL refuse_params('{"criterion": "gini"}', 'value');
+CALL refuse_params('{"max_depth": 0}');
+CALL refuse_params('{"max_depth": -1}');
+CALL refuse_params('{"max_features": 0}');
+CALL refuse_params('{"max_features": 1.5}');
+CALL refuse_params('{"max_features": 0.0}');
+CALL refuse_params('{"max_features": "auto"}');
+CALL refuse_params('{"max_features": true}');
+CALL refuse_params('{"max_leaf_nodes": 1}');
+CALL refuse_params('{"min_samples_split": 1}');
+CALL refuse_params('{"min_samples_leaf": 0}');
+CALL refuse_params('{"min_samples_leaf": 0.1}');
+CALL refuse_params('{"min_weight_fraction_leaf": 0.6}');
+CALL refuse_params('{"min_impurity_decrease": -1}');
+CALL refuse_params('{"bootstrap": "yes"}');
+CALL refuse_params('{"bootstrap": 1}');
+CALL refuse_params('{"max_samples": 0.5, "bootstrap": false}');
+CALL refuse_params('{"max_samples": "sqrt"}');
+CALL refuse_params('{"max_bins": 1}');
+CALL refuse_params('{"max_bins": 256}');
+CALL refuse_params('{"class_weight": "Balanced"}');
+CALL refuse_params('{"class_weight": 5}');
+CALL refuse_params('{"class_weight": {}}');
+CALL refuse_params('{"class_weight": ["up"]}');
+CALL refuse_params('{"class_weight": {"up": 0}}');
+CALL refuse_params('{"class_weight": {"up": -1}}');
+CALL refuse_params('{"class_weight": {"up": "2"}}');
+CALL refuse_params('{"class_weight": {"up": 1e300}}');
+CALL refuse_params('{"class_weight": {"up": {"a": 1}}}');
+CALL refuse_params('{"class_weight": {"upp": 2}}');
+CALL refuse_params('{"class_weight": "balanced"}', 'value');
 
 -- More than there is of is all there is.
 SELECT bytes('{"max_features": 60000}') = bytes('{"max_features": 3}') AS features, bytes('{"max_samples": 1000000}') = bytes('{}') AS samples;

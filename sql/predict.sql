@@ -27,6 +27,7 @@ SELECT bool_and(ml_predict_proba('label', r, y::text) = (ml_predict_proba('label
        bool_and(ml_predict_proba('numbers', r, '0') = ml_predict_proba('numbers', ARRAY[b, a], '0')) AS array_class,
        bool_and(ml_predict_proba('label', to_jsonb(r), '0') = ml_predict_proba('label', r, '0')) AS jsonb_class
 FROM rows r;
+SELECT ml_predict('numbers', ARRAY[1, 12]) AS int, ml_predict('numbers', ARRAY[0.5, 12]) AS numeric, ml_predict('numbers', ARRAY[[0.5], [12]]::real[]) AS of_two_dimensions;
 SELECT ml_predict('label', '{"a": 12, "b": 0.5, "c": "dark", "more": [1]}'::jsonb) AS more_keys, ml_predict('numbers', '{0.5,12}'::float8[]) AS literal;
 
 -- The types of the result.
@@ -72,6 +73,40 @@ SELECT m, ml_predict(m, r) FROM rows r, unnest(ARRAY['label', 'value', 'shade@1'
 SELECT ml_predict('label', q) FROM (SELECT 3 AS a, 1.5 AS b, 'dark' AS c) q;
 SELECT ml_predict('label', q) FROM (VALUES (3, 1.5, 'dark'), (9, 0, NULL)) AS q (a, b, c);
 SELECT ml_predict('label', ROW(3, 1.5, 'dark')), ml_predict('label', ROW(3, NULL, NULL));
+-- Rows of functions, of PL/pgSQL's records, of partitions whose columns stand in another order, of columns added later.
+CREATE FUNCTION some_rows() RETURNS TABLE (b float8, c shade, a int) LANGUAGE sql AS $$ SELECT b, c, a FROM rows WHERE id < 4 ORDER BY id $$;
+SELECT ml_predict('label', f) FROM some_rows() f;
+SELECT ml_predict('label', j) FROM jsonb_to_recordset('[{"a": 3, "b": 1.5, "c": "dark"}, {"a": 9, "b": null, "c": null}]') AS j (a int, b float8, c text);
+DO $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN SELECT a, b, c FROM rows WHERE id < 3 ORDER BY id LOOP RAISE NOTICE '%', ml_predict('label', r); END LOOP;
+    FOR r IN SELECT c::text, a::numeric, id, b FROM rows WHERE id = 3 LOOP RAISE NOTICE '%', ml_predict('label', r); END LOOP;
+END $$;
+CREATE TABLE parts (a int, b float8, c shade, id int) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 (junk text, id int, c shade, b float8, a int);
+ALTER TABLE parts_1 DROP junk;
+ALTER TABLE parts ATTACH PARTITION parts_1 FOR VALUES FROM (0) TO (100);
+CREATE TABLE parts_2 PARTITION OF parts DEFAULT;
+INSERT INTO parts SELECT a, b, c, id FROM rows;
+SELECT count(*) FROM parts p JOIN rows r USING (id) WHERE ml_predict_proba('label', p) <> ml_predict_proba('label', r);
+SELECT count(*) FROM parts_1 p JOIN rows r USING (id) WHERE ml_predict_proba('label', p) <> ml_predict_proba('label', r);
+CREATE TABLE late AS SELECT id FROM rows;
+ALTER TABLE late ADD a int DEFAULT 12, ADD b float8 DEFAULT 1.5, ADD c shade;
+SELECT DISTINCT ml_predict('label', l) FROM late l;
+SELECT ml_predict('label', s) IS NULL AS no_row FROM rows r LEFT JOIN rows s ON false WHERE r.id = 1;
+SELECT count(ml_predict('label', r.*)) FROM rows r TABLESAMPLE BERNOULLI (100);
+-- Long values, stored apart from the row or compressed in it.
+CREATE TABLE long (words text, numbers int[], y text);
+ALTER TABLE long ALTER words SET STORAGE EXTERNAL, ALTER numbers SET STORAGE EXTERNAL;
+CREATE TABLE compressed (words text, numbers int[], y text);
+INSERT INTO long SELECT repeat(md5((i % 4)::text), 2000), array_fill(i % 4, '{900}'), 'c' || i % 4 FROM generate_series(1, 40) i;
+INSERT INTO compressed SELECT * FROM long;
+SELECT features FROM ml_train('words', 'long', 'y', features => '{words}', holdout => 0, params => '{"n_estimators": 20}');
+SELECT features FROM ml_train('elements', 'long', 'y', features => '{numbers}', holdout => 0, params => '{"n_estimators": 20}');
+SELECT count(*) AS wrong FROM (TABLE long UNION ALL TABLE compressed) l WHERE ml_predict('words@1', l) <> y OR ml_predict('elements@1', l) <> y;
+SELECT count(*) AS wrong FROM long l, compressed c WHERE c.y = l.y AND ml_predict('words@1', l) || ml_predict('elements@1', c) <> l.y || l.y;
 CREATE TABLE kept (a int, b float8, c shade, p int);
 INSERT INTO kept SELECT a, b, c, ml_predict('label', r, NULL::int) FROM rows r WHERE id < 4 RETURNING p;
 UPDATE kept k SET p = ml_predict('label', k, NULL::int) + 10 RETURNING p;

@@ -6,12 +6,14 @@ SET search_path = regress_settings, public;
 SET search_path = regress_settings, public;
 SELECT name, unit, min, max, "default", description FROM pgforest.settings ORDER BY name;
 SELECT name, context, vartype FROM pg_settings WHERE name LIKE 'pgforest.%' ORDER BY name;
+\set VERBOSITY sqlstate
 SET pgforest.train_workers = -2;
 SET pgforest.train_workers = 2000;
 SET pgforest.train_memory = 1;
-SET pgforest.model_cache_size = '1TB';
 SET pgforest.model_cache_size = 'much';
 SET pgforest.no_such_setting = 1;
+\set VERBOSITY default
+SET pgforest.model_cache_size = '1TB';
 SET pgforest.train_memory = '2MB';
 SELECT name, setting, unit FROM pgforest.settings WHERE name = 'pgforest.train_memory';
 SHOW pgforest.train_memory;

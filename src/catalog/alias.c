@@ -159,8 +159,9 @@ pf_catalog_rollback(const PfModelInfo *model, const char *alias, const char *rea
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("alias \"%s\" of model \"%s\" does not exist", alias, locked.name),
+				pf_newest_version(&locked) == 0 ? errhint("Train a version with ml_train.") :
 				errhint("ml_promote(%s, %d, alias => '%s') makes it.",
-						quote_literal_cstr(locked.name), locked.last_version, alias));
+						quote_literal_cstr(locked.name), pf_newest_version(&locked), alias));
 	if (!find_earlier(locked.id, &current, version, &back_to))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -21,6 +21,7 @@
 #include "catalog/tables.h"
 #include "common/cryptohash.h"
 #include "lib/ilist.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/builtins.h"
@@ -149,6 +150,65 @@ read_bytes(const PfVersionInfo *version)
 	return bytes;
 }
 
+/* Is every category valid in the database's encoding? */
+static bool
+valid_categories(const PfModel *model)
+{
+	for (uint32 f = 0; f < model->nfeatures; f++)
+	{
+		const PfBins *bins = &model->bins[f];
+
+		for (uint32 i = 0; i < bins->ncategories; i++)
+		{
+			if (i % 1024 == 0)
+				CHECK_FOR_INTERRUPTS();
+			if (!pg_verify_mbstr(GetDatabaseEncoding(), bins->text + bins->offsets[i],
+								 bins->offsets[i + 1] - bins->offsets[i], true))
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * A dump restored into a database with another encoding converts the names in the
+ * version's row, but not those in the bytes: they would be shown wrong, and match nothing.
+ */
+static void
+check_encoding(const PfVersionInfo *version, const PfModel *model)
+{
+	PfScan		scan;
+	ScanKeyData key[2];
+	char	  **columns = NULL;
+	char	  **classes = NULL;
+	uint32		ncolumns = 0;
+	uint32		nclasses = 0;
+	bool		same;
+
+	pf_key_int8(&key[0], VERSION_MODEL_ID, version->model.id);
+	pf_key_int4(&key[1], VERSION_VERSION, version->version);
+	pf_scan_begin(&scan, "version", "version_pkey", 2, key);
+	if (pf_scan_next(&scan))
+	{
+		ncolumns = pf_scan_texts(&scan, VERSION_COLUMNS, &columns);
+		nclasses = pf_scan_texts(&scan, VERSION_CLASSES, &classes);
+	}
+	pf_scan_end(&scan);
+	same = ncolumns == model->ncolumns && nclasses == model->nclasses;
+	for (uint32 i = 0; same && i < ncolumns; i++)
+		same = strcmp(model->columns[i].name, columns[i]) == 0;
+	for (uint32 i = 0; same && i < nclasses; i++)
+		same = strcmp(model->classes[i], classes[i]) == 0;
+	if (!same || !valid_categories(model))
+		ereport(ERROR,
+				errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				errmsg("names in model \"%s\", version %d, are not those of this database",
+					   version->model.name, version->version),
+				errdetail("A model with names, labels or categories beyond ASCII can only be used in databases with the encoding of the one where it was trained."),
+				errhint("Train the model again in this database, whose encoding is %s.",
+						GetDatabaseEncodingName()));
+}
+
 /* Reads and decodes; the result is not in the cache yet. */
 static PfCached *
 load(const PfVersionInfo *version)
@@ -177,6 +237,9 @@ load(const PfVersionInfo *version)
 	model = pf_model_decode(pf_pg_env(context), bytes, version->nbytes, limit, &reason);
 	if (model == NULL)
 		not_a_model(version, reason);
+	MemoryContextSwitchTo(scratch);
+	check_encoding(version, model);
+	MemoryContextSwitchTo(context);
 
 	cached = palloc0(sizeof(PfCached));
 	memcpy(cached->sha256, version->sha256, sizeof(cached->sha256));

@@ -97,7 +97,10 @@ pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info)
 	return found;
 }
 
-/* Index of a label, which is added when it is new. */
+/*
+ * Index of a label, which is added when it is new.  There is room for those of the
+ * confusion matrix only, so where one was stored no label is new.
+ */
 static int32
 class_index(PfMeasured *measured, const char *label)
 {
@@ -106,6 +109,11 @@ class_index(PfMeasured *measured, const char *label)
 		if (strcmp(measured->classes[i], label) == 0)
 			return i;
 	}
+	if (measured->confusion != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("stored measurement names the class \"%s\", which its confusion matrix lacks",
+					   label));
 	if (measured->classes == NULL)
 		measured->classes = palloc(sizeof(char *));
 	else

@@ -166,6 +166,19 @@ pf_no_such_version(const PfModelInfo *model, int32 version)
 					model->last_version));
 }
 
+int32
+pf_newest_version(const PfModelInfo *model)
+{
+	PfVersionInfo info;
+
+	for (int32 version = model->last_version; version > 0; version--)
+	{
+		if (pf_catalog_version(model, version, &info))
+			return version;
+	}
+	return 0;
+}
+
 void
 pf_catalog_need_task(const PfModelInfo *model, const char *task)
 {
@@ -184,15 +197,21 @@ no_such_alias(const PfModelInfo *model, const PfReference *reference)
 	ScanKeyData key[1];
 	char	   *nearest = NULL;
 	uint32		best = UINT32_MAX;
+	int32		newest = pf_newest_version(model);
 
+	if (newest == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("model \"%s\" has no versions", model->name),
+				errhint("Train one with ml_train."));
 	if (strcmp(reference->alias, DEFAULT_ALIAS) == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("model \"%s\" has no production version", model->name),
-				errdetail("Its last version is %d.", model->last_version),
+				errdetail("Its newest version is %d.", newest),
 				errhint("Name a version, as in %s, or promote one: SELECT * FROM ml_promote(%s, %d).",
-						quote_literal_cstr(psprintf("%s@%d", model->name, model->last_version)),
-						quote_literal_cstr(model->name), model->last_version));
+						quote_literal_cstr(psprintf("%s@%d", model->name, newest)),
+						quote_literal_cstr(model->name), newest));
 
 	pf_key_int8(&key[0], ALIAS_MODEL_ID, model->id);
 	pf_scan_begin(&scan, "alias", "alias_pkey", 1, key);
@@ -209,7 +228,7 @@ no_such_alias(const PfModelInfo *model, const PfReference *reference)
 			errmsg("alias \"%s\" of model \"%s\" does not exist", reference->alias, model->name),
 			nearest ? errhint("Perhaps you meant \"%s@%s\".", model->name, nearest) :
 			errhint("Its aliases are listed in pgforest.versions; ml_promote(%s, %d, alias => '%s') makes this one.",
-					quote_literal_cstr(model->name), model->last_version, reference->alias));
+					quote_literal_cstr(model->name), newest, reference->alias));
 }
 
 void

@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/tables.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -52,8 +53,10 @@ pf_scan_begin(PfScan *scan, const char *table, const char *index, int nkeys, Sca
 bool
 pf_scan_next(PfScan *scan)
 {
-	HeapTuple	tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
+	HeapTuple	tuple;
 
+	CHECK_FOR_INTERRUPTS();
+	tuple = systable_getnext_ordered(scan->scan, ForwardScanDirection);
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	heap_deform_tuple(tuple, RelationGetDescr(scan->table), scan->values, scan->nulls);

@@ -203,4 +203,7 @@ extern void pf_need_right(const PfModelInfo *info, uint32 right);
 pg_noreturn extern void pf_no_such_model(const char *name);
 pg_noreturn extern void pf_no_such_version(const PfModelInfo *model, int32 version);
 
+/* The newest version that there is, 0 when all were dropped; for hints. */
+extern int32 pf_newest_version(const PfModelInfo *model);
+
 #endif							/* PF_TABLES_H */

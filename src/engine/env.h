@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct PfEnv
 {
@@ -32,6 +33,34 @@ typedef struct PfEnv
 #define pf_resize(env, ptr, size)	((env)->resize((env)->arg, (ptr), (size)))
 #define pf_release(env, ptr)		((env)->release((env)->arg, (ptr)))
 #define pf_check(env)				((env)->check((env)->arg))
+
+/*
+ * memcpy and memset for what may be tens of megabytes: in pieces that take
+ * about a millisecond, with a check after each.
+ */
+#define PF_COPY_PIECE ((size_t) 4 * 1024 * 1024)
+
+static inline void
+pf_copy(const PfEnv *env, void *to, const void *from, size_t size)
+{
+	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
+	{
+		memcpy((char *) to + done, (const char *) from + done,
+			   size - done < PF_COPY_PIECE ? size - done : PF_COPY_PIECE);
+		pf_check(env);
+	}
+}
+
+static inline void
+pf_clear(const PfEnv *env, void *at, size_t size)
+{
+	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
+	{
+		memset((char *) at + done, 0,
+			   size - done < PF_COPY_PIECE ? size - done : PF_COPY_PIECE);
+		pf_check(env);
+	}
+}
 
 typedef enum PfTask
 {

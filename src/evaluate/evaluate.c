@@ -15,6 +15,7 @@
 #include "evaluate/score.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "predict/bind.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -34,6 +35,7 @@ typedef struct Measurement
 } Measurement;
 
 static void measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *out);
+static void check_stored(const Measurement *stored, bool curves);
 static void read_stored(Measurement *out, bool curves);
 static void scan_source(Measurement *out, const char *source, const PfModel *model);
 static void count_confusion(Measurement *measurement);
@@ -91,21 +93,26 @@ ml_confusion_matrix(PG_FUNCTION_ARGS)
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	Measurement measurement;
 	const PfMeasured *measured = &measurement.measured;
+	Datum	   *labels;
 
 	InitMaterializedSRF(fcinfo, 0);
 	measure(fcinfo, true, NULL, &measurement);
 	if (measurement.scored != NULL)
 		count_confusion(&measurement);
 
+	labels = palloc(sizeof(Datum) * measured->nclasses);
+	for (uint32 i = 0; i < measured->nclasses; i++)
+		labels[i] = CStringGetTextDatum(measured->classes[i]);
 	for (uint32 actual = 0; actual < measured->nclasses; actual++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		for (uint32 predicted = 0; predicted < measured->nclasses; predicted++)
 		{
 			Datum		values[3];
 			bool		nulls[3] = {false, false, false};
 
-			values[0] = CStringGetTextDatum(measured->classes[actual]);
-			values[1] = CStringGetTextDatum(measured->classes[predicted]);
+			values[0] = labels[actual];
+			values[1] = labels[predicted];
 			values[2] = Int64GetDatum((int64) measured->confusion[(size_t) actual *
 																  measured->nclasses + predicted]);
 			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -188,6 +195,22 @@ measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *
 	}
 }
 
+/* A dump may have been restored in part. */
+static void
+check_stored(const Measurement *stored, bool curves)
+{
+	const PfMeasured *measured = &stored->measured;
+
+	if (measured->metrics.count == 0 ||
+		(strcmp(stored->version.model.task, "classification") == 0 &&
+		 (measured->confusion == NULL || (curves && measured->curves == NULL))))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored measurement of version %d of model \"%s\" is incomplete",
+						stored->version.version, stored->version.model.name),
+				 errhint("Pass rows to measure on: source => 'a table or a query'.")));
+}
+
 /* Of the training: the held-out rows, or out-of-bag where none were held out. */
 static void
 read_stored(Measurement *out, bool curves)
@@ -203,6 +226,7 @@ read_stored(Measurement *out, bool curves)
 			if (strcmp(list[i].set, sets[s]) == 0)
 			{
 				out->measured = list[i];
+				check_stored(out, curves);
 				return;
 			}
 		}

@@ -31,6 +31,7 @@
 #define SECOND_SUM			UINT64_C(0xa0761d6478bd642f)	/* tells the fingerprint's sums apart */
 #define LISTED_SPLITS		10
 #define MAX_ROWS			INT64_C(0x7fffffff)
+#define MAX_TARGET			1e100	/* weights times squares of sums stay finite */
 
 /* The side that a split column's value names; false when it names none. */
 static bool
@@ -107,6 +108,12 @@ read_target(PfLoad *load, PfLoadColumn *column, Datum value)
 					 errdetail("The value is %s.", isnan(column->number) ? "NaN" :
 							   column->number > 0 ? "infinity" : "-infinity"),
 					 errhint("Make it NULL to leave the row out, or exclude it in the source.")));
+		if (fabs(column->number) > MAX_TARGET)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("target column \"%s\" has the value %g", column->name, column->number),
+					 errhint("Regression takes values between %g and %g; scale them in the source.",
+							 -MAX_TARGET, MAX_TARGET)));
 		column->number += 0.0;	/* -0 becomes 0 */
 		return hash;
 	}

@@ -135,13 +135,16 @@ open_relation(PfSource *source, List *name)
 					 errhint(SOURCE_HINT)));
 	}
 
-	source->desc = CreateTemplateTupleDesc(RelationGetNumberOfAttributes(relation));
+	/* made for exactly what it holds: where its parts lie depends on the number */
+	for (int i = 0; i < RelationGetNumberOfAttributes(relation); i++)
+		natts += !TupleDescAttr(RelationGetDescr(relation), i)->attisdropped;
+	source->desc = CreateTemplateTupleDesc(natts);
+	natts = 0;
 	for (int i = 0; i < RelationGetNumberOfAttributes(relation); i++)
 	{
 		if (!TupleDescAttr(RelationGetDescr(relation), i)->attisdropped)
 			TupleDescCopyEntry(source->desc, ++natts, RelationGetDescr(relation), i + 1);
 	}
-	source->desc->natts = natts;
 
 	/* another session's number of its temporary schema is none of a version's business */
 	schema = isTempNamespace(RelationGetNamespace(relation)) ? "pg_temp"

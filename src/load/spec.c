@@ -82,6 +82,7 @@ check_names(const PfSource *source, List *names)
 	{
 		char	   *name = lfirst(lc);
 
+		CHECK_FOR_INTERRUPTS();
 		if (pf_source_column(source, name) < 0 && !contains(unknown, name))
 			unknown = lappend(unknown, name);
 	}
@@ -94,6 +95,7 @@ check_names(const PfSource *source, List *names)
 	{
 		const char *nearest = nearest_column(source, lfirst(lc));
 
+		CHECK_FOR_INTERRUPTS();
 		append_name(&list, lfirst(lc));
 		if (nearest == NULL || contains(meant, nearest))
 			continue;

@@ -73,6 +73,10 @@ typedef struct TreeHeader
 	uint32		nleaves;
 } TreeHeader;
 
+/* We add to plain integers: no room for the lock of a platform without such atomics. */
+StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(int64),
+				 "64-bit atomic operations are needed");
+
 typedef void (*TakeTree) (PfTree *tree, uint32 number, void *arg);
 
 PGDLLEXPORT void pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc);
@@ -120,6 +124,17 @@ typedef struct TreeFile
 	const PfEnv *env;
 } TreeFile;
 
+/* The nodes of one tree may be tens of megabytes. */
+static void
+write_in_pieces(BufFile *file, const void *from, size_t size)
+{
+	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		BufFileWrite(file, (char *) from + done, Min(size - done, PF_COPY_PIECE));
+	}
+}
+
 static void
 write_tree(PfTree *tree, uint32 number, void *arg)
 {
@@ -128,19 +143,24 @@ write_tree(PfTree *tree, uint32 number, void *arg)
 	TreeHeader	header = {number, tree->nnodes, tree->nleaves};
 
 	BufFileWrite(file, &header, sizeof(header));
-	BufFileWrite(file, tree->nodes, tree->nnodes * sizeof(PfNode));
-	BufFileWrite(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
+	write_in_pieces(file, tree->nodes, tree->nnodes * sizeof(PfNode));
+	write_in_pieces(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
 	pf_tree_release(to->env, tree);
-	CHECK_FOR_INTERRUPTS();
 }
 
 static void
 read_exactly(BufFile *file, void *to, size_t size)
 {
-	if (BufFileRead(file, to, size) != size)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not read the trees of a parallel worker")));
+	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
+	{
+		size_t		piece = Min(size - done, PF_COPY_PIECE);
+
+		CHECK_FOR_INTERRUPTS();
+		if (BufFileRead(file, (char *) to + done, piece) != piece)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read the trees of a parallel worker")));
+	}
 }
 
 /* The trees of one worker's file. */
@@ -213,23 +233,16 @@ answers_size(const PfMatrix *matrix)
 	return mul_size(matrix->nrows, matrix->nclasses ? sizeof(uint32) : sizeof(double));
 }
 
+/* Room in shared memory with a copy of the data, or zeros where there is none. */
 static void *
-share(ParallelContext *pcxt, uint64 key, const void *data, Size size)
+share(ParallelContext *pcxt, const PfEnv *env, uint64 key, const void *data, Size size)
 {
 	void	   *at = shm_toc_allocate(pcxt->toc, size);
 
 	if (data != NULL)
-	{
-		/* in pieces: a large matrix takes longer than 10 ms */
-		for (Size done = 0; done < size; done += 4 * 1024 * 1024)
-		{
-			memcpy((char *) at + done, (const char *) data + done,
-				   Min(size - done, 4 * 1024 * 1024));
-			CHECK_FOR_INTERRUPTS();
-		}
-	}
+		pf_copy(env, at, data, size);
 	else
-		memset(at, 0, size);
+		pf_clear(env, at, size);
 	shm_toc_insert(pcxt->toc, key, at);
 	return at;
 }
@@ -256,6 +269,7 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 {
 	uint32		width = pf_votes_width(matrix);
 	const char *query = debug_query_string ? debug_query_string : "";
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	Sizes		sizes = {
 		.bins = mul_size(matrix->nrows, matrix->stride),
 		.answers = answers_size(matrix),
@@ -305,21 +319,21 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 	pg_atomic_init_u32(&shared->next_tree, 0);
 	shared->params = *params;
 	shared->matrix = *matrix;
-	pf_votes_scale(matrix, &votes);
+	pf_votes_scale(env, matrix, &votes);
 	shm_toc_insert(pcxt->toc, KEY_SHARED, shared);
 
-	share(pcxt, KEY_BINS, matrix->bins, sizes.bins);
-	share(pcxt, KEY_ANSWERS, matrix->nclasses ? (void *) matrix->label : (void *) matrix->target,
+	share(pcxt, env, KEY_BINS, matrix->bins, sizes.bins);
+	share(pcxt, env, KEY_ANSWERS, matrix->nclasses ? (void *) matrix->label : (void *) matrix->target,
 		  sizes.answers);
 	if (sizes.weights > 0)
-		share(pcxt, KEY_WEIGHTS, matrix->weight, sizes.weights);
+		share(pcxt, env, KEY_WEIGHTS, matrix->weight, sizes.weights);
 	if (sizes.classes > 0)
-		share(pcxt, KEY_CLASSES, params->class_weights, sizes.classes);
-	votes.sum = want_votes ? share(pcxt, KEY_VOTES, NULL, sizes.votes) : NULL;
-	votes.trees = want_votes ? share(pcxt, KEY_VOTERS, NULL, sizes.voters) : NULL;
+		share(pcxt, env, KEY_CLASSES, params->class_weights, sizes.classes);
+	votes.sum = want_votes ? share(pcxt, env, KEY_VOTES, NULL, sizes.votes) : NULL;
+	votes.trees = want_votes ? share(pcxt, env, KEY_VOTERS, NULL, sizes.voters) : NULL;
 	shared->votes = votes;
-	shared_importance = share(pcxt, KEY_IMPORTANCE, NULL, sizes.importance);
-	share(pcxt, KEY_QUERY, query, sizes.query);
+	shared_importance = share(pcxt, env, KEY_IMPORTANCE, NULL, sizes.importance);
+	share(pcxt, env, KEY_QUERY, query, sizes.query);
 
 	LaunchParallelWorkers(pcxt);
 	grown->workers = pcxt->nworkers_launched;
@@ -354,8 +368,8 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 	{
 		grown->votes.sum = MemoryContextAllocHuge(CurrentMemoryContext, sizes.votes);
 		grown->votes.trees = MemoryContextAllocHuge(CurrentMemoryContext, sizes.voters);
-		memcpy(grown->votes.sum, votes.sum, sizes.votes);
-		memcpy(grown->votes.trees, votes.trees, sizes.voters);
+		pf_copy(env, grown->votes.sum, votes.sum, sizes.votes);
+		pf_copy(env, grown->votes.trees, votes.trees, sizes.voters);
 	}
 	DestroyParallelContext(pcxt);
 	ExitParallelMode();
@@ -410,19 +424,21 @@ static void
 grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes,
 		   int64 *importance, PfGrown *grown)
 {
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	Size		nvotes = mul_size(matrix->nrows, pf_votes_width(matrix));
 	pg_atomic_uint32 next_tree;
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
 		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree
 	};
 
-	pf_votes_scale(matrix, &grown->votes);
+	pf_votes_scale(env, matrix, &grown->votes);
 	if (want_votes)
 	{
-		grown->votes.sum = palloc_extended(mul_size(mul_size(matrix->nrows, pf_votes_width(matrix)), sizeof(uint64)),
-										   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-		grown->votes.trees = palloc_extended(mul_size(matrix->nrows, sizeof(uint32)),
-											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		grown->votes.sum = pf_alloc(env, mul_size(nvotes, sizeof(uint64)));
+		grown->votes.trees = pf_alloc(env, mul_size(matrix->nrows, sizeof(uint32)));
+		pf_clear(env, grown->votes.sum, nvotes * sizeof(uint64));
+		pf_clear(env, grown->votes.trees, matrix->nrows * sizeof(uint32));
 	}
 	pg_atomic_init_u32(&next_tree, 0);
 	ereport(DEBUG1,

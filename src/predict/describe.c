@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "predict/bind.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
@@ -74,6 +75,8 @@ ml_importance(PG_FUNCTION_ARGS)
 		Datum		values[2];
 		bool		nulls[2] = {false, false};
 
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
 		values[0] = CStringGetTextDatum(list[i].name);
 		values[1] = Float8GetDatum(list[i].value);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

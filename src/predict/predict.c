@@ -20,6 +20,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "catalog/pgenv.h"
 #include "engine/walk/walk.h"
 #include "fmgr.h"
 #include "predict/bind.h"
@@ -47,6 +48,7 @@ typedef struct Predictor
 	Size		reference_length;
 	PfMoment	moment;
 	const PfModel *model;
+	const PfEnv *env;
 	uint8	   *bins;
 	double	   *out;			/* shares of the classes, or the value */
 	Datum	   *labels;			/* by class, in the type asked for */
@@ -157,7 +159,7 @@ walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 						 PG_GETARG_JSONB_P(1), predictor->bins);
 			break;
 	}
-	pf_walk_row_fast(predictor->model, predictor->bins, predictor->out);
+	pf_walk_row_fast(predictor->env, predictor->model, predictor->bins, predictor->out);
 	return true;
 }
 
@@ -204,6 +206,7 @@ resolve(Predictor *predictor, text *reference)
 	pf_moment_now(&predictor->moment);
 	pf_catalog_resolve(predictor->reference, PF_RIGHT_PREDICT, &version);
 	predictor->model = pf_hold_model(resolved, &version);
+	predictor->env = pf_pg_env(resolved);
 
 	predictor->bins = palloc(Max(predictor->model->nfeatures, 1));
 	predictor->out = palloc(sizeof(double) * predictor->model->width);

@@ -251,6 +251,22 @@ stage_seconds(const Clock *clock)
 											  CStringGetDatum(psprintf("%s}", clock->stages.data))));
 }
 
+/* A model numbers its nodes in 31 bits. */
+static void
+check_nodes(const PfTree *trees, uint32 ntrees)
+{
+	uint64		nodes = 0;
+
+	for (uint32 i = 0; i < ntrees; i++)
+		nodes += trees[i].nnodes;
+	if (nodes > PF_LINK_MASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
+				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, nodes),
+				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
+}
+
 /* ----- measuring ----- */
 
 static void
@@ -370,7 +386,7 @@ report_rows(const PfLoaded *loaded)
 			ereport(NOTICE,
 					n == 1 ?
 					errmsg("no held-out row has the class %s", absent.data) :
-					errmsg("no held-out row has one of %d classes", n),
+					errmsg("no held-out row has any of %d classes", n),
 					n == 1 ? 0 :
 					errdetail("The classes are %s%s.", absent.data, n > LISTED_CLASSES ? ", ..." : ""));
 	}
@@ -421,6 +437,7 @@ ml_train(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	PreventCommandIfReadOnly("ml_train()");
+	PreventCommandIfParallelMode("ml_train()");
 	PreventCommandDuringRecovery("ml_train()");
 	context = AllocSetContextCreate(caller, "pgforest training", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
@@ -443,6 +460,7 @@ ml_train(PG_FUNCTION_ARGS)
 				   request.params->forest.oob_score || loaded->validation.nrows == 0, &grown);
 	end_stage(&clock, "grow");
 
+	check_nodes(grown.trees, request.params->forest.n_estimators);
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
 	model.columns = loaded->columns;

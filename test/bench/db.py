@@ -59,7 +59,7 @@ class Copy:
     def __exit__(self, kind, value, trace):
         (self.process.stdin if self.writes else self.process.stdout).close()
         message = self.process.stderr.read().decode()
-        if self.process.wait() != 0 and kind in (None, BrokenPipeError):
+        if self.process.wait() != 0:        # the cause of any other exception
             raise DatabaseError(message.strip())
 
 

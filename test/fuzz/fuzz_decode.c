@@ -7,11 +7,12 @@
  * with the right lengths and checksum.  What breaks the decoder is thus a
  * file that can be given to it as it is.
  *
- * With libFuzzer this is a custom mutator.  Built with -DFUZZ_STANDALONE it has a
- * main of its own that takes the same arguments as far as it knows them
- * (-max_total_time=SECONDS, -seed=N, -artifact_prefix=PATH, files and directories
- * of seeds) and mutates blindly; without a time the seeds are just run, to repeat a
- * finding.
+ * With libFuzzer this is a custom mutator; it mostly changes bytes in ways of our
+ * own, because libFuzzer leans to changes of length, and most of a model is planes
+ * of fixed size.  Built with -DFUZZ_STANDALONE it has a main of its own that takes
+ * the same arguments as far as it knows them (-max_total_time=SECONDS, -seed=N,
+ * -artifact_prefix=PATH, files and directories of seeds) and mutates blindly;
+ * without a time the seeds are just run, to repeat a finding.
  *
  * Broken promises abort: a decode that takes more memory than its bound, a
  * refusal without a reason, an accepted model that cannot be walked or written
@@ -120,6 +121,70 @@ make_container(const uint8_t *payload, size_t length, uint8_t *data, size_t room
 	return size;
 }
 
+/* ----- changes ----- */
+
+static uint64_t random_state = 1;
+
+static uint32_t
+below(size_t n)
+{
+	return n ? (uint32_t) (unit_random(&random_state) % n) : 0;
+}
+
+/* One of the changes that break parsers. */
+static size_t
+change(uint8_t *data, size_t size, size_t max_size)
+{
+	static const uint32_t odd[] = {
+		0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF, 0x100, 0x101, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x10000,
+		0x7FFFFFFE, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF
+	};
+	/* lengths and counts are mostly at the beginning */
+	uint32_t	at = below(below(2) ? size : size < 256 ? size : 256);
+	uint32_t	n = 1 + below(below(4) ? 8 : 4096);
+	uint32_t	width = 1u << below(4);
+
+	if (size == 0)
+	{
+		data[0] = (uint8_t) unit_random(&random_state);
+		return 1;
+	}
+	switch (below(8))
+	{
+		case 0:
+			data[at] ^= (uint8_t) (1 << below(8));
+			return size;
+		case 1:
+			data[at] = (uint8_t) unit_random(&random_state);
+			return size;
+		case 2:
+			if (width <= size - at)
+				store(data + at, odd[below(sizeof(odd) / sizeof(odd[0]))], width);
+			return size;
+		case 3:					/* a number a little off */
+			if (width <= size - at)
+				store(data + at, load(data + at, width) + below(9) - 4, width);
+			return size;
+		case 4:					/* bytes removed */
+			n = n < size - at ? n : (uint32_t) (size - at);
+			memmove(data + at, data + at + n, size - at - n);
+			return size - n;
+		case 5:					/* bytes inserted, copied from elsewhere */
+			if (n > max_size - size)
+				return size;
+			memmove(data + at + n, data + at, size - at);
+			for (uint32_t i = 0; i < n; i++)
+				data[at + i] = data[(at + n + i) % (size + n)];
+			return size + n;
+		case 6:					/* bytes copied over others */
+			n = n < size - at ? n : (uint32_t) (size - at);
+			memmove(data + at, data + below(size - n + 1), n);
+			return size;
+		default:
+			return below(40) == 0 ? below(size) : size;
+	}
+}
+
 size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
@@ -131,8 +196,10 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 	if (seed % 16 == 0)
 		return LLVMFuzzerMutate(data, size, max_size);
 	length = open_container(data, size, payload);
-	for (unsigned n = 0; n <= seed / 16 % 4; n++)
-		length = LLVMFuzzerMutate(payload, length, MAX_PAYLOAD);
+	random_state += seed;
+	for (uint32_t n = below(4) + 1; n > 0; n--)
+		length = below(4) ? change(payload, length, MAX_PAYLOAD)
+			: LLVMFuzzerMutate(payload, length, MAX_PAYLOAD);
 	made = make_container(payload, length, data, max_size);
 	return made ? made : LLVMFuzzerMutate(data, size, max_size);
 }
@@ -289,66 +356,10 @@ typedef struct Seed
 
 static Seed seeds[MAX_SEEDS];
 static uint32_t nseeds;
-static uint64_t random_state = 1;
-
-static uint32_t
-below(size_t n)
-{
-	return n ? (uint32_t) (unit_random(&random_state) % n) : 0;
-}
-
-/* One of the changes that break parsers. */
 size_t
 LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size)
 {
-	static const uint32_t odd[] = {
-		0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF, 0x100, 0x101, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x10000,
-		0x7FFFFFFE, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF
-	};
-	/* lengths and counts are mostly at the beginning */
-	uint32_t	at = below(below(2) ? size : size < 256 ? size : 256);
-	uint32_t	n = 1 + below(below(4) ? 8 : 4096);
-	uint32_t	width = 1u << below(4);
-
-	if (size == 0)
-	{
-		data[0] = (uint8_t) unit_random(&random_state);
-		return 1;
-	}
-	switch (below(8))
-	{
-		case 0:
-			data[at] ^= (uint8_t) (1 << below(8));
-			return size;
-		case 1:
-			data[at] = (uint8_t) unit_random(&random_state);
-			return size;
-		case 2:
-			if (width <= size - at)
-				store(data + at, odd[below(sizeof(odd) / sizeof(odd[0]))], width);
-			return size;
-		case 3:					/* a number a little off */
-			if (width <= size - at)
-				store(data + at, load(data + at, width) + below(9) - 4, width);
-			return size;
-		case 4:					/* bytes removed */
-			n = n < size - at ? n : (uint32_t) (size - at);
-			memmove(data + at, data + at + n, size - at - n);
-			return size - n;
-		case 5:					/* bytes inserted, copied from elsewhere */
-			if (n > max_size - size)
-				return size;
-			memmove(data + at + n, data + at, size - at);
-			for (uint32_t i = 0; i < n; i++)
-				data[at + i] = data[(at + n + i) % (size + n)];
-			return size + n;
-		case 6:					/* bytes copied over others */
-			n = n < size - at ? n : (uint32_t) (size - at);
-			memmove(data + at, data + below(size - n + 1), n);
-			return size;
-		default:
-			return below(40) == 0 ? below(size) : size;
-	}
+	return change(data, size, max_size);
 }
 
 static void
@@ -438,9 +449,8 @@ main(int argc, char **argv)
 		size_t		size = seed->size;
 
 		memcpy(data, seed->bytes, size);
-		for (uint32_t n = 0; n <= below(4); n++)
-			size = LLVMFuzzerCustomMutator(data, size, MAX_PAYLOAD,
-										   (unsigned) unit_random(&random_state));
+		size = LLVMFuzzerCustomMutator(data, size, MAX_PAYLOAD,
+									   (unsigned) unit_random(&random_state));
 		keep_input(path, data, size);
 		LLVMFuzzerTestOneInput(data, size);
 		runs++;

@@ -207,6 +207,6 @@ test_golden(void)
 		models++;
 	}
 	closedir(directory);
-	CHECK(models >= 4);
+	CHECK(models >= 5);
 	unit_release_all();
 }

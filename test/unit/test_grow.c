@@ -259,7 +259,7 @@ votes_are_of_trees_that_did_not_see_the_row(void)
 	uint64_t	votes_cast = 0;
 	uint32_t	right = 0;
 
-	pf_votes_scale(&matrix, &votes);
+	pf_votes_scale(env, &matrix, &votes);
 	votes.sum = pf_alloc(env, 3000 * sizeof(uint64_t));
 	votes.trees = pf_alloc(env, 1000 * sizeof(uint32_t));
 	memset(votes.sum, 0, 3000 * sizeof(uint64_t));

@@ -25,7 +25,7 @@ walkers_agree(uint32_t nclasses, uint32_t nrows)
 	for (uint32_t i = 0; i < nrows; i++)
 	{
 		pf_walk_row(model, rows.bins + (size_t) i * rows.stride, one);
-		pf_walk_row_fast(model, rows.bins + (size_t) i * rows.stride, again);
+		pf_walk_row_fast(env, model, rows.bins + (size_t) i * rows.stride, again);
 		differ += memcmp(one, again, model->width * sizeof(double)) != 0;
 		differ += memcmp(one, block + (size_t) i * model->width, model->width * sizeof(double)) != 0;
 	}

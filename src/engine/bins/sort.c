@@ -72,7 +72,7 @@ name(const PfEnv *env, type *data, type *other, size_t n, uint64_t varying) \
 		shift += DIGIT_BITS; \
 	} \
 	if (from != data) \
-		memcpy(data, from, n * sizeof(type)); \
+		pf_copy(env, data, from, n * sizeof(type)); \
 	pf_release(env, place); \
 }
 
@@ -224,6 +224,6 @@ pf_sort_indexes(const PfEnv *env, uint32_t *indexes, size_t n,
 		to = swap;
 	}
 	if (from != indexes)
-		memcpy(indexes, from, n * sizeof(uint32_t));
+		pf_copy(env, indexes, from, n * sizeof(uint32_t));
 	pf_release(env, scratch);
 }

@@ -115,10 +115,14 @@ draw_rows(PfGrower *grower, uint32_t number)
 	if (!params->bootstrap)
 	{
 		for (uint32_t i = 0; i < nrows; i++)
+		{
 			grower->times[i] = 1;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(grower->env);
+		}
 		return;
 	}
-	memset(grower->times, 0, nrows * sizeof(uint32_t));
+	pf_clear(grower->env, grower->times, nrows * sizeof(uint32_t));
 	stream = pf_random_stream(params->seed, PF_CHOOSE_ROWS, number, 0);
 	for (uint32_t i = 0; i < params->max_samples; i++)
 	{
@@ -173,7 +177,7 @@ pf_votes_width(const PfMatrix *matrix)
 
 /* Every leaf's value lies between the lowest and the highest target. */
 void
-pf_votes_scale(const PfMatrix *matrix, PfVotes *votes)
+pf_votes_scale(const PfEnv *env, const PfMatrix *matrix, PfVotes *votes)
 {
 	double		low = 0;
 	double		high = 0;
@@ -188,6 +192,8 @@ pf_votes_scale(const PfMatrix *matrix, PfVotes *votes)
 			low = matrix->target[i];
 		if (i == 0 || matrix->target[i] > high)
 			high = matrix->target[i];
+		if (i % PF_CHECK_EVERY == 0)
+			pf_check(env);
 	}
 	votes->low = low;
 	votes->scale = high > low ? 1024 * PF_VOTE_ONE / (high - low) : 0;

@@ -42,7 +42,7 @@ extern void pf_grower_release(PfGrower *grower);
  * no tree left the row out.
  */
 extern uint32_t pf_votes_width(const PfMatrix *matrix);
-extern void pf_votes_scale(const PfMatrix *matrix, PfVotes *votes);
+extern void pf_votes_scale(const PfEnv *env, const PfMatrix *matrix, PfVotes *votes);
 extern bool pf_votes_read(const PfVotes *votes, const PfMatrix *matrix,
 						  uint32_t row, double *out);
 

@@ -37,6 +37,6 @@ pf_partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n)
 		}
 		pf_check(growth->env);
 	}
-	memcpy(items + nleft, spare, (size_t) nright * sizeof(PfItem));
+	pf_copy(growth->env, items + nleft, spare, (size_t) nright * sizeof(PfItem));
 	return nleft;
 }

@@ -123,7 +123,11 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 		uint32_t	present = 0;
 
 		for (uint32_t i = 0; i < n; i++)
+		{
 			total[items[i].y.label] += items[i].weight;
+			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
+				pf_check(growth->env);
+		}
 		for (uint32_t c = 0; c < growth->width; c++)
 			present += total[c] > 0;
 		stats->pure = present <= 1;
@@ -140,6 +144,8 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 			total[1] += items[i].weight * (target - growth->offset);
 			stats->lowest = target < stats->lowest ? target : stats->lowest;
 			stats->highest = target > stats->highest ? target : stats->highest;
+			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
+				pf_check(growth->env);
 		}
 		stats->sum = total[1];
 		stats->pure = stats->lowest == stats->highest;

@@ -58,7 +58,11 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		double		sum = 0;
 
 		for (uint32_t i = 0; i < matrix->nrows; i++)
+		{
 			sum += matrix->target[i] / matrix->nrows;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(env);
+		}
 		growth->offset = sum;
 	}
 
@@ -301,7 +305,11 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	memset(tree->importance, 0, growth->matrix->nfeatures * sizeof(double));
 
 	for (uint32_t i = 0; i < nitems; i++)
+	{
 		root_weight += items[i].weight;
+		if (i % PF_CHECK_EVERY == 0)
+			pf_check(env);
+	}
 
 	frontier.set = pf_alloc(env, growth->words * sizeof(uint64_t));
 	memset(frontier.set, 0, growth->words * sizeof(uint64_t));

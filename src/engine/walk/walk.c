@@ -12,6 +12,8 @@
 
 #define TOGETHER 8				/* walks at once */
 #define BLOCK	 1024			/* rows whose sums stay in the cache */
+#define STEPS	 100			/* what a tree's way down costs, in additions of a share */
+#define CHECK_EVERY 1000000		/* of these between two checks */
 
 void
 pf_walk_row(const PfModel *model, const uint8_t *row, double *out)
@@ -92,8 +94,10 @@ add_leaf(const PfModel *model, uint32_t leaf, double *sum)
 }
 
 void
-pf_walk_row_fast(const PfModel *model, const uint8_t *row, double *out)
+pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, double *out)
 {
+	uint32_t	work = 0;		/* since the last check */
+
 	memset(out, 0, model->width * sizeof(double));
 	for (uint32_t t = 0; t < model->ntrees; t += TOGETHER)
 	{
@@ -110,6 +114,12 @@ pf_walk_row_fast(const PfModel *model, const uint8_t *row, double *out)
 		walk_together(trees, rows, n, leaf);
 		for (uint32_t i = 0; i < n; i++)
 			add_leaf(model, leaf[i], out);
+		work += TOGETHER * (model->width + STEPS);
+		if (work > CHECK_EVERY)
+		{
+			pf_check(env);
+			work = 0;
+		}
 	}
 	for (uint32_t c = 0; c < model->width; c++)
 		out[c] /= model->ntrees;

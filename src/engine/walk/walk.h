@@ -14,8 +14,8 @@
 /* One row; plain and slow, what the fast walkers are tested against. */
 extern void pf_walk_row(const PfModel *model, const uint8_t *row, double *out);
 
-/* One row, several trees at a time. */
-extern void pf_walk_row_fast(const PfModel *model, const uint8_t *row, double *out);
+/* One row, several trees at a time; check is called when there are many. */
+extern void pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, double *out);
 
 /* A block of rows (stride bytes each), trees in the outer loop; check is called between trees. */
 extern void pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows,

@@ -42,6 +42,7 @@ typedef struct Draft
 {
 	PfModel		model;
 	PfMatrix	matrix;
+	uint32_t	max_bins;
 	PfColumn	columns[8];
 	char	   *classes[4];
 } Draft;
@@ -60,6 +61,7 @@ start(Draft *draft, uint32_t nclasses, char *const *classes)
 	draft->model.classes = draft->classes;
 	for (uint32_t i = 0; i < nclasses; i++)
 		draft->classes[i] = classes[i];
+	draft->max_bins = PF_MAX_BINS;
 	draft->matrix.nrows = ROWS;
 	if (nclasses)
 		draft->matrix.label = pf_alloc(env, ROWS * sizeof(uint32_t));
@@ -102,7 +104,7 @@ bin_numbers(Draft *draft, uint32_t feature, const double *values)
 		if (!isnan(values[i]))
 			sample[n++] = values[i];
 	}
-	pf_cut_numbers(env, sample, n, PF_MAX_BINS, bins);
+	pf_cut_numbers(env, sample, n, draft->max_bins, bins);
 	for (uint32_t i = 0; i < ROWS; i++)
 		draft->matrix.bins[(size_t) i * draft->matrix.stride + feature] =
 			pf_bin_number(bins, values[i]);
@@ -146,7 +148,7 @@ bin_categories(Draft *draft, uint32_t feature, const int *which)
 		else
 			stats[which[i]] += draft->matrix.target[i];
 	}
-	pf_cut_categories(env, width, stats, count, PF_MAX_BINS, bins);
+	pf_cut_categories(env, width, stats, count, draft->max_bins, bins);
 	for (uint32_t i = 0; i < ROWS; i++)
 		draft->matrix.bins[(size_t) i * draft->matrix.stride + feature] =
 			which[i] < 0 ? PF_MISSING_BIN : bins->category_bin[which[i]];
@@ -297,7 +299,11 @@ write_files(const Draft *draft, const char *directory, const char *name)
 
 /* ----- the models ----- */
 
-/* Two numbers, one of them with gaps, a constant, nothing at all, and a category. */
+/*
+ * Two numbers, one of them with gaps, a constant, nothing at all, and a category.
+ * With a max_depth, bins are few as well: a model so small that a fuzzer comes by
+ * all of its bytes.
+ */
 static void
 mixed(Draft *draft, uint32_t nclasses, char *const *classes, PfForestParams params)
 {
@@ -308,6 +314,8 @@ mixed(Draft *draft, uint32_t nclasses, char *const *classes, PfForestParams para
 	int			which[ROWS];
 
 	start(draft, nclasses, classes);
+	if (params.max_depth > 0)
+		draft->max_bins = 5;
 	add_column(draft, "x", PF_NUMBER, 0);
 	add_column(draft, "half there", PF_NUMBER, 0);
 	add_column(draft, "constant", PF_NUMBER, 0);
@@ -395,6 +403,9 @@ main(int argc, char **argv)
 	random_state = 3;
 	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 1});
 	write_files(&draft, argv[1], "regression");
+	random_state = 5;
+	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 5,.max_depth = 3});
+	write_files(&draft, argv[1], "small");
 	random_state = 4;
 	pixels(&draft);
 	write_files(&draft, argv[1], "array");

@@ -1,0 +1,104 @@
+-- What others build on: the names, arguments, defaults, results and kinds of our functions, and the
+-- columns of our views.  A change here breaks somebody's queries.
+BEGIN;
+SELECT plan(43);
+
+CREATE FUNCTION pg_temp.arguments(name text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT pg_get_function_arguments(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
+		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest') WHERE proname = name ORDER BY 1
+$$;
+CREATE FUNCTION pg_temp.results(name text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT DISTINCT pg_get_function_result(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
+		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest') WHERE proname = name ORDER BY 1
+$$;
+
+-- ----- training -----
+
+SELECT is(pg_temp.arguments('ml_train'), 'model text, source text, target text DEFAULT NULL::text, '
+	'algorithm text DEFAULT ''random_forest''::text, params jsonb DEFAULT ''{}''::jsonb, task text DEFAULT NULL::text, '
+	'features text[] DEFAULT NULL::text[], exclude text[] DEFAULT NULL::text[], key text[] DEFAULT NULL::text[], '
+	'weight text DEFAULT NULL::text, split text DEFAULT NULL::text, holdout double precision DEFAULT 0.2, '
+	'seed bigint DEFAULT 0, note text DEFAULT NULL::text, '
+	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT rows bigint, OUT features integer, OUT metric text, '
+	'OUT score double precision, OUT seconds double precision, OUT bytes bigint', 'ml_train: arguments and result');
+
+-- ----- prediction -----
+
+SELECT results_eq($$ SELECT * FROM pg_temp.arguments('ml_predict') $$, ARRAY[
+	'model text, features double precision[], result anyelement DEFAULT NULL::text',
+	'model text, features jsonb, result anyelement DEFAULT NULL::text',
+	'model text, features record, result anyelement DEFAULT NULL::text'], 'ml_predict: arguments');
+SELECT is(pg_temp.results('ml_predict'), 'anyelement', 'ml_predict: result');
+SELECT results_eq($$ SELECT * FROM pg_temp.arguments('ml_predict_proba') $$, ARRAY[
+	'model text, features double precision[]', 'model text, features double precision[], class text',
+	'model text, features jsonb', 'model text, features jsonb, class text',
+	'model text, features record', 'model text, features record, class text'], 'ml_predict_proba: arguments');
+SELECT results_eq($$ SELECT * FROM pg_temp.results('ml_predict_proba') $$,
+	ARRAY['double precision', 'double precision[]'], 'ml_predict_proba: results');
+SELECT is(pg_temp.arguments('ml_resolve'), 'model text, OUT model text, OUT version integer', 'ml_resolve: arguments');
+SELECT is(pg_temp.arguments('ml_importance'), 'model text', 'ml_importance: arguments');
+SELECT is(pg_temp.results('ml_importance'), 'TABLE(feature text, importance double precision)', 'ml_importance: result');
+
+-- ----- evaluation -----
+
+SELECT is(pg_temp.arguments('ml_evaluate'), 'model text, source text DEFAULT NULL::text', 'ml_evaluate: arguments');
+SELECT is(pg_temp.results('ml_evaluate'), 'TABLE(metric text, class text, value double precision, baseline double precision)',
+	'ml_evaluate: result');
+SELECT is(pg_temp.arguments('ml_confusion_matrix'), 'model text, source text DEFAULT NULL::text', 'ml_confusion_matrix: arguments');
+SELECT is(pg_temp.results('ml_confusion_matrix'), 'TABLE(actual text, predicted text, count bigint)', 'ml_confusion_matrix: result');
+SELECT is(pg_temp.arguments('ml_roc_curve'), 'model text, source text DEFAULT NULL::text, class text DEFAULT NULL::text',
+	'ml_roc_curve: arguments');
+SELECT is(pg_temp.results('ml_roc_curve'), 'TABLE(threshold double precision, tpr double precision, fpr double precision, '
+	'"precision" double precision, recall double precision)', 'ml_roc_curve: result');
+
+-- ----- promotion, end, rights -----
+
+SELECT is(pg_temp.arguments('ml_promote'), 'model text, version integer DEFAULT NULL::integer, '
+	'alias text DEFAULT ''production''::text, metric text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, '
+	'max_regression double precision DEFAULT NULL::double precision, min_rows bigint DEFAULT NULL::bigint, '
+	'by text[] DEFAULT NULL::text[], source text DEFAULT NULL::text, note text DEFAULT NULL::text, '
+	'OUT model text, OUT version integer, OUT previous integer, OUT promoted boolean, OUT reason text, '
+	'OUT score double precision, OUT previous_score double precision, OUT rows bigint', 'ml_promote: arguments and result');
+SELECT is(pg_temp.arguments('ml_rollback'), 'model text, alias text DEFAULT ''production''::text, '
+	'OUT model text, OUT version integer, OUT previous integer, OUT promoted boolean, OUT reason text, '
+	'OUT score double precision, OUT previous_score double precision, OUT rows bigint', 'ml_rollback: arguments and result');
+SELECT is(pg_temp.arguments('ml_drop'), 'model text', 'ml_drop: arguments');
+SELECT is(pg_temp.arguments('ml_grant'), 'model text, role regrole, privilege text', 'ml_grant: arguments');
+SELECT is(pg_temp.arguments('ml_revoke'), 'model text, role regrole, privilege text', 'ml_revoke: arguments');
+
+-- ----- what kind of functions they are -----
+
+CREATE TEMP VIEW ours AS
+	SELECT p.* FROM pg_proc AS p JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+	JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pgforest';
+
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE provolatile <> 's'
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, 'what predicts is STABLE');
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proparallel <> 's'
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, '... and PARALLEL SAFE');
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE (provolatile, proparallel) <> ('v', 'u')
+	AND proname IN ('ml_train', 'ml_evaluate', 'ml_promote', 'ml_rollback', 'ml_drop', 'ml_grant', 'ml_revoke') $$,
+	'what writes is VOLATILE and not parallel');
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE prosecdef $$, 'nothing is SECURITY DEFINER');
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proname NOT LIKE 'ml\_%' AND pronamespace <> 'pgforest'::regnamespace $$,
+	'what stands in the user''s schema begins with ml_');
+SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE obj_description(oid, 'pg_proc') IS NULL $$, 'each function has a comment');
+
+-- ----- the catalog -----
+
+SELECT has_table('pgforest', name, 'table ' || name)
+	FROM unnest('{model,version,version_data,alias,alias_history,metric,run}'::text[]) AS name;
+SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings}'::text[]) AS name;
+SELECT columns_are('pgforest', 'models', '{name,task,target,owner,versions,production}'::name[], 'models: columns');
+SELECT is(array(SELECT unnest('{model,version,task,algorithm,rows,features,classes,params,seed,metric,score,sha256,data_fingerprint,bytes,'
+		'trained_by,trained_at,seconds,stage_seconds,aliases}'::text[])
+		EXCEPT SELECT attname FROM pg_attribute WHERE attrelid = 'pgforest.versions'::regclass), '{}', 'versions: columns');
+SELECT is_empty($$ SELECT c.oid::regclass FROM pg_class AS c WHERE relnamespace = 'pgforest'::regnamespace AND relkind = 'r' AND NOT relrowsecurity $$,
+	'each table has row security');
+SELECT is_empty($$ SELECT c.oid::regclass FROM pg_class AS c, aclexplode(relacl) AS a WHERE relnamespace = 'pgforest'::regnamespace
+	AND a.grantee <> relowner AND privilege_type <> 'SELECT' $$, 'nobody else may write them');
+SELECT is_empty($$ SELECT c.oid::regclass FROM pg_class AS c WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'S')
+	AND c.oid <> ALL ((SELECT extconfig FROM pg_extension WHERE extname = 'pgforest')::oid[]) $$, 'tables and sequences are all dumped');
+
+SELECT * FROM finish();
+ROLLBACK;
