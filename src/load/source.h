@@ -8,6 +8,7 @@
 #include "postgres.h"
 #include "access/tupdesc.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 
 typedef struct PfSource
 {
@@ -27,6 +28,9 @@ typedef void (*PfRowCallback) (Datum *values, bool *nulls, void *arg);
  * current context.
  */
 extern PfSource *pf_source_open(const char *text);
+
+/* A text[] of column names as a list of char *; an element that is null is an error. */
+extern List *pf_column_names(ArrayType *names, const char *argument);
 
 /* Position of a column in source->desc, or -1. */
 extern int	pf_source_column(const PfSource *source, const char *name);

@@ -15,13 +15,12 @@
 
 #include "access/htup_details.h"
 #include "catalog/history.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "load/source.h"
 #include "miscadmin.h"
 #include "promote/promote.h"
 #include "tcop/utility.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -30,7 +29,6 @@ static void read_model(FunctionCallInfo fcinfo, PfModelInfo *model);
 static char *read_alias(FunctionCallInfo fcinfo, int n);
 static void read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion);
 static double read_limit(FunctionCallInfo fcinfo, int n, const char *name);
-static List *read_names(FunctionCallInfo fcinfo, int n);
 static bool is_metric(PfTask task, const char *name);
 static void decide_unmeasured(const PfPromotion *promotion, PfVerdict *verdict);
 static void move_alias(const PfPromotion *promotion, PfVerdict *verdict);
@@ -182,7 +180,8 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("min_rows must not be negative")));
 	}
-	promotion->by = read_names(fcinfo, 7);
+	if (!PG_ARGISNULL(7))
+		promotion->by = pf_column_names(PG_GETARG_ARRAYTYPE_P(7), "by");
 	if (promotion->by != NIL && isnan(promotion->max_regression))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -210,29 +209,6 @@ read_limit(FunctionCallInfo fcinfo, int n, const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a finite number", name)));
 	return PG_GETARG_FLOAT8(n);
-}
-
-static List *
-read_names(FunctionCallInfo fcinfo, int n)
-{
-	List	   *names = NIL;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	if (PG_ARGISNULL(n))
-		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("by must not contain nulls")));
-		names = lappend(names, TextDatumGetCString(elements[i]));
-	}
-	return names;
 }
 
 /* Is the name in the list of the task's metrics? */

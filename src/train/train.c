@@ -71,24 +71,7 @@ needed_argument(FunctionCallInfo fcinfo, int n, const char *name)
 static List *
 names_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-	List	   *names = NIL;
-
-	if (PG_ARGISNULL(n))
-		return NIL;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" of ml_train must not contain nulls", name)));
-		names = lappend(names, TextDatumGetCString(elements[i]));
-	}
-	return names;
+	return PG_ARGISNULL(n) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(n), name);
 }
 
 static void
@@ -506,7 +489,7 @@ ml_train(PG_FUNCTION_ARGS)
 	version.classes = loaded->classes;
 	version.nidentity = loaded->nidentity;
 	version.identity = loaded->identity;
-	version.holdout = request.load.holdout;
+	version.holdout = request.load.split ? 0 : request.load.holdout;
 	version.params = pf_params_filled(request.params, loaded->task);
 	version.arguments = repeat_arguments(&request, loaded->task);
 	version.seed = request.seed;
