@@ -194,8 +194,10 @@ for suite in $suites; do
 	SECONDS=0
 	suite_$suite || status=$?
 	stop_server
-	if [ -n "${RESULTS:-}" ] && [ -d "$workspace/$suite" ]; then
-		mkdir -p "$RESULTS" && cp -R "$workspace/$suite" "$RESULTS/"
+	written=$workspace/$suite
+	[ $suite != tap ] || written=$workspace/tmp_check/log
+	if [ -n "${RESULTS:-}" ] && [ -d "$written" ]; then
+		mkdir -p "$RESULTS" && cp -RT "$written" "$RESULTS/$suite"
 	fi
 	case $status in
 		0) passed=$((passed + 1)); echo "passed in $SECONDS s" ;;
