@@ -84,9 +84,11 @@ CALL refuse($$ml_train('e', 'SELECT a, y, ''infinity''::float8 AS w FROM rows', 
 CALL refuse($$ml_train('e', 'SELECT a, y, 1e-200 AS w FROM rows', 'y', weight => 'w')$$);
 CALL refuse($$ml_train('e', 'SELECT a, y, NULL::int AS w FROM rows', 'y', weight => 'w')$$);
 CALL refuse($$ml_train('e', 'SELECT a, y, ''learn'' || id % 2 AS s FROM rows', 'y', split => 's')$$);
+CALL refuse($$ml_train('e', 'SELECT a, y, repeat(chr(8364), 30) AS s FROM rows', 'y', split => 's')$$);
 CALL refuse($$ml_train('e', 'SELECT a, y, ''test'' AS s FROM rows', 'y', split => 's')$$);
 CALL refuse($$ml_train('e', 'SELECT a, y, NULL::text AS s FROM rows', 'y', split => 's')$$);
 CALL refuse($$ml_train('e', 'SELECT a, ''same'' AS y FROM rows', 'y')$$);
+CALL refuse($$ml_train('e', 'SELECT a, repeat(chr(8364), 30) AS y FROM rows', 'y')$$);
 CALL refuse($$ml_train('e', 'SELECT NULL::int AS x, NULL::int AS z, y FROM rows', 'y')$$);
 CALL refuse($$ml_train('e', 'SELECT a, y, CASE y WHEN ''odd'' THEN ''train'' ELSE ''validation'' END AS s FROM rows', 'y', split => 's')$$);
 CALL refuse($$ml_train('e', 'SELECT a, CASE WHEN id = 9 THEN ''NaN'' ELSE v END AS v FROM rows', 'v')$$);

@@ -58,6 +58,8 @@ SELECT pgforest.ml_predict('m@1', r) FROM (SELECT 1 AS a) r;
 DROP EXTENSION pgforest;
 DROP SCHEMA pgforest;
 
+-- From 18 on, errors of an extension's script have a context.
+\set SHOW_CONTEXT never
 -- A schema pgforest of somebody who is not trusted is not used.
 SET client_min_messages = warning;
 DROP ROLE IF EXISTS regress_ml_squatter, regress_ml_installer;
@@ -75,6 +77,7 @@ CREATE SCHEMA pgforest;
 CREATE TABLE pgforest.model (id int);
 CREATE EXTENSION pgforest;
 DROP SCHEMA pgforest CASCADE;
+\set SHOW_CONTEXT errors
 -- An installation that is rolled back leaves nothing.
 BEGIN;
 CREATE EXTENSION pgforest;

@@ -87,6 +87,24 @@ SELECT version, previous, promoted, regexp_replace(reason, '\d+\.\d+', 'N', 'g')
 SELECT version, promoted FROM ml_promote('value', 2, alias => 'gate', metric => 'rmse', threshold => 250);
 SELECT version, promoted FROM ml_promote('value', 2, alias => 'gate2', metric => 'rmse', threshold => 25);
 
+-- More versions than are measured in the first reading: all of them on the same rows, the best of all wins.
+SELECT count(train('many', 'z')) FROM generate_series(1, 9);
+SELECT train('many', 'x', '{"n_estimators": 1, "max_depth": 2}');
+SELECT count(train('many', 'z')) FROM generate_series(1, 9);
+SELECT version, promoted, rows FROM ml_promote('many');
+SET pgforest.train_memory = 64;
+SELECT version, promoted, rows FROM ml_promote('many', alias => 'one_by_one');
+RESET pgforest.train_memory;
+
+-- Slices whose values read alike stay apart: of the two of each source, version 2 is never right in the second.
+SELECT train('slices', 'x'), train('slices', 'z');
+SELECT version FROM ml_promote('slices', 1);
+SELECT version, promoted, regexp_replace(reason, '.* where (.*) \(.*', '\1') AS worst
+FROM (VALUES ('a', 'b, q = c', 'a, q = b', 'c'), (NULL, 'd', 'NULL', 'd'), ('e', 'f', '', 'it''s')) AS s(p1, q1, p2, q2),
+     ml_promote('slices', 2, metric => 'accuracy', max_regression => 0.9, by => '{p,q}',
+                source => format('SELECT *, CASE WHEN good THEN %L ELSE %L END AS p, CASE WHEN good THEN %L ELSE %L END AS q
+                                  FROM (SELECT *, ml_predict(''slices@2'', r) = y AS good FROM rows r) r', s.p1, s.p2, s.q1, s.q2));
+
 -- The way back is a stack: each rollback undoes one move more; a new move starts from there.
 SELECT train('stack', 'x'), train('stack', 'z'), train('stack', 'x'), train('stack', 'z');
 SELECT version FROM ml_promote('stack', 1, note => 'begin');

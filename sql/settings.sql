@@ -40,14 +40,14 @@ SELECT count(*) AS versions, count(DISTINCT sha256) AS models FROM pgforest.vers
 
 -- No room for models: each is decoded when it is used, and kept no longer; the answers are the same.
 SELECT version FROM ml_train('n', 'SELECT a, b, id % 2 AS y FROM rows', 'y', params => '{"n_estimators": 10}');
-CREATE VIEW answers AS SELECT ml_predict('m@' || 1 + id % 5, r) AS m, ml_predict('n@1', r) AS n FROM rows r;
-SELECT md5(string_agg(m || n, '')) AS answers FROM answers \gset
+CREATE VIEW answers AS SELECT id, ml_predict('m@' || 1 + id % 5, r) AS m, ml_predict('n@1', r) AS n FROM rows r;
+SELECT md5(string_agg(m || n, '' ORDER BY id)) AS answers FROM answers \gset
 SET pgforest.model_cache_size = 0;
-SELECT md5(string_agg(m || n, '')) = :'answers' AS same FROM answers;
+SELECT md5(string_agg(m || n, '' ORDER BY id)) = :'answers' AS same FROM answers;
 SET pgforest.model_cache_size = '20kB';
-SELECT md5(string_agg(m || n, '')) = :'answers' AS same FROM answers;
+SELECT md5(string_agg(m || n, '' ORDER BY id)) = :'answers' AS same FROM answers;
 RESET pgforest.model_cache_size;
-SELECT md5(string_agg(m || n, '')) = :'answers' AS same FROM answers;
+SELECT md5(string_agg(m || n, '' ORDER BY id)) = :'answers' AS same FROM answers;
 
 -- Set for one function, one role or one transaction as any other setting.
 CREATE FUNCTION alone(name text) RETURNS int SET pgforest.train_workers = 0 LANGUAGE plpgsql AS $$

@@ -40,4 +40,11 @@ RestrictSearchPath(void)
 }
 #endif
 
+/* Before 18 the executor wants to know that a plan is run once only. */
+#if PG_VERSION_NUM >= 180000
+#define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0)
+#else
+#define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
 #endif							/* PF_COMPAT_H */

@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 
 #include "compat.h"
+#include "load/scan.h"
 #include "predict/plan.h"
 #include "settings.h"
 
@@ -48,5 +49,6 @@ _PG_init(void)
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("pgforest");
 
+	pf_scan_init();
 	pf_plan_init();
 }

@@ -30,6 +30,9 @@ if find_pg_config; then
 		"${CC:-cc}" -std=gnu11 -fsyntax-only -O1 -Wall -Wextra -Wno-unused-parameter -Wmissing-prototypes -Wvla \
 			-Wimplicit-fallthrough -Wdeclaration-after-statement -Isrc -isystem "$server_headers" "$file" 2>&1
 	done | check "no warnings"
+	find src -name '*.h' | while IFS= read -r file; do
+		[ ! -e "$server_headers/${file#src/}" ] || echo "$file"
+	done | check "no header hides one of the server's"
 fi
 
 for file in $(find src/engine -name '*.c'); do

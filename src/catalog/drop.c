@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/history.h"
 #include "catalog/tables.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -71,6 +72,24 @@ drop_version(const PfModelInfo *model, int32 version)
 	}
 }
 
+pg_noreturn static void
+refuse_alias(const PfModelInfo *model, const char *alias)
+{
+	int32		version = pf_catalog_alias(model, alias);
+
+	if (version == 0)
+		version = pf_newest_version(model);
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("cannot drop by alias \"%s\"", alias),
+			errdetail("An alias may move between looking and dropping."),
+			version == 0 ?
+			errhint("Name the whole model, %s.", quote_literal_cstr(model->name)) :
+			errhint("Name a version, as in %s, or the whole model, %s.",
+					quote_literal_cstr(psprintf("%s@%d", model->name, version)),
+					quote_literal_cstr(model->name)));
+}
+
 PG_FUNCTION_INFO_V1(ml_drop);
 
 Datum
@@ -84,17 +103,11 @@ ml_drop(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				errmsg("argument \"%s\" must not be null", "model"));
 	reference = pf_reference_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	if (!reference->bare && reference->version == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("cannot drop by alias \"%s\"", reference->alias),
-				errdetail("An alias may move between looking and dropping."),
-				errhint("Name a version, as in %s, or the whole model, %s.",
-						quote_literal_cstr(psprintf("%s@3", reference->model)),
-						quote_literal_cstr(reference->model)));
 	pf_need_writable("ml_drop()");
 	pf_push_new_snapshot();
 	pf_catalog_need_model(reference->model, PF_RIGHT_OWNER, &model);
+	if (!reference->bare && reference->version == 0)
+		refuse_alias(&model, reference->alias);
 
 	SPI_connect();
 	pf_lock_model(reference->model, PF_RIGHT_OWNER, &model);

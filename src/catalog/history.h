@@ -5,7 +5,7 @@
 #ifndef PF_HISTORY_H
 #define PF_HISTORY_H
 
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 
 /* The version that an alias names under the active snapshot; 0: no such alias. */
 extern int32 pf_catalog_alias(const PfModelInfo *model, const char *alias);

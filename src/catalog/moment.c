@@ -35,7 +35,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 #include "miscadmin.h"
 #include "utils/snapmgr.h"
 

@@ -1,7 +1,7 @@
 /*
  * pgenv.c
  *	  The engine's environment inside PostgreSQL: a memory context and
- *	  CHECK_FOR_INTERRUPTS.
+ *	  CHECK_FOR_INTERRUPTS; and what shared memory there is.
  *
  * Out of memory and interrupts leave by ereport, straight through the engine's
  * frames; that is safe because the engine keeps nothing outside the memory that it
@@ -9,8 +9,11 @@
  */
 #include "postgres.h"
 
+#include <sys/statvfs.h>
+
 #include "catalog/pgenv.h"
 #include "miscadmin.h"
+#include "storage/dsm_impl.h"
 #include "utils/memutils.h"
 
 static void *
@@ -51,4 +54,22 @@ pf_pg_env(MemoryContext context)
 	env->check = env_check;
 	env->arg = context;
 	return env;
+}
+
+/*
+ * Would so much shared memory be had?  POSIX shared memory is a file system
+ * that a container may have made small; asking first lets us go on alone,
+ * where a failed allocation would be an error.
+ */
+bool
+pf_has_shared_memory(Size size)
+{
+#ifdef USE_DSM_POSIX
+	struct statvfs room;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX &&
+		statvfs("/dev/shm", &room) == 0 && room.f_blocks > 0)
+		return (double) room.f_bavail * room.f_frsize > (double) size * 1.1;
+#endif
+	return true;
 }

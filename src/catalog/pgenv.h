@@ -14,4 +14,7 @@
  */
 extern const PfEnv *pf_pg_env(MemoryContext context);
 
+/* Can so much dynamic shared memory be had?  Never an error. */
+extern bool pf_has_shared_memory(Size size);
+
 #endif							/* PF_PGENV_H */

@@ -125,7 +125,10 @@ is_near(const char *wanted, const char *name, uint32 *best)
 	return true;
 }
 
-/* Only names that the current role may see are offered. */
+/*
+ * Only names that the current role may see are offered, and not the name itself: who waited for a
+ * model's lock while it was dropped still sees it.
+ */
 void
 pf_no_such_model(const char *name)
 {
@@ -139,7 +142,7 @@ pf_no_such_model(const char *name)
 		char	   *other = pf_scan_text(&scan, MODEL_NAME);
 		uint32		before = best;
 
-		if (!is_near(name, other, &best))
+		if (strcmp(name, other) == 0 || !is_near(name, other, &best))
 			continue;
 		if (pf_rights(DatumGetInt64(pf_scan_datum(&scan, MODEL_ID)),
 					  pf_scan_name(&scan, MODEL_OWNER)) != 0)

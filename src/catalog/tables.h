@@ -11,7 +11,7 @@
 #include "postgres.h"
 #include "access/genam.h"
 #include "access/skey.h"
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
 #include "utils/rel.h"

@@ -21,6 +21,7 @@
 #include "engine/walk/walk.h"
 #include "evaluate/score.h"
 #include "load/columns.h"
+#include "load/scan.h"
 #include "miscadmin.h"
 #include "predict/bind.h"
 #include "storage/shmem.h"
@@ -411,6 +412,15 @@ is_wanted(Scan *scan, Datum *values, bool *nulls)
 	return true;
 }
 
+/* A value in the name of a slice, in quotes where the name could also mean other values. */
+static const char *
+slice_value(const char *value)
+{
+	if (value[0] == '\0' || strpbrk(value, ",'\\") != NULL || strcmp(value, "NULL") == 0)
+		return quote_literal_cstr(value);
+	return value;
+}
+
 static uint32
 find_slice(Scan *scan, Datum *values, bool *nulls)
 {
@@ -421,7 +431,8 @@ find_slice(Scan *scan, Datum *values, bool *nulls)
 	for (int i = 0; i < scan->nby; i++)
 		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", scan->by_name[i],
 						 nulls[scan->by[i]] ? "NULL" :
-						 pf_read_label(&scan->by_reader[i], values[scan->by[i]]));
+						 slice_value(pf_read_label(&scan->by_reader[i],
+												   values[scan->by[i]])));
 	slice = find_word(&scan->slices, scan->context, name.data);
 	if (slice < 0)
 		ereport(ERROR,
@@ -506,18 +517,19 @@ refuse_no_rows(const Scan *scan, uint64 scanned, bool held_out)
 {
 	if (scanned > 0 && scan->scores->rows_no_target > 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
+				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row to measure on: target column \"%s\" is NULL in all of them",
 						(char *) list_nth(scan->columns, scan->target))));
 	if (scanned > 0 && held_out)
 		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
+				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row to measure on: none of the %llu rows of the source is held out",
 						(unsigned long long) scanned),
 				 errhint("Pass a source whose rows no version was trained on.")));
 	ereport(ERROR,
-			(errcode(ERRCODE_DATA_EXCEPTION),
-			 errmsg("no row to measure on: the source is empty")));
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("no row to measure on: the source is empty"),
+			 errhint("If row-level security applies to it, you see only the rows that its policies show you.")));
 }
 
 /*

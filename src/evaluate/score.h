@@ -8,7 +8,7 @@
 
 #include "postgres.h"
 #include "nodes/pg_list.h"
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 #include "load/source.h"
 
 /* What one version said of the rows, beside what is true. */

@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -33,15 +34,67 @@
 #define MAX_ROWS			INT64_C(0x7fffffff)
 #define MAX_TARGET			1e100	/* weights times squares of sums stay finite */
 
+/* Remembers a split that names no side, so that one error can list them. */
+void
+pf_note_bad_split(PfLoad *load, const char *bytes, Size length)
+{
+	MemoryContext previous;
+	char	   *text;
+	ListCell   *lc;
+
+	if (list_length(load->bad_splits) == LISTED_SPLITS)
+		return;
+	previous = MemoryContextSwitchTo(load->context);
+	text = pnstrdup(bytes, pg_mbcliplen(bytes, length, NAMEDATALEN));
+	foreach(lc, load->bad_splits)
+	{
+		if (strcmp((const char *) lfirst(lc), text) == 0)
+			break;
+	}
+	if (lc == NULL)
+		load->bad_splits = lappend(load->bad_splits, text);
+	MemoryContextSwitchTo(previous);
+}
+
+/* Errors when a column or the target has too many distinct values. */
+void
+pf_refuse_values(const PfLoad *load, const PfLoadColumn *column)
+{
+	if (column->role == PF_TARGET)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("target column \"%s\" has more than %d classes", column->name,
+						PF_MAX_CLASSES),
+				 column->reader.kind == PF_NUMBER
+				 ? errhint("Pass task => 'regression' to predict the number itself.")
+				 : errhint("Group rare classes into one in the source.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 column->dictionary->n == column->dictionary->limit
+			 ? errmsg("column \"%s\" has more than %d distinct values", column->name,
+					  PF_MAX_CATEGORIES)
+			 : errmsg("the distinct values of column \"%s\" are too long", column->name),
+			 errhint("A column that is nearly unique does not help to predict: pass exclude => ARRAY[%s].",
+					 quote_literal_cstr(column->name))));
+}
+
+/* Errors when there are more rows than a matrix holds. */
+void
+pf_check_row_limit(const PfLoad *load)
+{
+	if (load->rows_used > MAX_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the source has more than " INT64_FORMAT " rows", MAX_ROWS),
+				 errhint("Train on a part of the rows.")));
+}
+
 /* The side that a split column's value names; false when it names none. */
 static bool
 read_side(PfLoad *load, Datum value, PfSide *side)
 {
 	const char *bytes;
 	size_t		length = pf_read_category(&load->split->reader, value, &bytes);
-	MemoryContext previous;
-	char	   *text;
-	ListCell   *lc;
 
 	if (length == 5 && memcmp(bytes, "train", length) == 0)
 		*side = PF_TRAIN;
@@ -51,19 +104,7 @@ read_side(PfLoad *load, Datum value, PfSide *side)
 		*side = PF_TEST;
 	else
 	{
-		/* remembered, so that one error can list them */
-		if (list_length(load->bad_splits) == LISTED_SPLITS)
-			return false;
-		previous = MemoryContextSwitchTo(load->context);
-		text = pnstrdup(bytes, Min(length, NAMEDATALEN));
-		foreach(lc, load->bad_splits)
-		{
-			if (strcmp((const char *) lfirst(lc), text) == 0)
-				break;
-		}
-		if (lc == NULL)
-			load->bad_splits = lappend(load->bad_splits, text);
-		MemoryContextSwitchTo(previous);
+		pf_note_bad_split(load, bytes, length);
 		return false;
 	}
 	return true;
@@ -124,20 +165,20 @@ read_target(PfLoad *load, PfLoadColumn *column, Datum value)
 									  pf_hash_category(label, length),
 									  load->pass != PF_COLLECT_BINS);
 	if (column->code == PF_NO_CODE && load->pass != PF_COLLECT_BINS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("target column \"%s\" has more than %d classes", column->name,
-						PF_MAX_CLASSES),
-				 column->reader.kind == PF_NUMBER
-				 ? errhint("Pass task => 'regression' to predict the number itself.")
-				 : errhint("Group rare classes into one in the source.")));
+		pf_refuse_values(load, column);
 	return pf_read_hash(&column->reader, value, false);
 }
 
-/* Learns an array column's length from its first array. */
-static void
-fix_length(PfLoad *load, PfLoadColumn *column, int length)
+/* Learns an array column's length from its first array; the others must have it. */
+void
+pf_fix_length(PfLoad *load, PfLoadColumn *column, int length)
 {
+	if (column->length > 0 && length != column->length)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("arrays of column \"%s\" have different lengths", column->name),
+				 errdetail("One has %d elements, another %d.", column->length, length),
+				 errhint("All arrays of a column must have the same length; missing elements are NULL.")));
 	if (length == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
@@ -163,14 +204,10 @@ read_elements(PfLoad *load, PfLoadColumn *column, Datum value)
 	int			n;
 
 	if (column->length == 0)
-		fix_length(load, column, pf_read_array(&column->reader, array, NULL, -1));
+		pf_fix_length(load, column, pf_read_array(&column->reader, array, NULL, -1));
 	n = pf_read_array(&column->reader, array, column->elements, column->length);
 	if (n != column->length)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("arrays of column \"%s\" have different lengths", column->name),
-				 errdetail("One has %d elements, another %d.", column->length, n),
-				 errhint("All arrays of a column must have the same length; missing elements are NULL.")));
+		pf_fix_length(load, column, n);
 	return pf_hash_array(column->elements, n);
 }
 
@@ -185,14 +222,7 @@ read_code(PfLoad *load, PfLoadColumn *column, Datum value)
 	column->code = pf_dictionary_code(column->dictionary, bytes, length, hash,
 									  load->pass != PF_COLLECT_BINS);
 	if (column->code == PF_NO_CODE && load->pass != PF_COLLECT_BINS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 column->dictionary->n == column->dictionary->limit
-				 ? errmsg("column \"%s\" has more than %d distinct values", column->name,
-						  PF_MAX_CATEGORIES)
-				 : errmsg("the distinct values of column \"%s\" are too long", column->name),
-				 errhint("A column that is nearly unique does not help to predict: pass exclude => ARRAY[%s].",
-						 quote_literal_cstr(column->name))));
+		pf_refuse_values(load, column);
 	return hash;
 }
 
@@ -215,8 +245,8 @@ read_feature(PfLoad *load, PfLoadColumn *column, Datum value, bool isnull)
 }
 
 /* Bytes of a value as a column keeps it. */
-static Size
-value_size(const PfLoadColumn *column)
+Size
+pf_value_size(const PfLoadColumn *column)
 {
 	switch (column->store)
 	{
@@ -253,7 +283,7 @@ values_of(PfLoad *load, PfBlock *block, int c, int place)
 
 	if (block->values[c] == NULL)
 	{
-		Size		size = value_size(column) * column->length * PF_BLOCK_ROWS;
+		Size		size = pf_value_size(column) * column->length * PF_BLOCK_ROWS;
 
 		block->values[c] = MemoryContextAllocHuge(load->context, size);
 		load->raw_bytes += size;
@@ -264,6 +294,19 @@ values_of(PfLoad *load, PfBlock *block, int c, int place)
 		}
 	}
 	return block->values[c];
+}
+
+void *
+pf_block_values(PfLoad *load, PfBlock *block, int c)
+{
+	return values_of(load, block, c, 0);
+}
+
+void
+pf_block_forget(PfLoad *load, PfBlock *block, int c)
+{
+	for (int place = 0; place < block->nrows; place++)
+		store_missing(&load->columns[c], block->values[c], place);
 }
 
 /* Keeps the value that was read in the place of its row. */
@@ -309,20 +352,34 @@ store_feature(PfLoad *load, PfBlock *block, int c, int place)
 	}
 }
 
+/* An empty block. */
+PfBlock *
+pf_make_block(PfLoad *load)
+{
+	Size		size = offsetof(PfBlock, values) + load->ncolumns * sizeof(void *);
+	PfBlock    *block = MemoryContextAllocZero(load->context, size);
+
+	if (load->task == PF_CLASSIFICATION)
+		block->label = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(uint32));
+	else
+		block->target = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(double));
+	if (load->weight)
+		block->weight = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(float));
+	load->raw_bytes += size + PF_BLOCK_ROWS * sizeof(double);
+	return block;
+}
+
 /* The block that takes the next row. */
 static PfBlock *
 open_block(PfLoad *load)
 {
-	PfBlock    *block;
-	Size		size;
-
 	if (load->nblocks > 0)
 	{
-		block = load->blocks[load->nblocks - 1];
+		PfBlock    *block = load->blocks[load->nblocks - 1];
+
 		if (block->nrows < PF_BLOCK_ROWS)
 			return block;
 	}
-
 	if (load->nblocks == load->block_room)
 	{
 		uint32		room = Max(64, load->block_room * 2);
@@ -332,17 +389,7 @@ open_block(PfLoad *load)
 			: repalloc_huge(load->blocks, room * sizeof(PfBlock *));
 		load->block_room = room;
 	}
-	size = offsetof(PfBlock, values) + load->ncolumns * sizeof(void *);
-	block = MemoryContextAllocZero(load->context, size);
-	if (load->task == PF_CLASSIFICATION)
-		block->label = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(uint32));
-	else
-		block->target = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(double));
-	if (load->weight)
-		block->weight = MemoryContextAlloc(load->context, PF_BLOCK_ROWS * sizeof(float));
-	load->raw_bytes += size + PF_BLOCK_ROWS * sizeof(double);
-	load->blocks[load->nblocks++] = block;
-	return block;
+	return load->blocks[load->nblocks++] = pf_make_block(load);
 }
 
 /* Keeps the row that was read. */
@@ -387,6 +434,41 @@ pf_free_block(PfLoad *load, PfBlock *block)
 	pfree(block);
 }
 
+/* A row of a block once more. */
+void
+pf_copy_row(PfLoad *load, const PfBlock *source, int from)
+{
+	PfBlock    *block = open_block(load);
+	int			place = block->nrows;
+
+	block->identity[place] = source->identity[from];
+	block->content[place] = source->content[from];
+	block->side[place] = source->side[from];
+	if (block->label)
+		block->label[place] = source->label[from];
+	else
+		block->target[place] = source->target[from];
+	if (block->weight)
+		block->weight[place] = source->weight[from];
+	for (int c = 0; c < load->ncolumns; c++)
+	{
+		PfLoadColumn *column = &load->columns[c];
+		Size		size;
+
+		if (column->role != PF_FEATURE)
+			continue;
+		if (source->values[c] != NULL)
+		{
+			size = pf_value_size(column) * column->length;
+			memcpy((char *) values_of(load, block, c, place) + size * place,
+				   (char *) source->values[c] + size * from, size);
+		}
+		else if (block->values[c] != NULL)
+			store_missing(column, block->values[c], place);
+	}
+	block->nrows++;
+}
+
 /* Keeps only the chosen rows, n of them in ascending order. */
 void
 pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n)
@@ -404,37 +486,10 @@ pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n)
 		uint32		number = rows[i] / PF_BLOCK_ROWS;
 		int			from = rows[i] % PF_BLOCK_ROWS;
 		PfBlock    *source = old[number];
-		PfBlock    *block = open_block(load);
-		int			place = block->nrows;
 
 		if (i % PF_BLOCK_ROWS == 0)
 			pf_check(load->env);
-		block->identity[place] = source->identity[from];
-		block->content[place] = source->content[from];
-		block->side[place] = source->side[from];
-		if (block->label)
-			block->label[place] = source->label[from];
-		else
-			block->target[place] = source->target[from];
-		if (block->weight)
-			block->weight[place] = source->weight[from];
-		for (int c = 0; c < load->ncolumns; c++)
-		{
-			PfLoadColumn *column = &load->columns[c];
-			Size		size;
-
-			if (column->role != PF_FEATURE)
-				continue;
-			if (source->values[c] != NULL)
-			{
-				size = value_size(column) * column->length;
-				memcpy((char *) values_of(load, block, c, place) + size * place,
-					   (char *) source->values[c] + size * from, size);
-			}
-			else if (block->values[c] != NULL)
-				store_missing(column, block->values[c], place);
-		}
-		block->nrows++;
+		pf_copy_row(load, source, from);
 
 		/* as soon as they are read, so that there are never two full sets */
 		for (; freed < number; freed++)
@@ -454,6 +509,8 @@ pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n)
 static void
 keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 {
+	uint64		sample_key;
+
 	switch (load->pass)
 	{
 		case PF_COLLECT_ALL:
@@ -465,8 +522,11 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 			}
 			break;
 		case PF_COLLECT_SAMPLE:
-			if (side != PF_TRAIN || pf_purpose(identity, PF_FOR_SAMPLE) > load->sample_bound)
+			sample_key = pf_purpose(identity, PF_FOR_SAMPLE);
+			if (side != PF_TRAIN || sample_key > load->sample_bound)
 				break;
+			if (load->team)
+				pf_team_count(load->team, sample_key);
 			store_row(load, identity, content, side);
 			if (pf_stored_rows(load) >= load->thin_at)
 				pf_thin_sample(load);
@@ -540,11 +600,8 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 	/* sums, so that the order of the rows does not matter */
 	load->fingerprint[0] += pf_purpose(content, PF_FOR_FINGERPRINT);
 	load->fingerprint[1] += pf_mix64(pf_purpose(content, PF_FOR_FINGERPRINT) ^ SECOND_SUM);
-	if (++load->rows_used > MAX_ROWS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the source has more than " INT64_FORMAT " rows", MAX_ROWS),
-				 errhint("Train on a part of the rows.")));
+	load->rows_used++;
+	pf_check_row_limit(load);
 	if (load->task == PF_CLASSIFICATION && load->target->code == PF_NO_CODE)
 		return;					/* second pass, other rows: the fingerprint tells */
 	if (side == PF_TRAIN)

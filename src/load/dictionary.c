@@ -34,7 +34,25 @@ pf_dictionary_create(MemoryContext context, uint32 limit)
 	return dictionary;
 }
 
-/* Twice the room; slots are filled anew. */
+/* Slots for twice as many values as there are; filled anew. */
+void
+pf_dictionary_index(PfDictionary *dictionary, MemoryContext context)
+{
+	dictionary->nslots = FIRST_SLOTS;
+	while (dictionary->nslots / 2 < dictionary->n + 1)
+		dictionary->nslots *= 2;
+	dictionary->slots = MemoryContextAllocZero(context, dictionary->nslots * sizeof(uint32));
+	for (uint32 code = 0; code < dictionary->n; code++)
+	{
+		uint32		slot = dictionary->hash[code] & (dictionary->nslots - 1);
+
+		while (dictionary->slots[slot] != 0)
+			slot = (slot + 1) & (dictionary->nslots - 1);
+		dictionary->slots[slot] = code + 1;
+	}
+}
+
+/* Twice the room. */
 static void
 grow(PfDictionary *dictionary)
 {
@@ -47,17 +65,7 @@ grow(PfDictionary *dictionary)
 	dictionary->room = room;
 
 	pfree(dictionary->slots);
-	dictionary->nslots = room * 2;
-	dictionary->slots = MemoryContextAllocZero(dictionary->context,
-											   dictionary->nslots * sizeof(uint32));
-	for (uint32 code = 0; code < dictionary->n; code++)
-	{
-		uint32		slot = dictionary->hash[code] & (dictionary->nslots - 1);
-
-		while (dictionary->slots[slot] != 0)
-			slot = (slot + 1) & (dictionary->nslots - 1);
-		dictionary->slots[slot] = code + 1;
-	}
+	pf_dictionary_index(dictionary, dictionary->context);
 }
 
 /* The code of a value. */

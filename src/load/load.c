@@ -4,7 +4,9 @@
  *
  * One pass when the raw values fit in pgforest.train_memory: collect, sample,
  * bin maps, bins.  Else two passes under the same snapshot, the first of which
- * keeps the sample and the dictionaries only.  Either way the same bytes come out.
+ * keeps the sample and the dictionaries only.  Two passes also when PostgreSQL would
+ * read tables in parallel: each process then takes the rows that it reads (team.c).
+ * Either way the same bytes come out.
  *
  * Memory: a context of its own for everything raw, deleted at the end; what is
  * returned lives in the caller's.
@@ -13,9 +15,11 @@
 
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "load/scan.h"
 #include "load/stages.h"
 
 /* Errors when the split column holds anything but the three words. */
@@ -104,21 +108,23 @@ check_classes(const PfLoad *load)
 	uint32		code = 0;
 	const char *label;
 	Size		length;
+	int			shown;
 
 	if (load->task != PF_CLASSIFICATION || count_training_classes(load, &code) >= 2)
 		return;
 	label = pf_dictionary_value(load->labels, code, &length);
+	shown = pg_mbcliplen(label, length, NAMEDATALEN);
 	if (load->labels->n < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("target column \"%s\" has one class only", load->target->name),
-				 errdetail("It is \"%.*s\" in every row.", (int) Min(length, NAMEDATALEN), label),
+				 errdetail("It is \"%.*s\" in every row.", shown, label),
 				 errhint("Classification needs rows of at least two classes.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_EXCEPTION),
 			 errmsg("the training rows have one class only"),
 			 errdetail("It is \"%.*s\"; rows of the other classes are held out.",
-					   (int) Min(length, NAMEDATALEN), label),
+					   shown, label),
 			 load->split ? errhint("Mark rows of other classes \"train\" in the split column \"%s\".", load->split->name)
 			 : errhint("Add rows, or pass a smaller holdout.")));
 }
@@ -199,6 +205,27 @@ order_classes(PfLoad *load, MemoryContext context)
 	pfree(codes);
 }
 
+/*
+ * The first pass.  What is read twice anyway may as well be read by a team; a query that may
+ * take long is not, if its values fit in memory.
+ */
+static void
+collect(PfLoad *load, PfScan *scan)
+{
+	load->pass = pf_scan_is_shared(scan) ? PF_COLLECT_SAMPLE : PF_COLLECT_ALL;
+	if (load->pass == PF_COLLECT_SAMPLE && pf_team_start(load))
+	{
+		pf_thin_sample(load);
+		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
+		pf_thin_sample(load);
+		pf_team_merge(load);
+		pf_team_end(load);
+		return;
+	}
+	load->pass = PF_COLLECT_ALL;
+	pf_scan_run(scan, pf_collect_row, load);
+}
+
 /* Everything that is stored into bins; blocks are freed as they go. */
 static void
 pack_stored(PfLoad *load)
@@ -213,7 +240,7 @@ pack_stored(PfLoad *load)
 
 /* The second pass: the rows again, straight into bins; they must be the same rows. */
 static void
-pack_again(PfLoad *load)
+pack_again(PfLoad *load, PfScan *scan)
 {
 	int64		rows_read = load->rows_read;
 	int64		rows_used = load->rows_used;
@@ -225,7 +252,18 @@ pack_again(PfLoad *load)
 	load->rows_read = load->rows_used = load->rows_train = 0;
 	load->rows_no_target = load->rows_no_split = 0;
 	load->pass = PF_COLLECT_BINS;
-	pf_source_scan(load->spec->source, load->names, pf_collect_row, load);
+	if (pf_scan_is_shared(scan) && pf_team_start(load))
+	{
+		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
+		pack_stored(load);
+		pf_team_merge(load);
+	}
+	else
+	{
+		pf_pack_alone(load);
+		pf_scan_run(scan, pf_collect_row, load);
+		pack_stored(load);
+	}
 	if (rows_read != load->rows_read || rows_used != load->rows_used ||
 		memcmp(fingerprint, load->fingerprint, sizeof(fingerprint)) != 0)
 		ereport(ERROR,
@@ -233,7 +271,6 @@ pack_again(PfLoad *load)
 				 errmsg("the source gave other rows when it was read again"),
 				 errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
 				 errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
-	pack_stored(load);
 }
 
 /* The hash columns, ascending by name; none when a column makes the split. */
@@ -301,9 +338,10 @@ pf_load(const PfLoadSpec *spec)
 												  ALLOCSET_DEFAULT_SIZES);
 	PfLoaded   *loaded = palloc0(sizeof(PfLoaded));
 	PfLoad	   *load = pf_load_resolve(spec, context);
+	PfScan	   *scan;
 
-	load->pass = PF_COLLECT_ALL;
-	pf_source_scan(spec->source, load->names, pf_collect_row, load);
+	scan = pf_scan_plan(spec->source, load->names, true);
+	collect(load, scan);
 	check_splits(load);
 	check_rows(load);
 	check_classes(load);
@@ -314,10 +352,15 @@ pf_load(const PfLoadSpec *spec)
 	pf_make_bins(load, caller);
 	pf_pack_start(load);
 	if (load->pass == PF_COLLECT_ALL)
+	{
+		pf_pack_alone(load);
 		pack_stored(load);
+	}
 	else
-		pack_again(load);
+		pack_again(load, scan);
 	pf_pack_finish(load, loaded, caller);
+	if (load->team)
+		pf_team_end(load);
 	describe(load, loaded);
 	MemoryContextDelete(context);
 	return loaded;

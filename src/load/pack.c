@@ -15,18 +15,26 @@
 
 #define PIECE			4096	/* rows copied between two interrupt checks */
 
-/* Room for all rows that the first pass counted. */
+/* For all rows that the first pass counted. */
 void
 pf_pack_start(PfLoad *load)
 {
 	PfPacked   *packed = &load->packed;
-	const PfEnv *env = load->env;
-	Size		room = Max(load->rows_used, 1);
 
 	packed->nrows = 0;
 	packed->room = (uint32) load->rows_used;
 	packed->nfeatures = load->nfeatures;
-	packed->stride = (load->nfeatures + 3) / 4 * 4;
+	packed->stride = PF_STRIDE(load->nfeatures);
+}
+
+/* Room for them in private memory. */
+void
+pf_pack_alone(PfLoad *load)
+{
+	PfPacked   *packed = &load->packed;
+	const PfEnv *env = load->env;
+	Size		room = Max(packed->room, 1);
+
 	packed->order = pf_alloc(env, room * sizeof(uint64));
 	packed->content = pf_alloc(env, room * sizeof(uint64));
 	packed->side = pf_alloc(env, room);
@@ -90,14 +98,17 @@ void
 pf_pack_block(PfLoad *load, const PfBlock *block)
 {
 	PfPacked   *packed = &load->packed;
-	uint8	   *out = packed->bins + (Size) packed->nrows * packed->stride;
 	uint32		padding = packed->stride - packed->nfeatures;
+	uint32		first = packed->nrows;
+	uint8	   *out;
 
 	pf_check(load->env);
 	/* more rows than the first pass saw: the caller's comparison will tell */
-	if ((uint32) block->nrows > packed->room - packed->nrows)
+	if (load->team ? !pf_team_place(load->team, block->nrows, &first)
+		: (uint32) block->nrows > packed->room - first)
 		return;
 
+	out = packed->bins + (Size) first * packed->stride;
 	for (int c = 0; c < load->ncolumns; c++)
 	{
 		if (load->columns[c].role != PF_FEATURE)
@@ -106,7 +117,7 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 	}
 	for (int i = 0; i < block->nrows; i++)
 	{
-		uint32		row = packed->nrows + i;
+		uint32		row = first + i;
 
 		if (padding > 0)
 			memset(out + (Size) i * packed->stride + packed->nfeatures, 0, padding);

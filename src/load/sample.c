@@ -22,6 +22,7 @@
 #define SAMPLE_VALUES		(1 << 26)	/* if there are many */
 #define SAMPLE_LEAST_ROWS	10000
 #define HISTOGRAM_BITS		16
+#define SLACK_ROWS			8192	/* in a team: so many rows too many are not worth dropping */
 #define TILE				16	/* elements of an array that are gathered together */
 #define PIECE				16384	/* values gathered between two interrupt checks */
 
@@ -151,8 +152,8 @@ compare_rows(uint32 a, uint32 b, const void *arg)
 }
 
 /* Drops all stored rows but those of the sample so far. */
-void
-pf_thin_sample(PfLoad *load)
+static void
+thin_alone(PfLoad *load)
 {
 	uint32		n;
 	uint32	   *rows = pf_choose_sample(load, &n);
@@ -161,6 +162,45 @@ pf_thin_sample(PfLoad *load)
 	pf_copy_rows(load, rows, n);
 	pfree(rows);
 	load->thin_at = 2 * sample_rows(load);
+}
+
+/*
+ * In a team: drops what is behind the bound that all of its rows together make.
+ */
+static void
+thin_in_team(PfLoad *load)
+{
+	uint32		stored = pf_stored_rows(load);
+	uint64		bound = pf_team_bound(load->team, sample_rows(load));
+
+	if (bound < load->sample_bound)
+	{
+		uint32	   *rows = pf_alloc(load->env, Max(stored, 1) * sizeof(uint32));
+		uint32		n = 0;
+
+		for (uint32 row = 0; row < stored; row++)
+		{
+			if (row % PIECE == 0)
+				pf_check(load->env);
+			if (sample_key(load, row) <= bound)
+				rows[n++] = row;
+		}
+		pf_copy_rows(load, rows, n);
+		pfree(rows);
+		load->sample_bound = bound;
+		stored = n;
+	}
+	load->thin_at = stored + Max(stored / 4, SLACK_ROWS);
+}
+
+/* Drops stored rows that cannot be in the sample. */
+void
+pf_thin_sample(PfLoad *load)
+{
+	if (load->team)
+		thin_in_team(load);
+	else
+		thin_alone(load);
 }
 
 /* One value of a number column of a stored row. */

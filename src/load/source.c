@@ -39,14 +39,6 @@
 	"A source is the name of a table, view or foreign table, or the text of a SELECT query."
 
 /* Our receiver: hands each row to the callback, keeps none. */
-typedef struct RowReceiver
-{
-	DestReceiver base;
-	MemoryContext context;		/* reset after every row */
-	PfRowCallback callback;
-	void	   *arg;
-} RowReceiver;
-
 /*
  * The parts of a dotted name, or NIL when the text is something else.  Stricter
  * than SplitIdentifierString, which takes "select(1)" for a name.
@@ -369,82 +361,4 @@ pf_source_column(const PfSource *source, const char *name)
 			return i;
 	}
 	return -1;
-}
-
-static void
-start_rows(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-/* One row to the callback; what it allocates is gone after it. */
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	RowReceiver *receiver = (RowReceiver *) self;
-	MemoryContext previous;
-
-	CHECK_FOR_INTERRUPTS();
-	slot_getallattrs(slot);
-	previous = MemoryContextSwitchTo(receiver->context);
-	receiver->callback(slot->tts_values, slot->tts_isnull, receiver->arg);
-	MemoryContextSwitchTo(previous);
-	MemoryContextReset(receiver->context);
-	return true;
-}
-
-static void
-end_rows(DestReceiver *self)
-{
-}
-
-/* Streams the chosen columns of every row into the callback. */
-uint64
-pf_source_scan(const PfSource *source, List *columns, PfRowCallback callback, void *arg)
-{
-	StringInfoData sql;
-	RowReceiver receiver = {0};
-	SPIExecuteOptions options = {0};
-	ListCell   *lc;
-	uint64		rows;
-	int			result;
-
-	/* our reference to the caller's context: the callback's data lives there, the row's here */
-	receiver.context = AllocSetContextCreate(CurrentMemoryContext, "pgforest row",
-											 ALLOCSET_DEFAULT_SIZES);
-	receiver.callback = callback;
-	receiver.arg = arg;
-	receiver.base.receiveSlot = receive_row;
-	receiver.base.rStartup = start_rows;
-	receiver.base.rShutdown = end_rows;
-	receiver.base.rDestroy = end_rows;
-	/* neither DestSPI nor DestNone: SPI treats those in ways of their own */
-	receiver.base.mydest = DestTuplestore;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT");
-	foreach(lc, columns)
-		appendStringInfo(&sql, "%s source.%s", foreach_current_index(lc) > 0 ? "," : "",
-						 quote_identifier((const char *) lfirst(lc)));
-	appendStringInfo(&sql, " FROM %s", source->from);
-
-	/*
-	 * read_only keeps the active snapshot, so that a second scan sees the same
-	 * rows; no row limit and no cursor, so that the plan may be parallel.
-	 */
-	options.read_only = true;
-	options.must_return_tuples = true;
-	options.tcount = 0;
-	options.dest = (DestReceiver *) &receiver;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	result = SPI_execute_extended(sql.data, &options);
-	if (result != SPI_OK_SELECT)
-		elog(ERROR, "SPI_execute_extended failed: %s", SPI_result_code_string(result));
-	rows = SPI_processed;
-	SPI_finish();
-
-	MemoryContextDelete(receiver.context);
-	pfree(sql.data);
-	return rows;
 }

@@ -19,9 +19,6 @@ typedef struct PfSource
 	TupleDesc	desc;			/* its columns; dropped ones are absent */
 } PfSource;
 
-/* One row: values and nulls are by the position in the column list asked for. */
-typedef void (*PfRowCallback) (Datum *values, bool *nulls, void *arg);
-
 /*
  * Checks the text (one SELECT and nothing else, no such relation, duplicate
  * column names, ...) and finds its columns; reads no row.  Allocates in the
@@ -34,16 +31,6 @@ extern List *pf_column_names(ArrayType *names, const char *argument);
 
 /* Position of a column in source->desc, or -1. */
 extern int	pf_source_column(const PfSource *source, const char *name);
-
-/*
- * Runs SELECT columns FROM source under the active snapshot, read only, with a
- * parallel plan where the planner likes one, straight into the callback (no
- * tuplestore).  columns: list of char *.  Inside the callback the current context
- * is reset now and then; the values die with the row.  Returns the number of rows.
- * The caller has SPI connected nowhere; this connects and finishes itself.
- */
-extern uint64 pf_source_scan(const PfSource *source, List *columns,
-							 PfRowCallback callback, void *arg);
 
 /*
  * Access rights and row security are PostgreSQL's own, as the current user.  A stored

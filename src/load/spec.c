@@ -119,6 +119,17 @@ check_names(const PfSource *source, List *names)
 			 hint.len == 0 ? errhint("The source has no columns.") : errhint("%s.", hint.data)));
 }
 
+/* Says once that a column is two things. */
+static void
+add_clash(StringInfo list, const char *name, const char *one, const char *other)
+{
+	char	   *clash = psprintf("Column \"%s\" is %s %s.", name, one, other);
+
+	if (strstr(list->data, clash) == NULL)
+		appendStringInfo(list, "%s%s", list->len > 0 ? " " : "", clash);
+	pfree(clash);
+}
+
 /* Errors when a column has two roles, or is both wanted and excluded. */
 static void
 check_roles(const PfLoadSpec *spec, const Request *requests, int n)
@@ -134,17 +145,14 @@ check_roles(const PfLoadSpec *spec, const Request *requests, int n)
 			if (strcmp(requests[i].name, requests[j].name) != 0)
 				continue;
 			if (requests[i].role == requests[j].role)
-				appendStringInfo(&list, "%sColumn \"%s\" is twice a %s.", list.len > 0 ? " " : "",
-								 requests[i].name, role_names[requests[i].role]);
+				add_clash(&list, requests[i].name, "twice a", role_names[requests[i].role]);
 			else
-				appendStringInfo(&list, "%sColumn \"%s\" is %s and %s.", list.len > 0 ? " " : "",
-								 requests[i].name, role_names[requests[j].role],
-								 role_names[requests[i].role]);
+				add_clash(&list, requests[i].name, role_names[requests[j].role],
+						  psprintf("and %s", role_names[requests[i].role]));
 		}
 		if (requests[i].role == PF_FEATURE && spec->features_given &&
 			contains(spec->exclude, requests[i].name))
-			appendStringInfo(&list, "%sColumn \"%s\" is feature and excluded.",
-							 list.len > 0 ? " " : "", requests[i].name);
+			add_clash(&list, requests[i].name, role_names[PF_FEATURE], "and excluded");
 	}
 	if (list.len > 0)
 		ereport(ERROR,

@@ -2,7 +2,8 @@
  * stages.h
  *	  What the stages of a load share; private to this folder.
  *
- * The stages: spec.c checks names and types; collect.c takes rows in and keeps
+ * The stages: spec.c checks names and types; scan.c runs the source, team.c is
+ * about those who do it together; collect.c takes rows in and keeps
  * their values in blocks; sample.c chooses the sample and makes the bin maps
  * from it; pack.c bins the rows and puts them in order; load.c calls them.
  *
@@ -12,6 +13,9 @@
 #ifndef PF_STAGES_H
 #define PF_STAGES_H
 
+#include "storage/dsm.h"
+
+#include "compat.h"
 #include "engine/bins/sort.h"
 #include "load/columns.h"
 #include "load/load.h"
@@ -41,6 +45,9 @@ extern PfDictionary *pf_dictionary_create(MemoryContext context, uint32 limit);
 extern uint32 pf_dictionary_code(PfDictionary *dictionary, const char *bytes, Size length,
 								 uint64 hash, bool add);
 extern const char *pf_dictionary_value(const PfDictionary *dictionary, uint32 code, Size *length);
+
+/* Makes it ready for pf_dictionary_code when only its values are there; in the context. */
+extern void pf_dictionary_index(PfDictionary *dictionary, MemoryContext context);
 
 /* Order of two codes by bytes, for pf_sort_indexes. */
 extern int	pf_dictionary_compare(uint32 a, uint32 b, const void *dictionary);
@@ -108,6 +115,9 @@ typedef struct PfBlock
 	void	   *values[FLEXIBLE_ARRAY_MEMBER];	/* by column; NULL: all missing so far */
 } PfBlock;
 
+/* Bytes of a row's bins. */
+#define PF_STRIDE(nfeatures) (((nfeatures) + 3) / 4 * 4)
+
 /* Rows in bins, in the order they came. */
 typedef struct PfPacked
 {
@@ -130,6 +140,9 @@ typedef enum PfPass
 	PF_COLLECT_SAMPLE,			/* first pass, memory exceeded: candidates of the sample only */
 	PF_COLLECT_BINS				/* second pass: rows go straight into bins */
 } PfPass;
+
+/* What the processes of a shared scan have together; see team.c. */
+typedef struct PfTeam PfTeam;
 
 typedef struct PfLoad
 {
@@ -173,6 +186,9 @@ typedef struct PfLoad
 
 	PfBins	   *bins;			/* nfeatures, in the caller's context */
 	PfPacked	packed;
+
+	dsm_segment *segment;		/* while a pass is a shared scan; else NULL */
+	PfTeam	   *team;			/* in it */
 } PfLoad;
 
 /* spec.c */
@@ -181,7 +197,20 @@ extern PfLoad *pf_load_resolve(const PfLoadSpec *spec, MemoryContext context);
 /* collect.c: what a pass does with a row, and the blocks */
 extern void pf_collect_row(Datum *values, bool *nulls, void *load);
 extern void pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n);
+extern void pf_copy_row(PfLoad *load, const PfBlock *from, int place);
+extern PfBlock *pf_make_block(PfLoad *load);
 extern void pf_free_block(PfLoad *load, PfBlock *block);
+
+/* A column's values in a block, made when they are not there; and all of them missing. */
+extern void *pf_block_values(PfLoad *load, PfBlock *block, int c);
+extern void pf_block_forget(PfLoad *load, PfBlock *block, int c);
+extern Size pf_value_size(const PfLoadColumn *column);
+
+/* collect.c, for what workers found: limits that hold for all of them together */
+extern void pf_fix_length(PfLoad *load, PfLoadColumn *column, int length);
+extern void pf_note_bad_split(PfLoad *load, const char *bytes, Size length);
+pg_noreturn extern void pf_refuse_values(const PfLoad *load, const PfLoadColumn *column);
+extern void pf_check_row_limit(const PfLoad *load);
 
 /* The block and the place in it of a row, numbered as they were stored. */
 static inline PfBlock *
@@ -205,8 +234,18 @@ extern void pf_make_bins(PfLoad *load, MemoryContext context);
 extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 						 PfCompare compare, const void *arg);
 
+/* team.c: a pass that is a shared scan, as its leader sees it */
+extern bool pf_team_start(PfLoad *load);
+extern dsm_handle pf_team_handle(const PfLoad *load);
+extern void pf_team_merge(PfLoad *load);
+extern void pf_team_end(PfLoad *load);
+extern bool pf_team_place(PfTeam *team, uint32 n, uint32 *first);
+extern void pf_team_count(PfTeam *team, uint64 sample_key);
+extern uint64 pf_team_bound(PfTeam *team, uint32 wanted);
+
 /* pack.c */
 extern void pf_pack_start(PfLoad *load);
+extern void pf_pack_alone(PfLoad *load);
 extern void pf_pack_block(PfLoad *load, const PfBlock *block);
 extern void pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context);
 

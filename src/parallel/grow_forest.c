@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include <math.h>
-#include <sys/statvfs.h>
 
 #include "access/parallel.h"
 #include "access/xact.h"
@@ -26,7 +25,6 @@
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "storage/buffile.h"
-#include "storage/dsm_impl.h"
 #include "storage/sharedfileset.h"
 #include "storage/shm_toc.h"
 #include "tcop/tcopprot.h"
@@ -106,6 +104,10 @@ grow_trees(Work *work, TakeTree take, void *arg)
 			if (importance[f] != 0)
 				pg_atomic_fetch_add_u64((pg_atomic_uint64 *) &work->importance[f], importance[f]);
 		}
+
+		/* not kept: of many trees and features it would be the most of all */
+		pf_release(env, tree.importance);
+		tree.importance = NULL;
 		take(&tree, number, arg);
 	}
 	pf_grower_release(grower);
@@ -209,24 +211,6 @@ workers_wanted(const PfMatrix *matrix, const PfForestParams *params)
 	return Min(workers, (int) params->n_estimators - 1);
 }
 
-/*
- * Would so much shared memory be had?  POSIX shared memory is a file system
- * that a container may have made small; asking first lets us go on alone,
- * where a failed allocation would be an error.
- */
-static bool
-has_shared_memory(Size size)
-{
-#ifdef USE_DSM_POSIX
-	struct statvfs room;
-
-	if (dynamic_shared_memory_type == DSM_IMPL_POSIX &&
-		statvfs("/dev/shm", &room) == 0 && room.f_blocks > 0)
-		return (double) room.f_bavail * room.f_frsize > (double) size * 1.1;
-#endif
-	return true;
-}
-
 static Size
 answers_size(const PfMatrix *matrix)
 {
@@ -290,7 +274,7 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 
 	for (int i = 0; i < (int) (sizeof(sizes) / sizeof(Size)); i++)
 		total = add_size(total, each[i]);
-	if (!has_shared_memory(total))
+	if (!pf_has_shared_memory(total))
 		return false;
 
 	EnterParallelMode();

@@ -17,7 +17,7 @@
 #include "lib/stringinfo.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 #include "engine/model/model.h"
 #include "load/columns.h"
 

@@ -7,8 +7,9 @@
  * out.  The latter is fair only among versions that held out the same rows, so a
  * version with another split is left out with a notice, or is an error when it is the one to beat.
  *
- * Memory: decoded models are large, so versions are measured in groups that keep
- * within pgforest.train_memory, each group in one scan and in a context of its own.
+ * Memory: decoded models are large, and so are their answers for many rows.  So versions
+ * are measured in groups that keep within pgforest.train_memory, each group in one scan and in a
+ * context of its own; the first one, when the number of rows is not known yet, is small.
  * Several groups see the same rows, since all scans run under one snapshot; a
  * source that gives others each time is found out by their number.
  */
@@ -26,6 +27,9 @@
 
 /* A loss of exactly what is allowed must not fail by a rounding error. */
 #define ROUNDING 1e-12
+
+/* Versions measured together while the number of rows is not known. */
+#define FIRST_GROUP 8
 
 typedef struct Candidate
 {
@@ -244,8 +248,11 @@ score_all(const PfPromotion *promotion, const PfSource *source, Candidate *list,
 			versions[next - first] = &list[next].version;
 			models[next - first] = pf_hold_model(context, &list[next].version);
 			memory += models[next - first]->memory;
+			if (rows > 0)
+				memory += (size_t) rows * models[next - first]->width * sizeof(double);
 			next++;
-		} while (next < count && memory < (size_t) pf_train_memory * 1024);
+		} while (next < count && memory < (size_t) pf_train_memory * 1024 &&
+				 (rows >= 0 || next - first < FIRST_GROUP));
 
 		scores = pf_score(source, versions, models, next - first,
 						  promotion->source == NULL, NIL);
@@ -263,7 +270,7 @@ score_all(const PfPromotion *promotion, const PfSource *source, Candidate *list,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("source gave %lld rows when it was read again, %lld before",
 							(long long) scores->rows, (long long) rows),
-					 errhint("Store its rows in a table, or raise pgforest.train_memory so that one reading is enough.")));
+					 errhint("Store its rows in a table first.")));
 		rows = scores->rows;
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(context);

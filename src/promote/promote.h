@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 #include "nodes/pg_list.h"
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 
 /* The arguments of a call, checked. */
 typedef struct PfPromotion

@@ -55,7 +55,7 @@ CREATE TABLE pgforest.model (
 COMMENT ON TABLE pgforest.model IS 'models: a name under which versions are trained';
 COMMENT ON COLUMN pgforest.model.id IS 'number of the model, never used again';
 COMMENT ON COLUMN pgforest.model.name IS 'what the calls name it by';
-COMMENT ON COLUMN pgforest.model.task IS 'classification, regression or anomaly; the same for all versions';
+COMMENT ON COLUMN pgforest.model.task IS 'classification or regression; the same for all versions';
 COMMENT ON COLUMN pgforest.model.target IS 'column that the first version predicts';
 COMMENT ON COLUMN pgforest.model.owner IS 'role that first trained it; its members may do everything';
 COMMENT ON COLUMN pgforest.model.created_at IS 'when it was first trained';
@@ -366,7 +366,7 @@ CREATE VIEW pgforest.models WITH (security_invoker = true) AS
 	FROM pgforest.model m;
 COMMENT ON VIEW pgforest.models IS 'the models you may use';
 COMMENT ON COLUMN pgforest.models.name IS 'what the calls name it by';
-COMMENT ON COLUMN pgforest.models.task IS 'classification, regression or anomaly';
+COMMENT ON COLUMN pgforest.models.task IS 'classification or regression';
 COMMENT ON COLUMN pgforest.models.target IS 'column that it predicts';
 COMMENT ON COLUMN pgforest.models.owner IS 'role whose members may do everything with it';
 COMMENT ON COLUMN pgforest.models.versions IS 'number of versions kept';
@@ -386,7 +386,7 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.versions.version IS '1, 2, 3, ... within the model';
-COMMENT ON COLUMN pgforest.versions.task IS 'classification, regression or anomaly';
+COMMENT ON COLUMN pgforest.versions.task IS 'classification or regression';
 COMMENT ON COLUMN pgforest.versions.algorithm IS 'what was trained, such as random_forest';
 COMMENT ON COLUMN pgforest.versions.rows IS 'rows that the trees were grown on';
 COMMENT ON COLUMN pgforest.versions.features IS 'features; an array column counts one for each element';

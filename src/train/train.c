@@ -27,7 +27,7 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
-#include "catalog/catalog.h"
+#include "catalog/models.h"
 #include "catalog/pgenv.h"
 #include "engine/walk/walk.h"
 #include "load/load.h"
@@ -152,12 +152,7 @@ check_model(const Request *request, PfTask task)
 	if (!pf_catalog_model(request->model, &model))
 		return;
 	pf_catalog_need_model(request->model, PF_RIGHT_TRAIN, &model);
-	if (strcmp(model.task, task_name(task)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a %s model, this would be a %s version",
-						model.name, model.task, task_name(task)),
-				 errhint("Train under another name, or pass task => '%s'.", model.task)));
+	pf_catalog_need_task(&model, task_name(task));
 }
 
 /* The arguments that repeat this training on other rows. */
@@ -359,7 +354,11 @@ report_rows(const PfLoaded *loaded)
 
 		initStringInfo(&absent);
 		for (uint32 i = 0; i < held->nrows; i++)
+		{
+			if (i % 65536 == 0)
+				CHECK_FOR_INTERRUPTS();
 			present[held->label[i]] = true;
+		}
 		for (int c = 0; c < loaded->nclasses; c++)
 		{
 			if (!present[c] && n++ < LISTED_CLASSES)

@@ -14,6 +14,7 @@
 #include "engine/forest/forest.h"
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
+#include "engine/grow/together.h"
 
 struct PfGrower
 {
@@ -201,32 +202,52 @@ pf_votes_scale(const PfEnv *env, const PfMatrix *matrix, PfVotes *votes)
 		votes->scale = 0;
 }
 
+static void
+vote_on(const PfTree *tree, uint32_t leaf, uint32_t row, PfVotes *votes)
+{
+	const double *shares = tree->leaves + (size_t) leaf * tree->width;
+	_Atomic uint64_t *sum = (_Atomic uint64_t *) (votes->sum + (size_t) row * tree->width);
+
+	for (uint32_t c = 0; c < tree->width; c++)
+	{
+		double		value = (shares[c] - votes->low) * votes->scale;
+
+		if (value > 0)
+			atomic_fetch_add_explicit(&sum[c], (uint64_t) (value + 0.5), memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit((_Atomic uint32_t *) &votes->trees[row], 1, memory_order_relaxed);
+}
+
 /* The trees that did not see a row vote on it; others add at the same time. */
 static void
 vote(PfGrower *grower, const PfTree *tree, PfVotes *votes)
 {
 	const PfMatrix *matrix = grower->matrix;
-	uint32_t	width = tree->width;
+	const PfNode *trees[PF_TOGETHER];
+	const uint8_t *bins[PF_TOGETHER];
+	uint32_t	rows[PF_TOGETHER];
+	uint32_t	leaf[PF_TOGETHER];
+	uint32_t	n = 0;
 
 	for (uint32_t i = 0; i < matrix->nrows; i++)
 	{
-		const double *leaf;
-		_Atomic uint64_t *sum;
-
 		if (i % 4096 == 0)
 			pf_check(grower->env);
-		if (grower->times[i] != 0)
-			continue;
-		leaf = tree->leaves + (size_t) pf_tree_leaf(tree->nodes, matrix->bins + (size_t) i * matrix->stride) * width;
-		sum = (_Atomic uint64_t *) (votes->sum + (size_t) i * width);
-		for (uint32_t c = 0; c < width; c++)
+		if (grower->times[i] == 0)
 		{
-			double		value = (leaf[c] - votes->low) * votes->scale;
-
-			if (value > 0)
-				atomic_fetch_add_explicit(&sum[c], (uint64_t) (value + 0.5), memory_order_relaxed);
+			trees[n] = tree->nodes;
+			bins[n] = matrix->bins + (size_t) i * matrix->stride;
+			rows[n++] = i;
 		}
-		atomic_fetch_add_explicit((_Atomic uint32_t *) &votes->trees[i], 1, memory_order_relaxed);
+		if (n == PF_TOGETHER || (n > 0 && i == matrix->nrows - 1))
+		{
+			pf_walk_together(trees, bins, n, leaf);
+			while (n > 0)
+			{
+				n--;
+				vote_on(tree, leaf[n], rows[n], votes);
+			}
+		}
 	}
 }
 

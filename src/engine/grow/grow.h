@@ -55,6 +55,9 @@ typedef struct PfGrowth
 	double		min_leaf_weight;
 
 	PfItem	   *spare;			/* nrows, for the partition */
+	const uint8_t *bins;		/* what the rows of the node at hand index */
+	uint8_t    *nearby;			/* bins of the rows of a small subtree, side by side */
+	uint32_t	nearby_rows;	/* room; 0: not worth it */
 
 	uint32_t   *features;		/* 0 .. nfeatures - 1 */
 	uint32_t   *swaps;			/* how to put them back */
@@ -64,6 +67,7 @@ typedef struct PfGrowth
 	uint32_t	group;			/* features that are counted in one pass */
 	double	   *histogram;		/* group x 256 x width */
 	uint32_t   *counts;			/* group x 256, rows; NULL when min_leaf is 1 */
+	uint32_t   *pure_leaf;		/* width: the tree's leaf of that class alone */
 	double	   *total;			/* width: the node's sums */
 	double	   *left;			/* width */
 	double	   *missing;		/* width */

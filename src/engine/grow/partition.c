@@ -12,7 +12,7 @@
 uint32_t
 pf_partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n)
 {
-	const uint8_t *bins = growth->matrix->bins + split->feature;
+	const uint8_t *bins = growth->bins + split->feature;
 	const size_t stride = growth->matrix->stride;
 	PfItem	   *spare = growth->spare;
 	uint32_t	nleft = 0;

@@ -345,7 +345,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 			  uint32_t feature)
 {
 	PfGrowth   *growth = search->growth;
-	const uint8_t *bins = growth->matrix->bins + feature;
+	const uint8_t *bins = growth->bins + feature;
 	const size_t stride = growth->matrix->stride;
 	uint32_t	n = search->nrows;
 	uint16_t	order[SMALL_NODE] = {0};	/* bin and item */
@@ -405,7 +405,7 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
 {
 	PfGrowth   *growth = search->growth;
-	const uint8_t *bins = growth->matrix->bins;
+	const uint8_t *bins = growth->bins;
 	const size_t stride = growth->matrix->stride;
 	const double offset = growth->offset;
 	bool		note = search->nrows <= SPARSE_NODE;

@@ -14,6 +14,12 @@
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
 
+#define NO_ROW UINT32_MAX
+
+#ifndef NEARBY_BYTES
+#define NEARBY_BYTES 262144
+#endif
+
 /* A node that may still be split. */
 typedef struct Open
 {
@@ -21,6 +27,7 @@ typedef struct Open
 	uint32_t	start,
 				n;
 	uint32_t	depth;
+	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
 	PfSplit		split;
 } Open;
@@ -77,6 +84,9 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->group = nfeatures;
 
 	growth->spare = pf_alloc(env, matrix->nrows * sizeof(PfItem));
+	if (params->max_leaf_nodes == 0)
+		growth->nearby_rows = NEARBY_BYTES / matrix->stride;
+	growth->nearby = pf_alloc(env, (size_t) growth->nearby_rows * matrix->stride + 1);
 	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->candidates = pf_alloc(env, nfeatures * sizeof(uint32_t));
@@ -90,6 +100,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->counts = pf_alloc(env, growth->group * 256 * sizeof(uint32_t));
 		memset(growth->counts, 0, growth->group * 256 * sizeof(uint32_t));
 	}
+	growth->pure_leaf = pf_alloc(env, growth->width * sizeof(uint32_t));
 	growth->total = pf_alloc(env, 3 * growth->width * sizeof(double));
 	growth->left = growth->total + growth->width;
 	growth->missing = growth->left + growth->width;
@@ -99,12 +110,38 @@ void
 pf_growth_release(PfGrowth *growth)
 {
 	pf_release(growth->env, growth->spare);
+	pf_release(growth->env, growth->nearby);
 	pf_release(growth->env, growth->features);
 	pf_release(growth->env, growth->swaps);
 	pf_release(growth->env, growth->candidates);
 	pf_release(growth->env, growth->histogram);
 	pf_release(growth->env, growth->counts);
+	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
+}
+
+/*
+ * The rows of a subtree that is small enough are brought together, so that all
+ * that is done below finds them in the cache.  There is one such subtree at a
+ * time, since a tree that grows depth first is done with it before the next.
+ */
+static void
+bring_together(PfGrowth *growth, PfItem *items, Open *entry)
+{
+	const size_t stride = growth->matrix->stride;
+
+	if (!entry->nearby && entry->n <= growth->nearby_rows)
+	{
+		for (uint32_t i = 0; i < entry->n; i++)
+		{
+			PfItem	   *item = &items[entry->start + i];
+
+			memcpy(growth->nearby + i * stride, growth->matrix->bins + item->row * stride, stride);
+			item->row = i;
+		}
+		entry->nearby = true;
+	}
+	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
 }
 
 /* Which of two open nodes is next: the greater gain, the older node of equals. */
@@ -196,16 +233,37 @@ pop(Frontier *frontier)
 	return result;
 }
 
-/* The node's own sums are in growth->total. */
+/*
+ * The node's own sums are in growth->total.  Leaves of one class are alike, and
+ * most leaves of an unlimited tree are such, so they share a row for each class:
+ * of many classes a row each would take gigabytes.  Not best first, where slots are
+ * given back.
+ */
 static void
 add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 		 const PfNodeStats *stats)
 {
 	double	   *leaf;
 
+	tree->nodes[node].feature = PF_LEAF;
+	tree->nodes[node].threshold = 0;
+	if (growth->matrix->nclasses && stats->pure && growth->params->max_leaf_nodes == 0)
+	{
+		uint32_t	c = 0;
+
+		while (growth->total[c] == 0)
+			c++;
+		if (growth->pure_leaf[c] != NO_ROW)
+		{
+			tree->nodes[node].link = growth->pure_leaf[c];
+			return;
+		}
+		growth->pure_leaf[c] = tree->nleaves;
+	}
+
 	if (tree->nleaves == *room)
 	{
-		*room = *room ? *room * 2 : 256;
+		*room = *room ? *room * 2 : 16;
 		tree->leaves = pf_resize(growth->env, tree->leaves,
 								 (size_t) *room * tree->width * sizeof(double));
 	}
@@ -219,8 +277,6 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 		leaf[0] = stats->lowest == stats->highest ? stats->lowest
 			: growth->offset + stats->sum / stats->weight;
 
-	tree->nodes[node].feature = PF_LEAF;
-	tree->nodes[node].threshold = 0;
 	tree->nodes[node].link = tree->nleaves++;
 }
 
@@ -237,6 +293,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	PfNodeStats stats;
 
 	pf_check(growth->env);
+	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
 	pf_node_stats(growth, items + entry->start, entry->n, &stats);
 	if (entry->depth == 0)
 		growth->min_leaf_weight = params->min_weight_fraction_leaf * stats.weight;
@@ -262,7 +319,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 
 /* Leaf slots of nodes that were split later are unused: close the gaps. */
 static void
-drop_unused_leaves(PfTree *tree)
+drop_unused_leaves(const PfEnv *env, PfTree *tree)
 {
 	uint32_t	used = 0;
 
@@ -271,6 +328,8 @@ drop_unused_leaves(PfTree *tree)
 	{
 		PfNode	   *node = &tree->nodes[i];
 
+		if (i % 4096 == 0)
+			pf_check(env);
 		if (!pf_is_leaf(node))
 			continue;
 		memmove(tree->leaves + (size_t) used * tree->width,
@@ -291,7 +350,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 {
 	const PfForestParams *params = growth->params;
 	const PfEnv *env = growth->env;
-	uint32_t	node_room = 512;
+	uint32_t	node_room = 64;	/* there may be 100,000 trees of few nodes */
 	uint32_t	leaf_room = 0;
 	uint32_t	nleaves = 1;
 	double		root_weight = 0;
@@ -304,6 +363,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	tree->importance = pf_alloc(env, growth->matrix->nfeatures * sizeof(double));
 	memset(tree->importance, 0, growth->matrix->nfeatures * sizeof(double));
 
+	for (uint32_t c = 0; c < growth->width; c++)
+		growth->pure_leaf[c] = NO_ROW;
 	for (uint32_t i = 0; i < nitems; i++)
 	{
 		root_weight += items[i].weight;
@@ -352,13 +413,15 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		tree->nodes[entry.node].threshold = entry.split.threshold;
 		tree->importance[entry.split.feature] += entry.split.gain;
 
+		bring_together(growth, items, &entry);
 		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n);
 		left = (Open) {
-			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1
+			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
+				.nearby = entry.nearby
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
-				.depth = entry.depth + 1
+				.depth = entry.depth + 1,.nearby = entry.nearby
 		};
 		/* of a stack the one on top is next: left before right */
 		for (int i = 0; i < 2; i++)
@@ -370,7 +433,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		frontier.free_sets[frontier.nfree++] = entry.set;
 	}
 	if (frontier.best_first)
-		drop_unused_leaves(tree);
+		drop_unused_leaves(env, tree);
 	pf_release(env, frontier.open);
 	pf_release(env, frontier.sets);
 	pf_release(env, frontier.free_sets);

@@ -55,8 +55,9 @@ pf_tree_leaf(const PfNode *tree, const uint8_t *row)
 
 /*
  * A tree as it was grown.  leaves: nleaves x width (class shares, or the mean);
- * a leaf's link is its own row here, one row a leaf.  importance: nfeatures,
- * the weighted decrease of impurity, not yet normalised.  One allocation each.
+ * a leaf's link is its row here, which leaves of one class alone may share.
+ * importance: nfeatures, the weighted decrease of impurity, not yet normalised.
+ * One allocation each.
  */
 typedef struct PfTree
 {

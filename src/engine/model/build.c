@@ -42,7 +42,7 @@ grow_slots(LeafTable *table)
 	pf_release(table->env, table->slots);
 	table->nslots *= 2;
 	table->slots = pf_alloc(table->env, table->nslots * sizeof(uint32_t));
-	memset(table->slots, 0, table->nslots * sizeof(uint32_t));
+	pf_clear(table->env, table->slots, table->nslots * sizeof(uint32_t));
 	for (uint32_t i = 0; i < table->count; i++)
 	{
 		if (i % 16384 == 0)

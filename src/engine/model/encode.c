@@ -160,7 +160,7 @@ put_trees(Writer *writer, const PfModel *model)
 		largest = n > largest ? n : largest;
 	}
 	at = reserve(writer, size);
-	memset(at, 0, size);
+	pf_clear(env, at, size);
 	planes.is_leaf = at;
 	at += (nnodes + 7) / 8;
 	planes.missing_left = at;

@@ -1,5 +1,5 @@
 /*
- * catalog.h
+ * models.h
  *	  Models, versions and aliases in our tables: the only code that writes them.
  *
  * Reads go straight to the heap through an index under the caller's active
@@ -8,8 +8,8 @@
  * owner around one fixed, fully qualified statement; no user expression runs
  * while switched.
  */
-#ifndef PF_CATALOG_H
-#define PF_CATALOG_H
+#ifndef PF_CATALOG_MODELS_H
+#define PF_CATALOG_MODELS_H
 
 #include "postgres.h"
 #include "utils/jsonb.h"
@@ -231,4 +231,4 @@ extern void pf_catalog_set_alias(const PfModelInfo *model, const char *alias, in
 extern void pf_catalog_rollback(const PfModelInfo *model, const char *alias, const char *reason,
 								int32 *version, int32 *previous);
 
-#endif							/* PF_CATALOG_H */
+#endif							/* PF_CATALOG_MODELS_H */
