@@ -23,6 +23,7 @@
 #include "storage/buffile.h"
 #include "storage/dsm.h"
 #include "storage/sharedfileset.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -249,7 +250,7 @@ pf_team_start(PfLoad *load)
 	pg_atomic_init_u64(&team->rows_used, 0);
 	pg_atomic_init_u64(&team->fingerprint[0], 0);
 	pg_atomic_init_u64(&team->fingerprint[1], 0);
-	for (int i = 0; i < lengthof(team->histogram); i++)
+	for (int i = 0; i < (int) lengthof(team->histogram); i++)
 		pg_atomic_init_u32(&team->histogram[i], 0);
 	team->letter = MAXALIGN(sizeof(PfTeam));
 	team->letter_size = letter.size;

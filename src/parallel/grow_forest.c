@@ -4,9 +4,11 @@
  *
  * The leader is a participant too.  Shared memory holds the matrix, the votes
  * and the importance sums; both sums are integers that are added to atomically,
- * so they do not depend on who adds first.  A worker's trees go into a temporary
- * file of a SharedFileSet, which the leader reads when all are done: /dev/shm is
- * small in containers, and its need is known before the first tree is grown.
+ * so they do not depend on who adds first.  A tree goes into a temporary file as
+ * soon as it is grown, so that the number of trees does not raise the peak, and
+ * the model is made of the files when all are done.  Workers' files are those of a
+ * SharedFileSet: /dev/shm is small in containers, and what is in it is known before
+ * the first tree is grown.
  *
  * Locks: none.  The tree counter and the sums are atomics; files are exported by
  * a worker before it ends and opened by the leader after.
@@ -114,12 +116,6 @@ grow_trees(Work *work, TakeTree take, void *arg)
 	pfree(importance);
 }
 
-static void
-keep_tree(PfTree *tree, uint32 number, void *arg)
-{
-	((PfTree *) arg)[number] = *tree;
-}
-
 typedef struct TreeFile
 {
 	BufFile    *file;
@@ -165,27 +161,124 @@ read_exactly(BufFile *file, void *to, size_t size)
 	}
 }
 
-/* The trees of one worker's file. */
+/* Where a tree lies. */
+typedef struct TreePlace
+{
+	BufFile    *file;
+	int			number;			/* of the file's parts */
+	off_t		offset;
+	TreeHeader	header;
+} TreePlace;
+
+/* All trees of the forest, in the files of those who grew them. */
+typedef struct Spool
+{
+	TreePlace  *places;
+	uint64		nnodes;
+	uint32		width;
+	PfNode	   *nodes;			/* of the tree at hand */
+	double	   *leaves;
+	Size		node_room,
+				leaf_room;
+} Spool;
+
+static Size
+leaves_size(const Spool *spool, const TreeHeader *header)
+{
+	return (Size) header->nleaves * spool->width * sizeof(double);
+}
+
+/* Notes where the trees of a file are. */
 static void
-read_trees(BufFile *file, uint32 width, PfTree *trees)
+list_trees(Spool *spool, BufFile *file)
 {
 	TreeHeader	header;
 
+	if (BufFileSeek(file, 0, 0, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not rewind a file of trees")));
 	while (BufFileRead(file, &header, sizeof(header)) == sizeof(header))
 	{
-		PfTree	   *tree = &trees[header.number];
-		size_t		leaves = (size_t) header.nleaves * width * sizeof(double);
+		TreePlace  *place = &spool->places[header.number];
 
-		tree->nnodes = header.nnodes;
-		tree->nleaves = header.nleaves;
-		tree->width = width;
-		tree->importance = NULL;
-		tree->nodes = MemoryContextAllocHuge(CurrentMemoryContext, header.nnodes * sizeof(PfNode));
-		tree->leaves = MemoryContextAllocHuge(CurrentMemoryContext, leaves);
-		read_exactly(file, tree->nodes, header.nnodes * sizeof(PfNode));
-		read_exactly(file, tree->leaves, leaves);
 		CHECK_FOR_INTERRUPTS();
+		place->file = file;
+		place->header = header;
+		BufFileTell(file, &place->number, &place->offset);
+		spool->nnodes += header.nnodes;
+		if (BufFileSeek(file, place->number, place->offset + header.nnodes * sizeof(PfNode) +
+						leaves_size(spool, &header), SEEK_SET) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read the trees of a parallel worker")));
 	}
+}
+
+/* Room for so many bytes, if there is not yet so much. */
+static void
+make_room(void **at, Size *room, Size size)
+{
+	if (size <= *room)
+		return;
+	if (*at != NULL)
+		pfree(*at);
+	*at = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	*room = size;
+}
+
+/* A PfNextTree. */
+static void
+read_tree(void *arg, uint32 number, PfTree *tree)
+{
+	Spool	   *spool = arg;
+	TreePlace  *place = &spool->places[number];
+	Size		nodes = place->header.nnodes * sizeof(PfNode);
+	Size		leaves = leaves_size(spool, &place->header);
+
+	make_room((void **) &spool->nodes, &spool->node_room, nodes);
+	make_room((void **) &spool->leaves, &spool->leaf_room, leaves);
+	if (BufFileSeek(place->file, place->number, place->offset, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read the trees of a parallel worker")));
+	read_exactly(place->file, spool->nodes, nodes);
+	read_exactly(place->file, spool->leaves, leaves);
+	memset(tree, 0, sizeof(*tree));
+	tree->nnodes = place->header.nnodes;
+	tree->nleaves = place->header.nleaves;
+	tree->width = spool->width;
+	tree->nodes = spool->nodes;
+	tree->leaves = spool->leaves;
+}
+
+/* The trees of all files into the model. */
+static void
+build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model)
+{
+	Spool		spool = {.width = pf_votes_width(matrix)};
+	ListCell   *lc;
+
+	spool.places = palloc0(ntrees * sizeof(TreePlace));
+	foreach(lc, files)
+		list_trees(&spool, lfirst(lc));
+
+	/* a model numbers its nodes in 31 bits */
+	if (spool.nnodes > PF_LINK_MASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
+				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, spool.nnodes),
+				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
+	pf_model_take_trees(pf_pg_env(CurrentMemoryContext), model, ntrees, spool.width,
+						(uint32) spool.nnodes, read_tree, &spool);
+	foreach(lc, files)
+		BufFileClose(lfirst(lc));
+	if (spool.nodes)
+		pfree(spool.nodes);
+	if (spool.leaves)
+		pfree(spool.leaves);
+	pfree(spool.places);
 }
 
 static void
@@ -248,8 +341,8 @@ typedef struct Sizes
  * grown; the votes are copied out of the segment before it goes.
  */
 static bool
-grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nworkers,
-				  bool want_votes, int64 *importance, PfGrown *grown)
+grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
+				  bool want_votes, int64 *importance, PfModel *model, PfGrown *grown)
 {
 	uint32		width = pf_votes_width(matrix);
 	const char *query = debug_query_string ? debug_query_string : "";
@@ -271,6 +364,9 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 	PfVotes		votes;
 	int64	   *shared_importance;
 	Size		total = 0;
+	List	   *files;
+	TreeFile	own = {.env = env};
+	PfMatrix	shared_matrix = *matrix;
 
 	for (int i = 0; i < (int) (sizeof(sizes) / sizeof(Size)); i++)
 		total = add_size(total, each[i]);
@@ -306,7 +402,7 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 	pf_votes_scale(env, matrix, &votes);
 	shm_toc_insert(pcxt->toc, KEY_SHARED, shared);
 
-	share(pcxt, env, KEY_BINS, matrix->bins, sizes.bins);
+	shared_matrix.bins = share(pcxt, env, KEY_BINS, matrix->bins, sizes.bins);
 	share(pcxt, env, KEY_ANSWERS, matrix->nclasses ? (void *) matrix->label : (void *) matrix->target,
 		  sizes.answers);
 	if (sizes.weights > 0)
@@ -325,12 +421,19 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 			(errmsg_internal("growing %u trees with %d of %d parallel workers",
 							 params->n_estimators, pcxt->nworkers_launched, nworkers)));
 
+	/* there is a copy now, and the rest is small */
+	pfree(matrix->bins);
+	matrix->bins = NULL;
+
 	work = (Work) {
-		.matrix = matrix,.params = params,.votes = want_votes ? &votes : NULL,
+		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
 			.importance = shared_importance,.next_tree = &shared->next_tree
 	};
-	grow_trees(&work, keep_tree, grown->trees);
+	own.file = BufFileCreateTemp(false);
+	grow_trees(&work, write_tree, &own);
 	WaitForParallelWorkersToFinish(pcxt);
+
+	files = list_make1(own.file);
 
 	for (int i = 0; i < pcxt->nworkers_launched; i++)
 	{
@@ -340,11 +443,10 @@ grow_with_workers(const PfMatrix *matrix, const PfForestParams *params, int nwor
 		/* a worker that found nothing left to grow has made no file */
 		file_name(name, i);
 		file = BufFileOpenFileSet(&shared->files.fs, name, O_RDONLY, true);
-		if (file == NULL)
-			continue;
-		read_trees(file, width, grown->trees);
-		BufFileClose(file);
+		if (file != NULL)
+			files = lappend(files, file);
 	}
+	build_model(matrix, params->n_estimators, files, model);
 
 	memcpy(importance, shared_importance, sizes.importance);
 	grown->votes = votes;
@@ -406,9 +508,10 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 /* The serial way: the same code with everything in private memory. */
 static void
 grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes,
-		   int64 *importance, PfGrown *grown)
+		   int64 *importance, PfModel *model, PfGrown *grown)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	TreeFile	own = {.env = env};
 	Size		nvotes = mul_size(matrix->nrows, pf_votes_width(matrix));
 	pg_atomic_uint32 next_tree;
 	Work		work = {
@@ -428,24 +531,25 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));
-	grow_trees(&work, keep_tree, grown->trees);
+	own.file = BufFileCreateTemp(false);
+	grow_trees(&work, write_tree, &own);
+	build_model(matrix, params->n_estimators, list_make1(own.file), model);
 }
 
 void
-pf_grow_forest(const PfMatrix *matrix, const PfForestParams *params, bool want_votes,
-			   PfGrown *grown)
+pf_grow_forest(PfMatrix *matrix, const PfForestParams *params, bool want_votes,
+			   PfModel *model, PfGrown *grown)
 {
 	int			nworkers = workers_wanted(matrix, params);
 	int64	   *importance = palloc0(matrix->nfeatures * sizeof(int64));
 
 	memset(grown, 0, sizeof(*grown));
-	grown->trees = palloc0(params->n_estimators * sizeof(PfTree));
 	want_votes = want_votes && params->bootstrap;
 	if (nworkers == 0 ||
-		!grow_with_workers(matrix, params, nworkers, want_votes, importance, grown))
-		grow_alone(matrix, params, want_votes, importance, grown);
+		!grow_with_workers(matrix, params, nworkers, want_votes, importance, model, grown))
+		grow_alone(matrix, params, want_votes, importance, model, grown);
 
-	grown->importance = palloc(matrix->nfeatures * sizeof(double));
-	pf_importance_finish(importance, matrix->nfeatures, grown->importance);
+	model->importance = palloc(matrix->nfeatures * sizeof(double));
+	pf_importance_finish(importance, matrix->nfeatures, model->importance);
 	pfree(importance);
 }

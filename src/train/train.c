@@ -229,22 +229,6 @@ stage_seconds(const Clock *clock)
 											  CStringGetDatum(psprintf("%s}", clock->stages.data))));
 }
 
-/* A model numbers its nodes in 31 bits. */
-static void
-check_nodes(const PfTree *trees, uint32 ntrees)
-{
-	uint64		nodes = 0;
-
-	for (uint32 i = 0; i < ntrees; i++)
-		nodes += trees[i].nnodes;
-	if (nodes > PF_LINK_MASK)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
-				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, nodes),
-				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
-}
-
 /* ----- measuring ----- */
 
 static void
@@ -439,10 +423,9 @@ ml_train(PG_FUNCTION_ARGS)
 	end_stage(&clock, "load");
 
 	pf_grow_forest(&loaded->train, &request.params->forest,
-				   request.params->forest.oob_score || loaded->validation.nrows == 0, &grown);
+				   request.params->forest.oob_score || loaded->validation.nrows == 0, &model, &grown);
 	end_stage(&clock, "grow");
 
-	check_nodes(grown.trees, request.params->forest.n_estimators);
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
 	model.columns = loaded->columns;
@@ -450,8 +433,6 @@ ml_train(PG_FUNCTION_ARGS)
 	model.bins = loaded->bins;
 	model.nclasses = loaded->nclasses;
 	model.classes = loaded->classes;
-	model.importance = grown.importance;
-	pf_model_take_trees(env, &model, grown.trees, request.params->forest.n_estimators);
 
 	if (loaded->validation.nrows > 0)
 		measure_held_out(env, &model, "validation", &loaded->validation,

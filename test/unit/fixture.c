@@ -91,17 +91,42 @@ make_bins(const PfEnv *env, PfBins *bins, PfKind kind)
 	bins->offsets[255] = 4 * 255;
 }
 
+static void
+next_tree(void *trees, uint32_t number, PfTree *tree)
+{
+	*tree = ((PfTree *) trees)[number];
+}
+
+void
+fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *params)
+{
+	const PfEnv *env = unit_env();
+	PfTree	   *trees = pf_alloc(env, params->n_estimators * sizeof(PfTree));
+	PfGrower   *grower = pf_grower_create(env, matrix, params);
+	int64_t    *importance = pf_alloc(env, matrix->nfeatures * sizeof(int64_t));
+	uint32_t	nnodes = 0;
+
+	memset(importance, 0, matrix->nfeatures * sizeof(int64_t));
+	for (uint32_t t = 0; t < params->n_estimators; t++)
+	{
+		pf_forest_grow_tree(grower, t, NULL, &trees[t]);
+		pf_importance_add(&trees[t], matrix->nfeatures, importance);
+		nnodes += trees[t].nnodes;
+	}
+	model->importance = pf_alloc(env, matrix->nfeatures * sizeof(double));
+	pf_importance_finish(importance, matrix->nfeatures, model->importance);
+	pf_model_take_trees(env, model, params->n_estimators, pf_votes_width(matrix), nnodes,
+						next_tree, trees);
+	pf_grower_release(grower);
+}
+
 PfModel *
 fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 {
 	const PfEnv *env = unit_env();
 	PfModel    *model = pf_alloc(env, sizeof(PfModel));
-	PfTree	   *trees = pf_alloc(env, params->n_estimators * sizeof(PfTree));
-	PfGrower   *grower = pf_grower_create(env, matrix, params);
-	int64_t    *importance = pf_alloc(env, matrix->nfeatures * sizeof(int64_t));
 
 	memset(model, 0, sizeof(*model));
-	memset(importance, 0, matrix->nfeatures * sizeof(int64_t));
 	model->task = matrix->nclasses ? PF_CLASSIFICATION : PF_REGRESSION;
 	model->ncolumns = model->nfeatures = matrix->nfeatures;
 	model->columns = pf_alloc(env, model->ncolumns * sizeof(PfColumn));
@@ -123,14 +148,6 @@ fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 		model->classes[i] = pf_alloc(env, 20);
 		snprintf(model->classes[i], 20, "class %u", i);
 	}
-	for (uint32_t t = 0; t < params->n_estimators; t++)
-	{
-		pf_forest_grow_tree(grower, t, NULL, &trees[t]);
-		pf_importance_add(&trees[t], model->nfeatures, importance);
-	}
-	model->importance = pf_alloc(env, model->nfeatures * sizeof(double));
-	pf_importance_finish(importance, model->nfeatures, model->importance);
-	pf_model_take_trees(env, model, trees, params->n_estimators);
-	pf_grower_release(grower);
+	fixture_grow(model, matrix, params);
 	return model;
 }

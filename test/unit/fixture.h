@@ -17,6 +17,9 @@ extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t ncla
 
 extern PfForestParams fixture_params(const PfMatrix *matrix);
 
+/* Grows a forest and puts it, and its importance, into the model. */
+extern void fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *params);
+
 /* A whole model: number columns (the last one a category), trees grown. */
 extern PfModel *fixture_model(const PfMatrix *matrix, const PfForestParams *params);
 

@@ -17,7 +17,7 @@
 #define NO_ROW UINT32_MAX
 
 #ifndef NEARBY_BYTES
-#define NEARBY_BYTES 262144
+#define NEARBY_BYTES 2097152
 #endif
 
 /* A node that may still be split. */

@@ -74,41 +74,34 @@ leaf_number(LeafTable *table, const double *row)
 }
 
 void
-pf_model_take_trees(const PfEnv *env, PfModel *model, PfTree *trees, uint32_t ntrees)
+pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees, uint32_t width,
+					uint32_t nnodes, PfNextTree next, void *arg)
 {
-	uint32_t	nnodes = 0;
-	LeafTable	table = {.env = env,.width = trees[0].width,.nslots = 512};
+	LeafTable	table = {.env = env,.width = width,.nslots = 512};
 
 	model->ntrees = ntrees;
-	model->width = table.width;
+	model->width = width;
 	model->roots = pf_alloc(env, (ntrees + 1) * sizeof(uint32_t));
-	for (uint32_t t = 0; t < ntrees; t++)
-	{
-		model->roots[t] = nnodes;
-		nnodes += trees[t].nnodes;
-	}
-	model->roots[ntrees] = nnodes;
+	model->roots[0] = 0;
 	model->nodes = pf_alloc(env, nnodes * sizeof(PfNode));
 	grow_slots(&table);
 
 	for (uint32_t t = 0; t < ntrees; t++)
 	{
-		PfTree	   *tree = &trees[t];
 		PfNode	   *nodes = model->nodes + model->roots[t];
+		PfTree		tree;
 
-		for (uint32_t i = 0; i < tree->nnodes; i++)
+		next(arg, t, &tree);
+		for (uint32_t i = 0; i < tree.nnodes; i++)
 		{
 			if (i % 16384 == 0)
 				pf_check(env);
-			nodes[i] = tree->nodes[i];
+			nodes[i] = tree.nodes[i];
 			if (pf_is_leaf(&nodes[i]))
-				nodes[i].link = leaf_number(&table, tree->leaves +
-											(size_t) nodes[i].link * tree->width);
+				nodes[i].link = leaf_number(&table, tree.leaves +
+											(size_t) nodes[i].link * width);
 		}
-		pf_release(env, tree->nodes);
-		pf_release(env, tree->leaves);
-		pf_release(env, tree->importance);
-		memset(tree, 0, sizeof(*tree));
+		model->roots[t + 1] = model->roots[t] + tree.nnodes;
 	}
 	pf_release(env, table.slots);
 	model->nleaves = table.count;

@@ -29,13 +29,16 @@ typedef struct PfModel
 	size_t		memory;			/* bytes that the decoded model takes */
 } PfModel;
 
+/* Fills *tree with the tree of a number; it is needed until the next call only. */
+typedef void (*PfNextTree) (void *arg, uint32_t number, PfTree *tree);
+
 /*
- * Trees into one model: gathers nodes, merges equal leaves into one sorted
- * table.  trees[ntrees] is consumed (released) as it goes.  Sets ntrees, roots,
- * nodes, nleaves, width, leaves, of *model; the rest is the caller's.
+ * Trees into one model: gathers nodes, merges equal leaves into one table.  next
+ * is asked for the trees in order; nnodes is the sum of their nodes.  Sets ntrees,
+ * roots, nodes, nleaves, width, leaves of *model; the rest is the caller's.
  */
-extern void pf_model_take_trees(const PfEnv *env, PfModel *model,
-								PfTree *trees, uint32_t ntrees);
+extern void pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees,
+								uint32_t width, uint32_t nnodes, PfNextTree next, void *arg);
 
 /* The bytes of a model, compressed; *size is their number.  NULL when zstd has no memory. */
 extern uint8_t *pf_model_encode(const PfEnv *env, const PfModel *model, size_t *size);

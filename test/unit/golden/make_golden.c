@@ -7,7 +7,7 @@
  * the top folder:
  *
  *	  cc -std=gnu11 -O2 -ffp-contract=off -Isrc -o make_golden \
- *		  test/unit/golden/make_golden.c test/unit/unit_env.c \
+ *		  test/unit/golden/make_golden.c test/unit/fixture.c test/unit/unit_env.c \
  *		  $(find src/engine -name '*.c') -lzstd -lm
  *
  * For each model there are two files: NAME.model, the bytes, and NAME.txt, what
@@ -27,6 +27,7 @@
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
 #include "engine/walk/walk.h"
+#include "../fixture.h"
 #include "../unit.h"
 
 #define ROWS		510			/* a multiple of 255: see pixels() */
@@ -157,25 +158,12 @@ bin_categories(Draft *draft, uint32_t feature, const int *which)
 static void
 grow(Draft *draft, PfForestParams params)
 {
-	PfGrower   *grower;
-	PfTree	   *trees = pf_alloc(env, params.n_estimators * sizeof(PfTree));
-	int64_t    *importance = pf_alloc(env, draft->model.nfeatures * sizeof(int64_t));
-
 	params.min_samples_split = 2;
 	params.bootstrap = true;
 	params.max_samples = ROWS;
 	params.seed = 20;
 	params.criterion = draft->matrix.nclasses ? PF_GINI : PF_SQUARED_ERROR;
-	grower = pf_grower_create(env, &draft->matrix, &params);
-	memset(importance, 0, draft->model.nfeatures * sizeof(int64_t));
-	for (uint32_t t = 0; t < params.n_estimators; t++)
-	{
-		pf_forest_grow_tree(grower, t, NULL, &trees[t]);
-		pf_importance_add(&trees[t], draft->model.nfeatures, importance);
-	}
-	draft->model.importance = pf_alloc(env, draft->model.nfeatures * sizeof(double));
-	pf_importance_finish(importance, draft->model.nfeatures, draft->model.importance);
-	pf_model_take_trees(env, &draft->model, trees, params.n_estimators);
+	fixture_grow(&draft->model, &draft->matrix, &params);
 }
 
 /* ----- writing ----- */
