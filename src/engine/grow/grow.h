@@ -41,6 +41,7 @@ typedef struct PfSplit
 	uint16_t	feature;
 	uint16_t	threshold;
 	double		gain;			/* weight x decrease of impurity */
+	double		left[2];		/* counted classes: the weights that go left */
 } PfSplit;
 
 /* Scratch of one participant; made once, used for every tree. */
@@ -50,6 +51,7 @@ typedef struct PfGrowth
 	const PfMatrix *matrix;
 	const PfForestParams *params;
 	uint32_t	width;			/* classes, or 2 sums for regression */
+	bool		counted;		/* two classes, and rows weigh how often they were drawn: all sums are exact */
 	double		offset;			/* regression: about the mean target, against cancellation */
 	uint32_t	min_leaf;		/* rows */
 	double		min_leaf_weight;
@@ -89,6 +91,8 @@ extern void pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items,
  */
 extern void pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
 						  PfNodeStats *stats);
+/* The same from sums that are in growth->total already, for counted classes. */
+extern void pf_counted_stats(PfGrowth *growth, PfNodeStats *stats);
 extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
 						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 						  PfSplit *split);

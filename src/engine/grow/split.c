@@ -16,7 +16,8 @@
  *	 gini: sum over classes of w_c^2 / w;  entropy: sum of w_c log2(w_c / w);
  *	 squared error: (sum of w y)^2 / w.
  * The score of the split less that of the node is the node's weight times the
- * decrease of impurity.
+ * decrease of impurity.  With two sums (two classes of gini, or squared error) that
+ * difference is one fraction, which is then used instead: see try_two.
  */
 #include <math.h>
 #include <string.h>
@@ -35,6 +36,7 @@
 typedef enum Measure
 {
 	GINI_TWO,					/* two classes: no loops */
+	GINI_COUNTS,				/* two classes, weights are whole numbers: see Cell */
 	GINI,
 	ENTROPY,
 	VARIANCE
@@ -73,6 +75,7 @@ side_score(Measure measure, uint32_t width, const double *sums, double *weight)
 	switch (measure)
 	{
 		case GINI_TWO:
+		case GINI_COUNTS:
 			w = sums[0] + sums[1];
 			score = sums[0] * sums[0] + sums[1] * sums[1];
 			break;
@@ -108,7 +111,9 @@ measure_of(const PfGrowth *growth)
 		return VARIANCE;
 	if (growth->params->criterion == PF_ENTROPY)
 		return ENTROPY;
-	return growth->width == 2 ? GINI_TWO : GINI;
+	if (growth->width > 2)
+		return GINI;
+	return growth->counted ? GINI_COUNTS : GINI_TWO;
 }
 
 void
@@ -155,6 +160,16 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 		stats->score /= stats->weight;
 }
 
+void
+pf_counted_stats(PfGrowth *growth, PfNodeStats *stats)
+{
+	const double *total = growth->total;
+
+	memset(stats, 0, sizeof(*stats));
+	stats->pure = total[0] == 0 || total[1] == 0;
+	stats->score = side_score(GINI_COUNTS, 2, total, &stats->weight) / stats->weight;
+}
+
 /* One side of a cut as the criterion sees it. */
 typedef struct Side
 {
@@ -177,7 +192,20 @@ typedef struct Sweep
 	uint32_t	missing_rows;
 	Side		left[2],
 				right[2];
+
+	/* two sums only: here, where the compiler can keep them in registers */
+	double		two_left[2],
+				two_missing[2],
+				two_total[2];
+	double		weight,			/* of the node */
+				mean;			/* the second sum over it */
 } Sweep;
+
+pf_inline bool
+has_two_sums(Measure measure)
+{
+	return measure == GINI_TWO || measure == GINI_COUNTS || measure == VARIANCE;
+}
 
 /* One way to cut, better than the best so far? */
 pf_inline void
@@ -231,6 +259,56 @@ make_sides(Search *search, Measure measure, uint32_t width, bool missing_left,
 	right->numerator = side_score(measure, width, right_sums, &right->weight);
 }
 
+/*
+ * The same for two sums, where the decrease of impurity is one fraction: with w the
+ * weight and s the second sum (of the targets, or of the second class's weights),
+ *	 s_l^2/w_l + s_r^2/w_r - s^2/w = w (s_l - w_l s/w)^2 / (w_l w_r).
+ * Counted classes keep clear of s/w, so that ties stay ties.
+ */
+pf_inline void
+try_two(Search *search, Measure measure, const Sweep *sweep, bool with_missing,
+		uint32_t feature, uint32_t threshold)
+{
+	PfGrowth   *growth = search->growth;
+	double		first = sweep->two_left[0];
+	double		second = sweep->two_left[1];
+	uint32_t	rows = sweep->rows;
+	double		left,
+				right,
+				excess,
+				numerator,
+				denominator;
+
+	if (with_missing)
+	{
+		first += sweep->two_missing[0];
+		second += sweep->two_missing[1];
+		rows += sweep->missing_rows;
+	}
+	left = measure == VARIANCE ? first : first + second;
+	right = sweep->weight - left;
+	excess = measure == GINI_COUNTS ? second * sweep->weight - sweep->two_total[1] * left
+		: second - sweep->mean * left;
+	numerator = excess * excess;
+	denominator = left * right;
+	if (!(numerator * search->best_denominator > search->best_numerator * denominator) ||
+		!(denominator > 0))
+		return;
+	if (growth->counts != NULL &&
+		(rows < growth->min_leaf || search->nrows - rows < growth->min_leaf))
+		return;
+	if (left < growth->min_leaf_weight || right < growth->min_leaf_weight)
+		return;
+	search->best_numerator = numerator;
+	search->best_denominator = denominator;
+	search->best->found = true;
+	search->best->feature = (uint16_t) feature;
+	search->best->threshold = (uint16_t) threshold;
+	search->best->missing_left = sweep->missing_here ? with_missing : left >= right;
+	search->best->left[0] = first;
+	search->best->left[1] = second;
+}
+
 pf_inline void
 sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *sweep,
 			   uint32_t feature, uint32_t threshold)
@@ -238,7 +316,14 @@ sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *swe
 	Side		left = sweep->left[0];
 	Side		right = sweep->right[0];
 
-	if (measure != GINI)
+	if (has_two_sums(measure))
+	{
+		try_two(search, measure, sweep, false, feature, threshold);
+		if (sweep->missing_here && threshold < PF_MISSING_BIN - 1)
+			try_two(search, measure, sweep, true, feature, threshold);
+		return;
+	}
+	if (measure == ENTROPY)
 		make_sides(search, measure, width, false, &left, &right);
 	try_cut(search, measure, left, right, sweep->rows, feature, threshold,
 			sweep->missing_here ? false : left.weight >= right.weight);
@@ -246,7 +331,7 @@ sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *swe
 	{
 		left = sweep->left[1];
 		right = sweep->right[1];
-		if (measure != GINI)
+		if (measure == ENTROPY)
 			make_sides(search, measure, width, true, &left, &right);
 		try_cut(search, measure, left, right, sweep->rows + sweep->missing_rows,
 				feature, threshold, true);
@@ -268,7 +353,7 @@ sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 		  uint32_t feature, uint32_t bin, Pile pile)
 {
 	PfGrowth   *growth = search->growth;
-	double	   *left = growth->left;
+	double	   *left = has_two_sums(measure) ? sweep->two_left : growth->left;
 
 	if (sweep->last >= 0)
 		sweep_boundary(search, measure, width, sweep, feature,
@@ -298,9 +383,24 @@ pf_inline void
 sweep_start(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 			bool missing_here, Pile missing)
 {
-	memset(search->growth->left, 0, width * sizeof(double));
-	if (missing_here)
-		memcpy(search->growth->missing, missing.sums, width * sizeof(double));
+	if (has_two_sums(measure))
+	{
+		for (int i = 0; i < 2; i++)
+		{
+			sweep->two_left[i] = 0;
+			sweep->two_missing[i] = missing_here ? missing.sums[i] : 0;
+			sweep->two_total[i] = search->growth->total[i];
+		}
+		sweep->weight = measure == VARIANCE ? sweep->two_total[0]
+			: sweep->two_total[0] + sweep->two_total[1];
+		sweep->mean = sweep->two_total[1] / sweep->weight;
+	}
+	else
+	{
+		memset(search->growth->left, 0, width * sizeof(double));
+		if (missing_here)
+			memcpy(search->growth->missing, missing.sums, width * sizeof(double));
+	}
 	sweep->last = -1;
 	sweep->rows = 0;
 	sweep->missing_here = missing_here;
@@ -392,6 +492,16 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 
 /* ----- many rows: histograms of a group of features in one pass ----- */
 
+/*
+ * A bin of GINI_COUNTS: the weights of both classes in one number, the first
+ * class's in the lower half.  One addition a row, and half the memory to touch.
+ */
+pf_inline uint64_t
+pair_of(const PfItem *item)
+{
+	return (uint64_t) item->weight << 32 * item->y.label;
+}
+
 /* A narrow row lies in a line or two; of a wide one only what is looked at. */
 pf_inline void
 prefetch_row(const uint8_t *row, const uint32_t *features, uint32_t nfeatures)
@@ -425,15 +535,20 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 			const PfItem *item = &items[i];
 			const uint8_t *row = bins + item->row * stride;
 			double	   *histogram = growth->histogram;
+			uint64_t   *pairs = (uint64_t *) growth->histogram;
+			uint64_t	pair = measure == GINI_COUNTS ? pair_of(item) : 0;
 
 			if (i + AHEAD < end)
 				prefetch_row(bins + items[i + AHEAD].row * stride, features,
 							 stride <= LINE ? 1 : nfeatures);
-			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width)
+			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width, pairs += 256)
 			{
 				uint32_t	bin = row[features[f]];
 
-				add_item(measure, histogram + bin * width, item, offset);
+				if (measure == GINI_COUNTS)
+					pairs[bin] += pair;
+				else
+					add_item(measure, histogram + bin * width, item, offset);
 				if (note)
 					occupied[f][bin >> 6] |= UINT64_C(1) << (bin & 63);
 			}
@@ -460,6 +575,27 @@ is_empty(Measure measure, uint32_t width, const double *sums)
 	return true;
 }
 
+/* The sums of a bin: where they are, or for GINI_COUNTS in sums. */
+pf_inline double *
+take_bin(Measure measure, uint32_t width, double *histogram, const uint64_t *pairs,
+		 uint32_t bin, double *sums)
+{
+	if (measure != GINI_COUNTS)
+		return histogram + bin * width;
+	sums[0] = (double) (uint32_t) pairs[bin];
+	sums[1] = (double) (uint32_t) (pairs[bin] >> 32);
+	return sums;
+}
+
+pf_inline void
+clear_bin(Measure measure, uint32_t width, double *histogram, uint64_t *pairs, uint32_t bin)
+{
+	if (measure == GINI_COUNTS)
+		pairs[bin] = 0;
+	else
+		memset(histogram + bin * width, 0, width * sizeof(double));
+}
+
 /* Tries a feature's boundaries and leaves its histogram empty again. */
 pf_inline void
 search_histogram(Search *search, Measure measure, uint32_t width, uint32_t feature,
@@ -467,14 +603,16 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 {
 	PfGrowth   *growth = search->growth;
 	double	   *histogram = growth->histogram + (size_t) slot * 256 * width;
+	uint64_t   *pairs = (uint64_t *) growth->histogram + slot * 256;
 	uint32_t   *counts = growth->counts ? growth->counts + slot * 256 : NULL;
-	double	   *missing = histogram + PF_MISSING_BIN * width;
-	Pile		pile = {missing, counts ? counts[PF_MISSING_BIN] : 0};
+	double		sums[2];
+	Pile		pile = {.rows = counts ? counts[PF_MISSING_BIN] : 0};
 	uint32_t	nbins = 0;		/* occupied */
 	Sweep		sweep;
 
-	sweep_start(search, measure, width, &sweep, !is_empty(measure, width, missing), pile);
-	memset(missing, 0, width * sizeof(double));
+	pile.sums = take_bin(measure, width, histogram, pairs, PF_MISSING_BIN, sums);
+	sweep_start(search, measure, width, &sweep, !is_empty(measure, width, pile.sums), pile);
+	clear_bin(measure, width, histogram, pairs, PF_MISSING_BIN);
 	for (uint32_t word = 0; word < 4; word++)
 	{
 		uint64_t	bits = occupied[word];
@@ -483,13 +621,13 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 		{
 			uint32_t	bin = word * 64 + (uint32_t) __builtin_ctzll(bits);
 
-			pile.sums = histogram + bin * width;
+			pile.sums = take_bin(measure, width, histogram, pairs, bin, sums);
 			if (bin == PF_MISSING_BIN || is_empty(measure, width, pile.sums))
 				continue;
 			pile.rows = counts ? counts[bin] : 0;
 			nbins++;
 			sweep_bin(search, measure, width, &sweep, feature, bin, pile);
-			memset(pile.sums, 0, width * sizeof(double));
+			clear_bin(measure, width, histogram, pairs, bin);
 		}
 	}
 	sweep_end(search, measure, width, &sweep, feature);
@@ -531,6 +669,9 @@ search_any(Search *search, const PfItem *items, const uint32_t *features, uint32
 	{
 		case GINI_TWO:
 			search_features(search, GINI_TWO, 2, items, features, nfeatures);
+			break;
+		case GINI_COUNTS:
+			search_features(search, GINI_COUNTS, 2, items, features, nfeatures);
 			break;
 		case GINI:
 			search_features(search, GINI, search->growth->width, items, features, nfeatures);
@@ -593,6 +734,11 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 	{
 		double		score = search.best_numerator / search.best_denominator;
 
-		split->gain = score > stats->score ? score - stats->score : 0;
+		if (!has_two_sums(search.measure))
+			split->gain = score > stats->score ? score - stats->score : 0;
+		else if (search.measure == GINI_COUNTS)
+			split->gain = 2 * score / stats->weight;
+		else
+			split->gain = (search.measure == GINI_TWO ? 2 : 1) * score * stats->weight;
 	}
 }

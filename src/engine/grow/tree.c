@@ -29,6 +29,7 @@ typedef struct Open
 	uint32_t	depth;
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
+	double		sums[2];		/* counted classes: their weights here */
 	PfSplit		split;
 } Open;
 
@@ -58,6 +59,8 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->matrix = matrix;
 	growth->params = params;
 	growth->width = matrix->nclasses ? matrix->nclasses : 2;
+	growth->counted = matrix->nclasses == 2 && params->criterion == PF_GINI &&
+		matrix->weight == NULL && params->class_weight == PF_WEIGHT_NONE;
 	growth->min_leaf = params->min_samples_leaf;
 
 	if (matrix->nclasses == 0)
@@ -294,7 +297,16 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 
 	pf_check(growth->env);
 	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
-	pf_node_stats(growth, items + entry->start, entry->n, &stats);
+	if (growth->counted && entry->depth > 0)
+	{
+		/* the split that made the node has counted them */
+		memcpy(growth->total, entry->sums, sizeof(entry->sums));
+		pf_counted_stats(growth, &stats);
+	}
+	else
+		pf_node_stats(growth, items + entry->start, entry->n, &stats);
+	if (growth->counted)
+		memcpy(entry->sums, growth->total, sizeof(entry->sums));
 	if (entry->depth == 0)
 		growth->min_leaf_weight = params->min_weight_fraction_leaf * stats.weight;
 
@@ -423,6 +435,11 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
 				.depth = entry.depth + 1,.nearby = entry.nearby
 		};
+		for (int c = 0; growth->counted && c < 2; c++)
+		{
+			left.sums[c] = entry.split.left[c];
+			right.sums[c] = entry.sums[c] - entry.split.left[c];
+		}
 		/* of a stack the one on top is next: left before right */
 		for (int i = 0; i < 2; i++)
 		{
