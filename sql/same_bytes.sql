@@ -55,7 +55,7 @@ RESET pgforest.train_workers;
 SELECT train('same', 'rows') AS workers_by_default;
 
 -- Two passes over the rows, since their values do not fit.
-SET pgforest.train_memory = 64;
+SET pgforest.train_memory = 640;
 SELECT train('same', 'rows') AS two_passes;
 SELECT train('same', 'shuffled') AS two_passes_shuffled;
 RESET pgforest.train_memory;

@@ -40,6 +40,11 @@ RestrictSearchPath(void)
 }
 #endif
 
+/* 17 made the number of a backend's process a global of its own. */
+#if PG_VERSION_NUM < 170000
+#define MyProcNumber (MyProc->pgprocno)
+#endif
+
 /* Before 18 the executor wants to know that a plan is run once only. */
 #if PG_VERSION_NUM >= 180000
 #define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0)

@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "load/scan.h"
 #include "predict/plan.h"
+#include "progress/progress.h"
 #include "settings.h"
 
 PF_MODULE_MAGIC("pgforest", "1.0");
@@ -20,6 +21,7 @@ PF_MODULE_MAGIC("pgforest", "1.0");
 int			pf_train_workers = -1;
 int			pf_train_memory = 1024 * 1024;
 int			pf_model_cache_size = 256 * 1024;
+int			pf_progress_interval = 5000;
 
 PGDLLEXPORT void _PG_init(void);
 
@@ -33,9 +35,17 @@ _PG_init(void)
 							256 * 1024, 0, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.progress_interval",
+							"Sets the time between two notices of a training on how far it is.",
+							"0 means no notices.",
+							&pf_progress_interval,
+							5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.train_memory",
-							"Sets the memory that a training may use to hold raw rows.",
-							"A source that needs more is read twice. The model is the same either way.",
+							"Sets the memory that a training may use.",
+							"A source whose values need more is read twice, and as many workers are used as it allows. "
+							"The model is the same either way. Rows that do not fit are an error.",
 							&pf_train_memory,
 							1024 * 1024, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,
@@ -51,4 +61,5 @@ _PG_init(void)
 
 	pf_scan_init();
 	pf_plan_init();
+	pf_progress_init();
 }

@@ -8,5 +8,6 @@
 extern int	pf_train_workers;		/* -1: as max_parallel_maintenance_workers */
 extern int	pf_train_memory;		/* kB */
 extern int	pf_model_cache_size;	/* kB */
+extern int	pf_progress_interval;	/* ms; 0: no notices */
 
 #endif							/* PF_SETTINGS_H */

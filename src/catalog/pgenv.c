@@ -12,9 +12,11 @@
 #include <sys/statvfs.h>
 
 #include "catalog/pgenv.h"
-#include "miscadmin.h"
 #include "storage/dsm_impl.h"
 #include "utils/memutils.h"
+
+volatile sig_atomic_t pf_due = false;
+void		(*pf_when_due) (void) = NULL;
 
 static void *
 env_alloc(void *arg, size_t size)
@@ -40,7 +42,7 @@ env_release(void *arg, void *ptr)
 static void
 env_check(void *arg)
 {
-	CHECK_FOR_INTERRUPTS();
+	pf_check_interrupts();
 }
 
 const PfEnv *

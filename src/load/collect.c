@@ -31,6 +31,7 @@
 
 #define SECOND_SUM			UINT64_C(0xa0761d6478bd642f)	/* tells the fingerprint's sums apart */
 #define LISTED_SPLITS		10
+#define SEEN_ROWS			1024	/* that a process of a team reads between two reports */
 #define MAX_ROWS			INT64_C(0x7fffffff)
 #define MAX_TARGET			1e100	/* weights times squares of sums stay finite */
 
@@ -515,7 +516,8 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 	{
 		case PF_COLLECT_ALL:
 			store_row(load, identity, content, side);
-			if (load->raw_bytes > (Size) pf_train_memory * 1024)
+			/* with room for what they become */
+			if (load->raw_bytes + pf_load_memory(load, load->rows_used) > (Size) pf_train_memory * 1024)
 			{
 				load->pass = PF_COLLECT_SAMPLE;
 				pf_thin_sample(load);
@@ -553,6 +555,8 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 	int			target = load->target - load->columns;
 
 	load->rows_read++;
+	if (load->team && load->rows_read % SEEN_ROWS == 0)
+		pf_team_see(load->team, SEEN_ROWS);
 	if (nulls[target])
 	{
 		load->rows_no_target++;

@@ -19,8 +19,11 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/forest/forest.h"
 #include "load/scan.h"
 #include "load/stages.h"
+#include "progress/progress.h"
+#include "settings.h"
 
 /* Errors when the split column holds anything but the three words. */
 static void
@@ -206,6 +209,38 @@ order_classes(PfLoad *load, MemoryContext context)
 }
 
 /*
+ * Errors when so many rows need more memory than pgforest.train_memory allows, to
+ * load them or to grow trees on them with no worker.
+ */
+static void
+check_memory(const PfLoad *load, double rows, bool guessed)
+{
+	const PfForestParams *forest = load->spec->forest;
+	float		weight;
+	PfMatrix	matrix = {
+		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
+		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
+		.weight = load->weight ? &weight : NULL
+	};
+	bool		votes = forest->oob_score || (load->spec->holdout == 0 && !load->split);
+	uint64		loading = pf_load_memory(load, matrix.nrows);
+	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
+	uint64		needed = Max(loading, growing) / 1024 + 1;
+
+	/* a guess may be wrong: it must be far off for an error */
+	if (needed <= (uint64) pf_train_memory * (guessed ? 2 : 1))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("training needs more memory than pgforest.train_memory allows"),
+			 errdetail("%s%.0f rows need " UINT64_FORMAT " kB, and %d kB are allowed.",
+					   guessed ? "About " : "", rows, needed, pf_train_memory),
+			 growing > loading && forest->oob_score && matrix.nclasses > 16
+			 ? errhint("Pass \"oob_score\": false, raise pgforest.train_memory, or train on a part of the rows.")
+			 : errhint("Raise pgforest.train_memory, or train on a part of the rows.")));
+}
+
+/*
  * The first pass.  What is read twice anyway may as well be read by a team; a query that may
  * take long is not, if its values fit in memory.
  */
@@ -215,14 +250,17 @@ collect(PfLoad *load, PfScan *scan)
 	load->pass = pf_scan_is_shared(scan) ? PF_COLLECT_SAMPLE : PF_COLLECT_ALL;
 	if (load->pass == PF_COLLECT_SAMPLE && pf_team_start(load))
 	{
+		pf_progress_phase(PF_PHASE_LOAD, pf_scan_rows(scan), pf_team_seen(load));
 		pf_thin_sample(load);
 		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
 		pf_thin_sample(load);
 		pf_team_merge(load);
+		pf_progress_counted(load->rows_read);
 		pf_team_end(load);
 		return;
 	}
 	load->pass = PF_COLLECT_ALL;
+	pf_progress_phase(PF_PHASE_LOAD, pf_scan_rows(scan), &load->rows_read);
 	pf_scan_run(scan, pf_collect_row, load);
 }
 
@@ -254,13 +292,16 @@ pack_again(PfLoad *load, PfScan *scan)
 	load->pass = PF_COLLECT_BINS;
 	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
+		pf_progress_phase(PF_PHASE_BIN, rows_read, pf_team_seen(load));
 		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
 		pack_stored(load);
 		pf_team_merge(load);
+		pf_progress_counted(load->rows_read);
 	}
 	else
 	{
 		pf_pack_alone(load);
+		pf_progress_phase(PF_PHASE_BIN, rows_read, &load->rows_read);
 		pf_scan_run(scan, pf_collect_row, load);
 		pack_stored(load);
 	}
@@ -341,6 +382,8 @@ pf_load(const PfLoadSpec *spec)
 	PfScan	   *scan;
 
 	scan = pf_scan_plan(spec->source, load->names, true);
+	if (pf_scan_is_shared(scan))
+		check_memory(load, pf_scan_rows(scan), true);
 	collect(load, scan);
 	check_splits(load);
 	check_rows(load);
@@ -349,7 +392,9 @@ pf_load(const PfLoadSpec *spec)
 
 	if (load->task == PF_CLASSIFICATION)
 		order_classes(load, caller);
+	pf_progress_phase(PF_PHASE_BIN, 0, NULL);
 	pf_make_bins(load, caller);
+	check_memory(load, load->rows_used, false);
 	pf_pack_start(load);
 	if (load->pass == PF_COLLECT_ALL)
 	{
@@ -358,6 +403,7 @@ pf_load(const PfLoadSpec *spec)
 	}
 	else
 		pack_again(load, scan);
+	pf_progress_phase(PF_PHASE_SORT, 0, NULL);
 	pf_pack_finish(load, loaded, caller);
 	if (load->team)
 		pf_team_end(load);

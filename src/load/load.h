@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 #include "engine/bins/binmap.h"
 #include "engine/bins/matrix.h"
+#include "engine/grow/params.h"
 #include "load/source.h"
 
 typedef struct PfLoadSpec
@@ -24,6 +25,7 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	const PfForestParams *forest;	/* what will be grown: it must fit in memory, too */
 } PfLoadSpec;
 
 typedef struct PfLoaded

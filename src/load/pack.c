@@ -15,6 +15,18 @@
 
 #define PIECE			4096	/* rows copied between two interrupt checks */
 
+/* Bytes that it takes to bring so many rows into order: packed, sorted, and the matrices. */
+uint64
+pf_load_memory(const PfLoad *load, uint32 nrows)
+{
+	uint64		a_row = PF_STRIDE(load->nfeatures) +
+		(load->task == PF_CLASSIFICATION ? sizeof(uint32) : sizeof(double)) +
+		(load->weight ? sizeof(float) : 0);
+	uint64		keys = 2 * sizeof(uint64) + sizeof(uint8);
+
+	return nrows * (2 * a_row + keys + 2 * sizeof(PfItem));
+}
+
 /* For all rows that the first pass counted. */
 void
 pf_pack_start(PfLoad *load)

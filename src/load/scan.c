@@ -34,6 +34,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/pgenv.h"
 #include "compat.h"
 #include "load/scan.h"
 
@@ -69,7 +70,7 @@ take_row(TupleTableSlot *slot, MemoryContext context, PfRowCallback callback, vo
 {
 	MemoryContext previous;
 
-	CHECK_FOR_INTERRUPTS();
+	pf_check_interrupts();
 	slot_getallattrs(slot);
 	previous = MemoryContextSwitchTo(context);
 	callback(slot->tts_values, slot->tts_isnull, arg);
@@ -409,6 +410,12 @@ bool
 pf_scan_is_shared(const PfScan *scan)
 {
 	return scan->shared;
+}
+
+double
+pf_scan_rows(const PfScan *scan)
+{
+	return scan->plan->planTree->plan_rows;
 }
 
 /* ----- running ----- */

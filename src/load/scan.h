@@ -33,6 +33,9 @@ extern PfScan *pf_scan_plan(const PfSource *source, List *columns, bool share);
  */
 extern bool pf_scan_is_shared(const PfScan *scan);
 
+/* How many rows it gives, as the planner thinks. */
+extern double pf_scan_rows(const PfScan *scan);
+
 /*
  * Runs it under the active snapshot, read only, straight into the callback: no
  * cursor, no tuplestore.  Rows that parallel workers find come through their

@@ -237,13 +237,16 @@ extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 /* team.c: a pass that is a shared scan, as its leader sees it */
 extern bool pf_team_start(PfLoad *load);
 extern dsm_handle pf_team_handle(const PfLoad *load);
+extern const volatile int64 *pf_team_seen(const PfLoad *load);
 extern void pf_team_merge(PfLoad *load);
 extern void pf_team_end(PfLoad *load);
 extern bool pf_team_place(PfTeam *team, uint32 n, uint32 *first);
 extern void pf_team_count(PfTeam *team, uint64 sample_key);
+extern void pf_team_see(PfTeam *team, uint32 n);
 extern uint64 pf_team_bound(PfTeam *team, uint32 wanted);
 
 /* pack.c */
+extern uint64 pf_load_memory(const PfLoad *load, uint32 nrows);
 extern void pf_pack_start(PfLoad *load);
 extern void pf_pack_alone(PfLoad *load);
 extern void pf_pack_block(PfLoad *load, const PfBlock *block);

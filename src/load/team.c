@@ -43,6 +43,7 @@ struct PfTeam
 
 	PfPass		pass;
 	pg_atomic_uint32 next_row;	/* second pass: rows that have a place */
+	pg_atomic_uint64 rows_seen; /* so far, by all: for the progress */
 	pg_atomic_uint64 rows_read; /* sums over the workers */
 	pg_atomic_uint64 rows_used;
 	pg_atomic_uint64 fingerprint[2];
@@ -246,6 +247,7 @@ pf_team_start(PfLoad *load)
 	team->pass = load->pass;
 	pg_atomic_init_u32(&team->workers, 0);
 	pg_atomic_init_u32(&team->next_row, 0);
+	pg_atomic_init_u64(&team->rows_seen, 0);
 	pg_atomic_init_u64(&team->rows_read, 0);
 	pg_atomic_init_u64(&team->rows_used, 0);
 	pg_atomic_init_u64(&team->fingerprint[0], 0);
@@ -265,6 +267,13 @@ pf_team_start(PfLoad *load)
 	else
 		SharedFileSetInit(&team->files, load->segment);
 	return true;
+}
+
+/* The counter of rows so far, for the progress. */
+const volatile int64 *
+pf_team_seen(const PfLoad *load)
+{
+	return (const volatile int64 *) &load->team->rows_seen;
 }
 
 dsm_handle
@@ -306,6 +315,13 @@ pf_team_bound(PfTeam *team, uint32 wanted)
 			return ((i + 1) << (64 - HISTOGRAM_BITS)) - 1;	/* wraps to all ones at the last */
 	}
 	return UINT64_MAX;
+}
+
+/* Counts n rows that were read, however they were used. */
+void
+pf_team_see(PfTeam *team, uint32 n)
+{
+	pg_atomic_fetch_add_u64(&team->rows_seen, n);
 }
 
 /* ----- a worker's life ----- */

@@ -34,6 +34,7 @@
 
 #include "catalog/pgenv.h"
 #include "parallel/grow_forest.h"
+#include "progress/progress.h"
 #include "settings.h"
 
 #define KEY_SHARED		UINT64CONST(0x7067660000000001)
@@ -50,6 +51,7 @@ typedef struct Shared
 {
 	SharedFileSet files;
 	pg_atomic_uint32 next_tree;
+	pg_atomic_uint64 done_trees;
 	PfForestParams params;		/* class_weights is set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
@@ -63,6 +65,7 @@ typedef struct Work
 	PfVotes    *votes;			/* NULL: none wanted */
 	int64	   *importance;
 	pg_atomic_uint32 *next_tree;
+	pg_atomic_uint64 *done_trees;
 } Work;
 
 /* One record of a worker's file, before its nodes and leaves. */
@@ -111,6 +114,7 @@ grow_trees(Work *work, TakeTree take, void *arg)
 		pf_release(env, tree.importance);
 		tree.importance = NULL;
 		take(&tree, number, arg);
+		pg_atomic_fetch_add_u64(work->done_trees, 1);
 	}
 	pf_grower_release(grower);
 	pfree(importance);
@@ -289,10 +293,11 @@ file_name(char *name, int worker)
 
 /*
  * How many workers are worth it: none below some 50 ms of work (a worker takes
- * about 10 ms to start), at a rough 3 ns for each row, level and feature drawn.
+ * about 10 ms to start), at a rough 3 ns for each row, level and feature drawn; and
+ * no more than pgforest.train_memory allows.
  */
 static int
-workers_wanted(const PfMatrix *matrix, const PfForestParams *params)
+workers_wanted(const PfMatrix *matrix, const PfForestParams *params, bool votes)
 {
 	int			workers = pf_train_workers >= 0 ? pf_train_workers
 		: max_parallel_maintenance_workers;
@@ -301,7 +306,10 @@ workers_wanted(const PfMatrix *matrix, const PfForestParams *params)
 
 	if (work < 50 || IsInParallelMode() || IsParallelWorker())
 		return 0;
-	return Min(workers, (int) params->n_estimators - 1);
+	workers = Min(workers, (int) params->n_estimators - 1);
+	while (workers > 0 && pf_forest_memory(matrix, params, votes, workers + 1) / 1024 > (uint64) pf_train_memory)
+		workers--;
+	return workers;
 }
 
 static Size
@@ -397,6 +405,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	memset(shared, 0, sizeof(Shared));
 	SharedFileSetInit(&shared->files, pcxt->seg);
 	pg_atomic_init_u32(&shared->next_tree, 0);
+	pg_atomic_init_u64(&shared->done_trees, 0);
 	shared->params = *params;
 	shared->matrix = *matrix;
 	pf_votes_scale(env, matrix, &votes);
@@ -427,10 +436,15 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 
 	work = (Work) {
 		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
-			.importance = shared_importance,.next_tree = &shared->next_tree
+			.importance = shared_importance,.next_tree = &shared->next_tree,
+			.done_trees = &shared->done_trees
 	};
 	own.file = BufFileCreateTemp(false);
+	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
+					  (const volatile int64 *) &shared->done_trees);
 	grow_trees(&work, write_tree, &own);
+	pf_progress_wait((const volatile int64 *) &shared->done_trees, params->n_estimators);
+	pf_progress_counted(params->n_estimators);
 	WaitForParallelWorkersToFinish(pcxt);
 
 	files = list_make1(own.file);
@@ -498,7 +512,7 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 	work = (Work) {
 		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
 			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
-			.next_tree = &shared->next_tree
+			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees
 	};
 	grow_trees(&work, write_tree, &to);
 	BufFileExportFileSet(to.file);
@@ -514,9 +528,11 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	TreeFile	own = {.env = env};
 	Size		nvotes = mul_size(matrix->nrows, pf_votes_width(matrix));
 	pg_atomic_uint32 next_tree;
+	pg_atomic_uint64 done_trees;
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
-		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree
+		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree,
+		.done_trees = &done_trees
 	};
 
 	pf_votes_scale(env, matrix, &grown->votes);
@@ -528,11 +544,15 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 		pf_clear(env, grown->votes.trees, matrix->nrows * sizeof(uint32));
 	}
 	pg_atomic_init_u32(&next_tree, 0);
+	pg_atomic_init_u64(&done_trees, 0);
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));
 	own.file = BufFileCreateTemp(false);
+	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
+					  (const volatile int64 *) &done_trees);
 	grow_trees(&work, write_tree, &own);
+	pf_progress_counted(params->n_estimators);
 	build_model(matrix, params->n_estimators, list_make1(own.file), model);
 }
 
@@ -540,7 +560,7 @@ void
 pf_grow_forest(PfMatrix *matrix, const PfForestParams *params, bool want_votes,
 			   PfModel *model, PfGrown *grown)
 {
-	int			nworkers = workers_wanted(matrix, params);
+	int			nworkers = workers_wanted(matrix, params, want_votes);
 	int64	   *importance = palloc0(matrix->nfeatures * sizeof(int64));
 
 	memset(grown, 0, sizeof(*grown));

@@ -44,3 +44,47 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION ml_parameters() IS
 'the hyper-parameters that ml_train takes in params, with defaults and ranges';
+
+-- What trains now.  The view stands with the others in the schema pgforest.
+CREATE FUNCTION pgforest.trainings(
+    OUT pid           int,
+    OUT datname       name,
+    OUT usename       name,
+    OUT model         text,
+    OUT phase         text,
+    OUT rows_done     bigint,
+    OUT rows_total    bigint,
+    OUT trees_done    int,
+    OUT trees_total   int,
+    OUT started_at    timestamptz,
+    OUT seconds       float8,
+    OUT seconds_left  float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'pf_trainings' LANGUAGE C VOLATILE PARALLEL SAFE ROWS 10;
+
+COMMENT ON FUNCTION pgforest.trainings() IS
+'the trainings that run now (used by the view pgforest.progress)';
+
+CREATE VIEW pgforest.progress WITH (security_invoker = true) AS
+    SELECT t.pid, t.datname, t.usename, t.model, t.phase, t.rows_done, t.rows_total,
+        t.trees_done, t.trees_total, t.started_at, t.seconds, t.seconds_left
+    FROM pgforest.trainings() AS t;
+
+COMMENT ON VIEW pgforest.progress IS
+'the trainings that run now, in all databases; needs pgforest in shared_preload_libraries';
+COMMENT ON COLUMN pgforest.progress.pid IS 'process that trains, as in pg_stat_activity';
+COMMENT ON COLUMN pgforest.progress.datname IS 'its database';
+COMMENT ON COLUMN pgforest.progress.usename IS 'role that its session logged in as';
+COMMENT ON COLUMN pgforest.progress.model IS
+'model that is trained; NULL, as all that follows, unless you have the rights of usename or of pg_read_all_stats';
+COMMENT ON COLUMN pgforest.progress.phase IS 'load, bin, sort, grow, measure, encode or store';
+COMMENT ON COLUMN pgforest.progress.rows_done IS 'rows read so far; counted anew when the source is read again';
+COMMENT ON COLUMN pgforest.progress.rows_total IS
+'rows there are; while they are read, the planner''s guess; NULL: not known yet';
+COMMENT ON COLUMN pgforest.progress.trees_done IS 'trees grown so far, by all processes';
+COMMENT ON COLUMN pgforest.progress.trees_total IS 'trees to be grown; NULL: not growing yet';
+COMMENT ON COLUMN pgforest.progress.started_at IS 'when the training began';
+COMMENT ON COLUMN pgforest.progress.seconds IS 'how long it has taken so far';
+COMMENT ON COLUMN pgforest.progress.seconds_left IS 'how long the phase may still take; NULL: not known';
+
+GRANT SELECT ON pgforest.progress TO PUBLIC;

@@ -32,6 +32,7 @@
 #include "engine/walk/walk.h"
 #include "load/load.h"
 #include "parallel/grow_forest.h"
+#include "progress/progress.h"
 #include "train/params.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
@@ -384,8 +385,8 @@ result_row(FunctionCallInfo fcinfo, const PfNewVersion *version, int32 number)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-Datum
-ml_train(PG_FUNCTION_ARGS)
+static Datum
+train(FunctionCallInfo fcinfo, PfProgress *progress)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context;
@@ -412,8 +413,10 @@ ml_train(PG_FUNCTION_ARGS)
 
 	read_request(fcinfo, &request);
 	pf_check_model_name(request.model);
+	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
 	request.load.task = pf_load_check(&request.load);
+	request.load.forest = &request.params->forest;
 	pf_params_fit_task(request.params, request.load.task);
 	check_model(&request, request.load.task);
 
@@ -434,6 +437,7 @@ ml_train(PG_FUNCTION_ARGS)
 	model.nclasses = loaded->nclasses;
 	model.classes = loaded->classes;
 
+	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
 	if (loaded->validation.nrows > 0)
 		measure_held_out(env, &model, "validation", &loaded->validation,
 						 &measured[version.nmeasured++]);
@@ -444,6 +448,7 @@ ml_train(PG_FUNCTION_ARGS)
 		version.nmeasured++;
 	end_stage(&clock, "measure");
 
+	pf_progress_phase(PF_PHASE_ENCODE, 0, NULL);
 	version.bytes = pf_model_encode(env, &model, &nbytes);
 	if (version.bytes == NULL)
 		ereport(ERROR,
@@ -482,11 +487,32 @@ ml_train(PG_FUNCTION_ARGS)
 	version.measured = measured;
 	version.seconds = seconds_since(clock.start);
 	version.stage_seconds = stage_seconds(&clock);
+	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
 	number = pf_catalog_add_version(&version, sha256);
 
 	MemoryContextSwitchTo(caller);
 	version.seconds = seconds_since(clock.start);
 	result = result_row(fcinfo, &version, number);
 	MemoryContextDelete(context);
+	return result;
+}
+
+Datum
+ml_train(PG_FUNCTION_ARGS)
+{
+	PfProgress	progress = {0};
+	volatile Datum result;
+
+	PG_TRY();
+	{
+		result = train(fcinfo, &progress);
+	}
+	PG_CATCH();
+	{
+		pf_progress_end(&progress);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	pf_progress_end(&progress);
 	PG_RETURN_DATUM(result);
 }

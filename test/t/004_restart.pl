@@ -55,7 +55,7 @@ is($node->safe_psql('postgres', q{SELECT version FROM ml_train('flower', 'item',
 # Another place for each row, a wider type, a dropped column in between, little memory.
 my $other = new_node('two', extra => [ '--data-checksums', '--wal-segsize=4' ], settings => <<EOF);
 max_parallel_maintenance_workers = 0
-pgforest.train_memory = '64kB'
+pgforest.train_memory = '160kB'
 extra_float_digits = 0
 timezone = 'Asia/Tokyo'
 EOF

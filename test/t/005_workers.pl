@@ -65,7 +65,7 @@ check('max_parallel_workers = 1', '1 of 2', 'SET max_parallel_workers = 1');
 check('max_parallel_workers = 0', '0 of 2', 'SET max_parallel_workers = 0');
 check('in a transaction that has written', '2 of 2', 'BEGIN', 'CREATE TABLE written (x int)', 'SAVEPOINT s');
 check('in a serializable transaction', '2 of 2', 'BEGIN ISOLATION LEVEL SERIALIZABLE');
-check('little memory for rows', '2 of 2', q{SET pgforest.train_memory = '64kB'});
+check('memory for one worker, and for reading twice', '1 of 1', q{SET pgforest.train_memory = '1500kB'});
 check('rows read in parallel', '2 of 2', 'SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0', 'SET min_parallel_table_scan_size = 0');
 check('trees in temporary files that are few', '2 of 2', q{SET temp_file_limit = '20MB'});
 

@@ -15,7 +15,8 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node make_rows make_models answers catalog sequences error_of new_session wait_for);
 
-# A node like a server that is in use, not like the smallest that starts.
+# A node like a server that is in use, not like the smallest that starts.  It says nothing
+# while it trains, however slow the machine: tests compare what a session was told.
 sub new_node
 {
 	my ($name, %options) = @_;
@@ -31,6 +32,7 @@ max_wal_size = 1GB
 max_connections = 30
 max_worker_processes = 16
 max_parallel_workers = 8
+pgforest.progress_interval = 0
 timezone = 'UTC'
 $settings
 EOF

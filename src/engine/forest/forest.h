@@ -37,6 +37,14 @@ extern void pf_tree_release(const PfEnv *env, PfTree *tree);
 extern void pf_grower_release(PfGrower *grower);
 
 /*
+ * Bytes that growing takes in all: the matrix (its sizes only are looked at), the
+ * votes if there are any, and what each participant works with.  Trees count once
+ * a participant: they are written out when they are grown.
+ */
+extern uint64_t pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params,
+								 bool votes, uint32_t participants);
+
+/*
  * Sizes and scales of the votes of a matrix; the caller allocates sum and trees,
  * zeroed.  pf_votes_read: row's class shares or value in out[width]; false when
  * no tree left the row out.

@@ -1,0 +1,72 @@
+/*
+ * progress.h
+ *	  Where a training is: notices for its client, rows of a view for others.
+ *
+ * One training of a backend is the current one; the functions below speak of it, and
+ * do nothing when there is none, so that load/ and parallel/ need not ask.
+ */
+#ifndef PF_PROGRESS_H
+#define PF_PROGRESS_H
+
+#include "postgres.h"
+#include "datatype/timestamp.h"
+
+/* The stages that a training goes through; pf_phase_name has their names. */
+typedef enum PfPhase
+{
+	PF_PHASE_LOAD,				/* the source's rows are read */
+	PF_PHASE_BIN,				/* values become bins; the source may be read again */
+	PF_PHASE_SORT,				/* rows are put in the order of their hashes */
+	PF_PHASE_GROW,
+	PF_PHASE_MEASURE,
+	PF_PHASE_ENCODE,
+	PF_PHASE_STORE
+} PfPhase;
+
+/* A training, on the stack of who runs it; the fields are progress.c's. */
+typedef struct PfProgress
+{
+	struct PfProgress *outer;	/* the training whose source called this one */
+	char		model[NAMEDATALEN];
+	TimestampTz started_at;
+	PfPhase		phase;
+	TimestampTz phase_started_at;
+	int64		total;			/* of what the phase counts; 0: not known */
+	int64		done;			/* when there is no counter */
+	const volatile int64 *counter;
+	int64		rows_done;		/* of the phase that counted rows last */
+	int64		rows_total;		/* 0: not known */
+	int64		trees_done;
+	int64		trees_total;	/* 0: not known yet */
+} PfProgress;
+
+/* Called once, when the library is loaded. */
+extern void pf_progress_init(void);
+
+/*
+ * A training begins; it must end whatever happens (PG_TRY), before the struct
+ * goes.  End does nothing for one that is all zeros.
+ */
+extern void pf_progress_start(PfProgress *progress, const char *model);
+extern void pf_progress_end(PfProgress *progress);
+
+/*
+ * A phase begins.  What is done is read from the counter whenever somebody wants to
+ * know: a number that others make grow, in shared memory perhaps; NULL when nothing is
+ * counted.  It must stay until the next phase begins or pf_progress_counted is called.
+ * total: how many there will be, exactly for trees, about for rows; 0: not known.
+ */
+extern void pf_progress_phase(PfPhase phase, double total, const volatile int64 *counter);
+
+/* The phase is done with so many; its counter may go. */
+extern void pf_progress_counted(int64 done);
+
+/*
+ * Waits until a counter has reached its total, reporting meanwhile.  Whoever counts
+ * wakes us when it ends or fails, as parallel workers do.
+ */
+extern void pf_progress_wait(const volatile int64 *counter, int64 total);
+
+extern const char *pf_phase_name(PfPhase phase);
+
+#endif							/* PF_PROGRESS_H */
