@@ -19,6 +19,7 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -237,6 +238,12 @@ read_feature(PfLoad *load, PfLoadColumn *column, Datum value, bool isnull)
 		column->number = NAN;
 		column->code = PF_NO_CODE;
 		return PF_HASH_NULL;
+	}
+	/* the most common by far */
+	if (column->reader.base == FLOAT8OID)
+	{
+		column->number = DatumGetFloat8(value);
+		return pf_hash_number(column->number);
 	}
 	if (column->reader.kind == PF_CATEGORY)
 		return read_code(load, column, value);
@@ -460,9 +467,13 @@ pf_copy_row(PfLoad *load, const PfBlock *source, int from)
 			continue;
 		if (source->values[c] != NULL)
 		{
+			void	   *values = values_of(load, block, c, place);
+
 			size = pf_value_size(column) * column->length;
-			memcpy((char *) values_of(load, block, c, place) + size * place,
-				   (char *) source->values[c] + size * from, size);
+			if (size == sizeof(double))
+				((double *) values)[place] = ((const double *) source->values[c])[from];
+			else
+				memcpy((char *) values + size * place, (char *) source->values[c] + size * from, size);
 		}
 		else if (block->values[c] != NULL)
 			store_missing(column, block->values[c], place);
@@ -595,9 +606,11 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 		else
 			hash = pf_read_hash(&column->reader, values[c], nulls[c]);
 		content = pf_hash_combine(content, hash);
-		if (column->identity)
+		if (column->identity && !load->one_hash)
 			identity = pf_hash_combine(identity, hash);
 	}
+	if (load->one_hash)
+		identity = content;
 	if (!load->split && pf_is_held_out(identity, load->spec->holdout))
 		side = PF_VALIDATION;
 

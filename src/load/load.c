@@ -250,7 +250,7 @@ collect(PfLoad *load, PfScan *scan)
 	load->pass = pf_scan_is_shared(scan) ? PF_COLLECT_SAMPLE : PF_COLLECT_ALL;
 	if (load->pass == PF_COLLECT_SAMPLE && pf_team_start(load))
 	{
-		pf_progress_phase(PF_PHASE_LOAD, pf_scan_rows(scan), pf_team_seen(load));
+		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
 		pf_thin_sample(load);
 		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
 		pf_thin_sample(load);
@@ -260,7 +260,7 @@ collect(PfLoad *load, PfScan *scan)
 		return;
 	}
 	load->pass = PF_COLLECT_ALL;
-	pf_progress_phase(PF_PHASE_LOAD, pf_scan_rows(scan), &load->rows_read);
+	pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
 	pf_scan_run(scan, pf_collect_row, load);
 }
 

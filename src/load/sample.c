@@ -22,7 +22,7 @@
 #define SAMPLE_VALUES		(1 << 26)	/* if there are many */
 #define SAMPLE_LEAST_ROWS	10000
 #define HISTOGRAM_BITS		16
-#define SLACK_ROWS			8192	/* in a team: so many rows too many are not worth dropping */
+#define SLACK_ROWS			32768	/* in a team: so many rows too many are not worth dropping */
 #define TILE				16	/* elements of an array that are gathered together */
 #define PIECE				16384	/* values gathered between two interrupt checks */
 
@@ -190,7 +190,7 @@ thin_in_team(PfLoad *load)
 		load->sample_bound = bound;
 		stored = n;
 	}
-	load->thin_at = stored + Max(stored / 4, SLACK_ROWS);
+	load->thin_at = stored + Max(stored / 2, SLACK_ROWS);
 }
 
 /* Drops stored rows that cannot be in the sample. */

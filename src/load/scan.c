@@ -21,6 +21,7 @@
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
@@ -365,6 +366,9 @@ plan_without_transfer(Query *query, const char *sql)
 					  GUC_ACTION_SAVE, true, 0, false);
 	plan = pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	AtEOXact_GUC(true, level);
+
+	/* what is left for JIT is not worth the time in which every worker loads it */
+	plan->jitFlags = PGJIT_NONE;
 	return plan;
 }
 
@@ -392,7 +396,8 @@ pf_scan_plan(const PfSource *source, List *columns, bool share)
 	if (list_length(queries) != 1)
 		elog(ERROR, "the source became %d queries", list_length(queries));
 	query = linitial_node(Query, queries);
-	if (share && !contain_volatile_functions((Node *) query))
+	/* a lone process had better read once */
+	if (share && max_parallel_workers > 0 && !contain_volatile_functions((Node *) query))
 	{
 		/* the planner changes the query it is given */
 		scan->plan = plan_without_transfer(copyObject(query), scan->sql);

@@ -162,6 +162,8 @@ typedef struct PfLoad
 	PfLoadColumn **features;	/* in the order of the model */
 	uint32		nfeatures;		/* as far as array lengths are known */
 
+	bool		one_hash;		/* a row's identity is its content: neither key nor split */
+
 	/* counters of one pass */
 	int64		rows_read;
 	int64		rows_no_target;

@@ -33,7 +33,6 @@
 #include "load/stages.h"
 
 #define HISTOGRAM_BITS	12
-#define SLACK_ROWS		8192	/* rows beyond the sample that are not worth dropping */
 
 struct PfTeam
 {
@@ -73,6 +72,7 @@ typedef struct LoadNote
 	int			nfeature_columns;
 	uint32		nfeatures;
 	int			nclasses;
+	bool		one_hash;
 } LoadNote;
 
 /* ----- letters: values one after another, each at a multiple of 8 ----- */
@@ -163,7 +163,7 @@ write_letter(const PfLoad *load, Letter *letter)
 	LoadNote	note = {
 		.task = load->task,.holdout = load->spec->holdout,.ncolumns = load->ncolumns,
 		.nfeature_columns = load->nfeature_columns,.nfeatures = load->nfeatures,
-		.nclasses = load->nclasses
+		.nclasses = load->nclasses,.one_hash = load->one_hash
 	};
 
 	PUT(letter, note);
@@ -337,6 +337,7 @@ read_letter(PfLoad *load, Letter *letter)
 	load->spec = spec;
 	load->task = note.task;
 	load->nclasses = note.nclasses;
+	load->one_hash = note.one_hash;
 	load->nfeatures = note.nfeatures;
 	load->ncolumns = note.ncolumns;
 	load->columns = palloc0(note.ncolumns * sizeof(PfLoadColumn));

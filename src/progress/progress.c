@@ -54,12 +54,12 @@ static const struct
 	const char *doing;			/* in a notice */
 	Unit		unit;
 }			phases[] = {
-	[PF_PHASE_LOAD] = {"load", "loading", ROWS},
+	[PF_PHASE_SCAN] = {"scan", "loading", ROWS},
 	[PF_PHASE_BIN] = {"bin", "binning", ROWS},
 	[PF_PHASE_SORT] = {"sort", "sorting", NOTHING},
 	[PF_PHASE_GROW] = {"grow", "growing", TREES},
 	[PF_PHASE_MEASURE] = {"measure", "measuring", NOTHING},
-	[PF_PHASE_ENCODE] = {"encode", "compressing", NOTHING},
+	[PF_PHASE_COMPRESS] = {"compress", "compressing", NOTHING},
 	[PF_PHASE_STORE] = {"store", "storing", NOTHING},
 };
 
@@ -203,6 +203,7 @@ pf_progress_start(PfProgress *progress, const char *model)
 	memset(progress, 0, sizeof(*progress));
 	strlcpy(progress->model, model, sizeof(progress->model));
 	progress->started_at = progress->phase_started_at = now;
+	INSTR_TIME_SET_CURRENT(progress->clock);
 	progress->outer = current;
 	current = progress;
 	if (first)
@@ -227,6 +228,24 @@ pf_progress_end(PfProgress *progress)
 	pf_slot_free();
 }
 
+/* Adds the time of the phase that ends to what it took before. */
+static void
+end_phase(PfProgress *progress)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_ACCUM_DIFF(progress->spent[progress->phase], now, progress->clock);
+	progress->clock = now;
+	progress->phase_started_at = GetCurrentTimestamp();
+}
+
+double
+pf_progress_seconds(const PfProgress *progress, PfPhase phase)
+{
+	return INSTR_TIME_GET_DOUBLE(progress->spent[phase]);
+}
+
 void
 pf_progress_phase(PfPhase phase, double total, const volatile int64 *counter)
 {
@@ -234,8 +253,8 @@ pf_progress_phase(PfPhase phase, double total, const volatile int64 *counter)
 		return;
 	if (current->counter != NULL)
 		pf_progress_counted(*current->counter);
+	end_phase(current);
 	current->phase = phase;
-	current->phase_started_at = GetCurrentTimestamp();
 	current->total = Min(total, MAX_TOTAL);
 	current->done = 0;
 	current->counter = counter;

@@ -10,18 +10,21 @@
 
 #include "postgres.h"
 #include "datatype/timestamp.h"
+#include "portability/instr_time.h"
 
 /* The stages that a training goes through; pf_phase_name has their names. */
 typedef enum PfPhase
 {
-	PF_PHASE_LOAD,				/* the source's rows are read */
+	PF_PHASE_SCAN,				/* the source's rows are read */
 	PF_PHASE_BIN,				/* values become bins; the source may be read again */
 	PF_PHASE_SORT,				/* rows are put in the order of their hashes */
 	PF_PHASE_GROW,
 	PF_PHASE_MEASURE,
-	PF_PHASE_ENCODE,
+	PF_PHASE_COMPRESS,
 	PF_PHASE_STORE
 } PfPhase;
+
+#define PF_PHASES (PF_PHASE_STORE + 1)
 
 /* A training, on the stack of who runs it; the fields are progress.c's. */
 typedef struct PfProgress
@@ -31,6 +34,8 @@ typedef struct PfProgress
 	TimestampTz started_at;
 	PfPhase		phase;
 	TimestampTz phase_started_at;
+	instr_time	clock;			/* the same, to the nanosecond */
+	instr_time	spent[PF_PHASES];
 	int64		total;			/* of what the phase counts; 0: not known */
 	int64		done;			/* when there is no counter */
 	const volatile int64 *counter;
@@ -68,5 +73,8 @@ extern void pf_progress_counted(int64 done);
 extern void pf_progress_wait(const volatile int64 *counter, int64 total);
 
 extern const char *pf_phase_name(PfPhase phase);
+
+/* The seconds that a training has spent in a phase, up to the start of the one it is in. */
+extern double pf_progress_seconds(const PfProgress *progress, PfPhase phase);
 
 #endif							/* PF_PROGRESS_H */

@@ -77,7 +77,7 @@ COMMENT ON COLUMN pgforest.progress.datname IS 'its database';
 COMMENT ON COLUMN pgforest.progress.usename IS 'role that its session logged in as';
 COMMENT ON COLUMN pgforest.progress.model IS
 'model that is trained; NULL, as all that follows, unless you have the rights of usename or of pg_read_all_stats';
-COMMENT ON COLUMN pgforest.progress.phase IS 'load, bin, sort, grow, measure, encode or store';
+COMMENT ON COLUMN pgforest.progress.phase IS 'scan, bin, sort, grow, measure, compress or store';
 COMMENT ON COLUMN pgforest.progress.rows_done IS 'rows read so far; counted anew when the source is read again';
 COMMENT ON COLUMN pgforest.progress.rows_total IS
 'rows there are; while they are read, the planner''s guess; NULL: not known yet';

@@ -190,13 +190,6 @@ repeat_arguments(const Request *request, PfTask task)
 
 /* ----- stages and their times ----- */
 
-typedef struct Clock
-{
-	instr_time	start,
-				lap;
-	StringInfoData stages;		/* as JSON, open */
-} Clock;
-
 static double
 seconds_since(instr_time start)
 {
@@ -207,27 +200,18 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-static void
-start_clock(Clock *clock)
-{
-	INSTR_TIME_SET_CURRENT(clock->start);
-	clock->lap = clock->start;
-	initStringInfo(&clock->stages);
-}
-
-static void
-end_stage(Clock *clock, const char *stage)
-{
-	appendStringInfo(&clock->stages, "%c\"%s\": %.6f", clock->stages.len ? ',' : '{',
-					 stage, seconds_since(clock->lap));
-	INSTR_TIME_SET_CURRENT(clock->lap);
-}
-
+/* All but that of storing, which is not over when they are stored. */
 static Jsonb *
-stage_seconds(const Clock *clock)
+stage_seconds(const PfProgress *progress)
 {
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(psprintf("%s}", clock->stages.data))));
+	StringInfoData json;
+
+	initStringInfo(&json);
+	for (PfPhase phase = PF_PHASE_SCAN; phase < PF_PHASE_STORE; phase++)
+		appendStringInfo(&json, "%c\"%s\": %.6f", json.len ? ',' : '{',
+						 pf_phase_name(phase), pf_progress_seconds(progress, phase));
+	appendStringInfoChar(&json, '}');
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
 
 /* ----- measuring ----- */
@@ -392,7 +376,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	const PfEnv *env;
 	Request		request;
-	Clock		clock;
+	instr_time	start;
 	PfLoaded   *loaded;
 	PfGrown		grown;
 	PfModel		model = {0};
@@ -409,7 +393,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	context = AllocSetContextCreate(caller, "pgforest training", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	env = pf_pg_env(context);
-	start_clock(&clock);
+	INSTR_TIME_SET_CURRENT(start);
 
 	read_request(fcinfo, &request);
 	pf_check_model_name(request.model);
@@ -423,11 +407,9 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	loaded = pf_load(&request.load);
 	pf_params_fit_rows(request.params, loaded, request.seed);
 	report_rows(loaded);
-	end_stage(&clock, "load");
 
 	pf_grow_forest(&loaded->train, &request.params->forest,
 				   request.params->forest.oob_score || loaded->validation.nrows == 0, &model, &grown);
-	end_stage(&clock, "grow");
 
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
@@ -446,9 +428,8 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
 		version.nmeasured++;
-	end_stage(&clock, "measure");
 
-	pf_progress_phase(PF_PHASE_ENCODE, 0, NULL);
+	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
 	version.bytes = pf_model_encode(env, &model, &nbytes);
 	if (version.bytes == NULL)
 		ereport(ERROR,
@@ -456,7 +437,6 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 				 errmsg("out of memory"),
 				 errdetail("The model could not be compressed.")));
 	version.nbytes = nbytes;
-	end_stage(&clock, "encode");
 
 	version.model = request.model;
 	version.task = task_name(loaded->task);
@@ -485,13 +465,13 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
 	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
 	version.measured = measured;
-	version.seconds = seconds_since(clock.start);
-	version.stage_seconds = stage_seconds(&clock);
+	version.seconds = seconds_since(start);
 	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
+	version.stage_seconds = stage_seconds(progress);
 	number = pf_catalog_add_version(&version, sha256);
 
 	MemoryContextSwitchTo(caller);
-	version.seconds = seconds_since(clock.start);
+	version.seconds = seconds_since(start);
 	result = result_row(fcinfo, &version, number);
 	MemoryContextDelete(context);
 	return result;

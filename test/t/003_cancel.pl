@@ -111,9 +111,9 @@ sub time_stages
 	my $all    = 1000 * (time - $start);
 	my %seconds = split(/[|\n]/, $session->run(q{SELECT key, value FROM pgforest.versions, jsonb_each_text(stage_seconds) WHERE model = 'm'}));
 	my $time   = 0;
-	my @ends   = map { $time += 1000 * $seconds{$_} } qw(load grow measure encode);
+	my @ends   = map { $time += 1000 * $_ } (sum(@seconds{qw(scan bin sort)}), @seconds{qw(grow measure compress)});
 
-	note(sprintf('%s: load to %d ms, grow to %d, measure to %d, encode to %d, store to %d', $name, @ends, $all));
+	note(sprintf('%s: load to %d ms, grow to %d, measure to %d, compress to %d, store to %d', $name, @ends, $all));
 	forget();
 	return ($all, @ends);
 }

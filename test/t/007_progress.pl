@@ -73,7 +73,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM pgforest.progress'), 0, 'n
 $session->begin(LOAD);
 ok(wait_until($pid, 'rows_done > 0'), 'loading: rows are counted');
 is(seen($pid, 'datname, usename, model, phase, rows_total, trees_done, trees_total'),
-	'postgres|trainer|pülsar|load|400|0|', '... of so many');
+	'postgres|trainer|pülsar|scan|400|0|', '... of so many');
 my $rows = seen($pid, 'rows_done');
 ok(wait_until($pid, "rows_done > $rows AND seconds_left BETWEEN 1 AND 60"), '... and they become more');
 ok(wait_until($pid, 'seconds > 1 AND abs(extract(epoch FROM now() - started_at) - seconds) < 1'), '... since some time');
@@ -81,7 +81,7 @@ ok(wait_until($pid, 'seconds > 1 AND abs(extract(epoch FROM now() - started_at) 
 my $columns = q{datname, usename, concat_ws(',', model, phase) AS what,
 	num_nonnulls(model, phase, rows_done, rows_total, trees_done, trees_total, started_at, seconds, seconds_left)};
 is(seen($pid, $columns, 'stranger'), 'postgres|trainer||0', 'a stranger sees who trains, and no more');
-is(seen($pid, $columns, $_), 'postgres|trainer|pülsar,load|8', "$_ sees all") for qw(trainer colleague watcher);
+is(seen($pid, $columns, $_), 'postgres|trainer|pülsar,scan|8', "$_ sees all") for qw(trainer colleague watcher);
 
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 $session->finish;
@@ -158,8 +158,8 @@ BEGIN
 	PERFORM show('at the end');
 END $$
 EOF
-is(join("\n", $other->error =~ /NOTICE:  (.*)/g), join("\n", 'before: outer load', 'inside: inner load', 'between: outer load',
-		'after an error: outer load', 'after another: outer load', 'at the end: nothing'), 'one inside another')
+is(join("\n", $other->error =~ /NOTICE:  (.*)/g), join("\n", 'before: outer scan', 'inside: inner scan', 'between: outer scan',
+		'after an error: outer scan', 'after another: outer scan', 'at the end: nothing'), 'one inside another')
   or diag($other->error);
 
 # ----- another database, of another encoding -----

@@ -10,42 +10,7 @@
 
 #include <string.h>
 
-#define HASH_INTEGER	UINT64_C(0x2545f4914f6cdd1d)
-#define HASH_REAL		UINT64_C(0x9fb21c651e98df25)
-#define HASH_NAN		UINT64_C(0x7ff8a0761d6478bd)
 #define HASH_BYTES		UINT64_C(0xe7037ed1a0b428db)
-
-/* The hash of an integer of any width. */
-uint64_t
-pf_hash_int64(int64_t value)
-{
-	return pf_mix64((uint64_t) value ^ HASH_INTEGER);
-}
-
-/*
- * The hash of a number: an integral one hashes as that integer, so that int,
- * bigint and float8 agree.
- */
-uint64_t
-pf_hash_number(double value)
-{
-	uint64_t	bits;
-
-	if (value != value)
-		return HASH_NAN;
-
-	/* both limits are exact as doubles; beyond them the cast is undefined */
-	if (value >= -9223372036854775808.0 && value < 9223372036854775808.0)
-	{
-		int64_t		integer = (int64_t) value;
-
-		if ((double) integer == value)
-			return pf_hash_int64(integer);
-	}
-
-	memcpy(&bits, &value, sizeof(bits));
-	return pf_mix64(bits ^ HASH_REAL);
-}
 
 /* The hash of a text; its length counts, so that trailing zeros do too. */
 uint64_t

@@ -26,6 +26,9 @@ typedef enum PfPurpose
 
 #define PF_HASH_START	UINT64_C(0x9ae16a3b2f90404f)	/* of an empty row */
 #define PF_HASH_NULL	UINT64_C(0x5851f42d4c957f2d)
+#define PF_HASH_INTEGER	UINT64_C(0x2545f4914f6cdd1d)
+#define PF_HASH_REAL	UINT64_C(0x9fb21c651e98df25)
+#define PF_HASH_NAN		UINT64_C(0x7ff8a0761d6478bd)
 
 /* Stafford's variant 13 of the MurmurHash3 finalizer: a bijection on 64 bits. */
 static inline uint64_t
@@ -52,8 +55,38 @@ pf_purpose(uint64_t hash, PfPurpose purpose)
 	return pf_mix64(hash + (uint64_t) purpose * UINT64_C(0xd1342543de82ef95));
 }
 
-extern uint64_t pf_hash_int64(int64_t value);
-extern uint64_t pf_hash_number(double value);
+/* The hash of an integer of any width. */
+static inline uint64_t
+pf_hash_int64(int64_t value)
+{
+	return pf_mix64((uint64_t) value ^ PF_HASH_INTEGER);
+}
+
+/*
+ * The hash of a number: an integral one hashes as that integer, so that int,
+ * bigint and float8 agree.
+ */
+static inline uint64_t
+pf_hash_number(double value)
+{
+	uint64_t	bits;
+
+	if (value != value)
+		return PF_HASH_NAN;
+
+	/* both limits are exact as doubles; beyond them the cast is undefined */
+	if (value >= -9223372036854775808.0 && value < 9223372036854775808.0)
+	{
+		int64_t		integer = (int64_t) value;
+
+		if ((double) integer == value)
+			return pf_hash_int64(integer);
+	}
+
+	memcpy(&bits, &value, sizeof(bits));
+	return pf_mix64(bits ^ PF_HASH_REAL);
+}
+
 extern uint64_t pf_hash_bytes(const void *bytes, size_t length);
 
 /*
