@@ -286,6 +286,29 @@ votes_are_of_trees_that_did_not_see_the_row(void)
 	CHECK(right > 900);
 }
 
+/*
+ * Small subtrees are grown on a copy of their rows, and how many rows that are depends on
+ * the bytes of a row: with wide gaps between the rows it is other subtrees.
+ */
+static void
+gaps_between_rows_change_nothing(uint32_t nclasses)
+{
+	PfMatrix	close = fixture_matrix(20000, 4, nclasses, 0.1, 37);
+	PfMatrix	apart = close;
+	PfForestParams params = fixture_params(&close);
+	PfTree		a,
+				b;
+
+	apart.stride = 1024;
+	apart.bins = pf_alloc(unit_env(), (size_t) apart.nrows * apart.stride);
+	for (uint32_t i = 0; i < close.nrows; i++)
+		memcpy(apart.bins + (size_t) i * apart.stride, close.bins + (size_t) i * close.stride, 4);
+	a = grow(&close, &params, 0);
+	b = grow(&apart, &params, 0);
+	CHECK(same_tree(&a, &b));
+	CHECK(a.nnodes > 1000);
+}
+
 static void
 odd_shapes(void)
 {
@@ -381,6 +404,9 @@ test_grow(void)
 	is_the_same_every_time();
 	weights_are_repeats();
 	votes_are_of_trees_that_did_not_see_the_row();
+	gaps_between_rows_change_nothing(0);
+	gaps_between_rows_change_nothing(2);
+	gaps_between_rows_change_nothing(3);
 	odd_shapes();
 	draws_evenly();
 	names_are_found();
