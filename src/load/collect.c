@@ -552,6 +552,8 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 				load->blocks[0]->nrows = 0;
 			}
 			break;
+		case PF_COUNT_ROWS:
+			break;
 	}
 }
 
@@ -593,6 +595,9 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 		if (load->weight->number == 0)
 			return;
 	}
+	if ((load->pass == PF_COUNT_ROWS || load->draw_bound < UINT64_MAX) &&
+		!pf_draw_row(load, values, nulls))
+		return;
 
 	for (int c = 0; c < load->ncolumns; c++)
 	{

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "engine/forest/forest.h"
+#include "engine/measure/measure.h"
 #include "load/scan.h"
 #include "load/stages.h"
 #include "progress/progress.h"
@@ -209,35 +210,73 @@ order_classes(PfLoad *load, MemoryContext context)
 }
 
 /*
- * Errors when so many rows need more memory than pgforest.train_memory allows, to
- * load them or to grow trees on them with no worker.
+ * kB that a training on so many rows needs at its most: to load them, to grow trees on
+ * them with no worker, or to measure the forest.
  */
-static void
-check_memory(const PfLoad *load, double rows, bool guessed)
+static uint64
+memory_needed(const PfLoad *load, double rows)
 {
 	const PfForestParams *forest = load->spec->forest;
+	bool		all_train = load->spec->holdout == 0 && !load->split;
+	bool		votes = forest->oob_score || all_train;
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
 		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
-	bool		votes = forest->oob_score || (load->spec->holdout == 0 && !load->split);
 	uint64		loading = pf_load_memory(load, matrix.nrows);
 	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
-	uint64		needed = Max(loading, growing) / 1024 + 1;
+	uint64		measuring = pf_forest_memory(&matrix, forest, votes, 0);
+
+	if (votes)
+		measuring += matrix.nrows * (uint64) PF_MEASURE_ROW;
+	else
+		measuring += (uint64) (matrix.nrows * (load->split ? 1 : load->spec->holdout)) *
+			(PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double));
+	return Max(loading, Max(growing, measuring)) / 1024 + 1;
+}
+
+/* The largest number of rows that fits, to two digits; 0 when that is none. */
+static uint32
+rows_that_fit(const PfLoad *load, double rows)
+{
+	uint32		fit = (uint32) (rows * pf_train_memory / memory_needed(load, rows));
+	uint32		unit = 1;
+
+	while (fit / unit >= 100)
+		unit *= 10;
+	fit -= fit % unit;
+	while (fit > 0 && memory_needed(load, fit) > (uint64) pf_train_memory)
+		fit -= Min(fit, unit);
+	return fit;
+}
+
+/* Errors when so many rows need more memory than pgforest.train_memory allows. */
+static void
+check_memory(const PfLoad *load, double rows, bool guessed)
+{
+	uint64		needed = memory_needed(load, rows);
+	uint32		fit;
+	StringInfoData hint;
 
 	/* a guess may be wrong: it must be far off for an error */
 	if (needed <= (uint64) pf_train_memory * (guessed ? 2 : 1))
 		return;
+
+	initStringInfo(&hint);
+	fit = rows_that_fit(load, rows);
+	if (fit > 0)
+		appendStringInfo(&hint, "Pass \"max_rows\": %u in params to train on a sample of the rows", fit);
+	if (load->spec->forest->oob_score && load->labels && load->labels->n > 16)
+		appendStringInfo(&hint, "%s \"oob_score\": false", fit > 0 ? ", or" : "Pass");
+	appendStringInfo(&hint, "%s pgforest.train_memory.", hint.len > 0 ? ", or raise" : "Raise");
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("training needs more memory than pgforest.train_memory allows"),
 			 errdetail("%s%.0f rows need " UINT64_FORMAT " kB, and %d kB are allowed.",
 					   guessed ? "About " : "", rows, needed, pf_train_memory),
-			 growing > loading && forest->oob_score && matrix.nclasses > 16
-			 ? errhint("Pass \"oob_score\": false, raise pgforest.train_memory, or train on a part of the rows.")
-			 : errhint("Raise pgforest.train_memory, or train on a part of the rows.")));
+			 errhint("%s", hint.data)));
 }
 
 /*
@@ -247,8 +286,8 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 static void
 collect(PfLoad *load, PfScan *scan)
 {
-	load->pass = pf_scan_is_shared(scan) ? PF_COLLECT_SAMPLE : PF_COLLECT_ALL;
-	if (load->pass == PF_COLLECT_SAMPLE && pf_team_start(load))
+	load->pass = PF_COLLECT_SAMPLE;
+	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
 		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
 		pf_thin_sample(load);
@@ -262,6 +301,51 @@ collect(PfLoad *load, PfScan *scan)
 	load->pass = PF_COLLECT_ALL;
 	pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
 	pf_scan_run(scan, pf_collect_row, load);
+}
+
+/* Errors when two passes saw other rows. */
+static void
+refuse_other_rows(const PfLoad *load)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("the source gave other rows when it was read again"),
+			 load->spec->max_rows > 0
+			 ? errdetail("With \"max_rows\" its rows are counted before they are read.")
+			 : errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
+			 load->spec->max_rows > 0
+			 ? errhint("Store its rows in a table first.")
+			 : errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
+}
+
+/* Counts the rows, so that those can be drawn that max_rows allows; then begins the load anew. */
+static PfLoad *
+draw_rows(PfLoad *load, PfScan *scan, int64 *rows)
+{
+	const PfLoadSpec *spec = load->spec;
+	MemoryContext context = load->context;
+	uint64		bound;
+
+	pf_draw_start(load);
+	if (pf_scan_is_shared(scan) && pf_team_start(load))
+	{
+		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
+		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
+		pf_team_merge(load);
+		pf_progress_counted(load->rows_read);
+		pf_team_end(load);
+	}
+	else
+	{
+		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
+		pf_scan_run(scan, pf_collect_row, load);
+		pf_progress_counted(load->rows_read);
+	}
+	bound = pf_draw_bound(load, rows);
+	MemoryContextReset(context);
+	load = pf_load_resolve(spec, context);
+	load->draw_bound = bound;
+	return load;
 }
 
 /* Everything that is stored into bins; blocks are freed as they go. */
@@ -282,13 +366,15 @@ pack_again(PfLoad *load, PfScan *scan)
 {
 	int64		rows_read = load->rows_read;
 	int64		rows_used = load->rows_used;
+	int64		no_target = load->rows_no_target;
+	int64		no_split = load->rows_no_split;
+	int64		beyond = load->rows_beyond;
 	uint64		fingerprint[2];
 
 	pf_copy_rows(load, NULL, 0);	/* the sample has served */
 	memcpy(fingerprint, load->fingerprint, sizeof(fingerprint));
 	memset(load->fingerprint, 0, sizeof(fingerprint));
 	load->rows_read = load->rows_used = load->rows_train = 0;
-	load->rows_no_target = load->rows_no_split = 0;
 	load->pass = PF_COLLECT_BINS;
 	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
@@ -307,11 +393,12 @@ pack_again(PfLoad *load, PfScan *scan)
 	}
 	if (rows_read != load->rows_read || rows_used != load->rows_used ||
 		memcmp(fingerprint, load->fingerprint, sizeof(fingerprint)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("the source gave other rows when it was read again"),
-				 errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
-				 errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
+		refuse_other_rows(load);
+
+	/* counted in the first pass, and by its workers only */
+	load->rows_no_target = no_target;
+	load->rows_no_split = no_split;
+	load->rows_beyond = beyond;
 }
 
 /* The hash columns, ascending by name; none when a column makes the split. */
@@ -355,6 +442,7 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	loaded->rows_read = load->rows_read;
 	loaded->rows_no_target = load->rows_no_target;
 	loaded->rows_no_split = load->rows_no_split;
+	loaded->rows_not_drawn = load->rows_beyond;
 	list_identity(load, loaded);
 }
 
@@ -380,11 +468,19 @@ pf_load(const PfLoadSpec *spec)
 	PfLoaded   *loaded = palloc0(sizeof(PfLoaded));
 	PfLoad	   *load = pf_load_resolve(spec, context);
 	PfScan	   *scan;
+	int64		rows;
 
 	scan = pf_scan_plan(spec->source, load->names, true);
-	if (pf_scan_is_shared(scan))
+	if (spec->max_rows > 0)
+	{
+		load = draw_rows(load, scan, &rows);
+		check_memory(load, rows, false);
+	}
+	else if (pf_scan_is_shared(scan))
 		check_memory(load, pf_scan_rows(scan), true);
 	collect(load, scan);
+	if (spec->max_rows > 0 && load->rows_used != rows)
+		refuse_other_rows(load);
 	check_splits(load);
 	check_rows(load);
 	check_classes(load);

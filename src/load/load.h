@@ -25,6 +25,7 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	uint32		max_rows;		/* taken at most, by hash; 0: all */
 	const PfForestParams *forest;	/* what will be grown: it must fit in memory, too */
 } PfLoadSpec;
 
@@ -46,6 +47,7 @@ typedef struct PfLoaded
 	int64		rows_read;
 	int64		rows_no_target; /* target NULL: left out */
 	int64		rows_no_split;	/* split NULL: left out */
+	int64		rows_not_drawn; /* more than max_rows: left out */
 	int			nidentity;
 	char	  **identity;		/* hash columns, sorted; split by column: none */
 } PfLoaded;

@@ -443,7 +443,8 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &shared->done_trees);
 	grow_trees(&work, write_tree, &own);
-	pf_progress_wait((const volatile int64 *) &shared->done_trees, params->n_estimators);
+	while (pg_atomic_read_u64(&shared->done_trees) < params->n_estimators)
+		pf_progress_wait();
 	pf_progress_counted(params->n_estimators);
 	WaitForParallelWorkersToFinish(pcxt);
 

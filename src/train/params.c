@@ -250,6 +250,8 @@ set_param(PfTrainParams *params, const PfParam *param, JsonbValue *value)
 		class_weight(params, param, value);
 	else if (strcmp(name, "max_bins") == 0)
 		params->max_bins = integer(param, value);
+	else if (strcmp(name, "max_rows") == 0)
+		params->max_rows = integer(param, value);
 	else
 		elog(ERROR, "parameter \"%s\" is not handled", name);
 }

@@ -23,6 +23,7 @@ typedef struct PfTrainParams
 {
 	PfForestParams forest;		/* what does not depend on the rows */
 	int			max_bins;
+	uint32		max_rows;		/* 0: all */
 	const char *criterion;		/* NULL: the task's */
 	PfAmount	max_features;
 	PfAmount	max_samples;

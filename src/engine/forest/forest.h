@@ -46,8 +46,8 @@ extern uint64_t pf_forest_memory(const PfMatrix *matrix, const PfForestParams *p
 
 /*
  * Sizes and scales of the votes of a matrix; the caller allocates sum and trees,
- * zeroed.  pf_votes_read: row's class shares or value in out[width]; false when
- * no tree left the row out.
+ * zeroed.  pf_votes_read: row's class shares or value in out[width], which may be the
+ * place of its own sums or of an earlier row's; false when no tree left the row out.
  */
 extern uint32_t pf_votes_width(const PfMatrix *matrix);
 extern void pf_votes_scale(const PfEnv *env, const PfMatrix *matrix, PfVotes *votes);

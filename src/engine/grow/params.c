@@ -37,6 +37,8 @@ const PfParam pf_forest_params[] = {
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."},
 	{"max_bins", PF_PARAM_INT, false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
+	{"max_rows", PF_PARAM_INT, true, 1, BIG, NULL, "null",
+	"Rows of the source taken at most, held-out ones among them: those with the smallest hashes, the same ones every time. null: all."},
 	{NULL, PF_PARAM_INT, false, 0, 0, NULL, NULL, NULL}
 };
 
