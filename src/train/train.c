@@ -301,6 +301,20 @@ measure_out_of_bag(const PfEnv *env, const PfModel *model, PfMatrix *rows,
 	return n > 0;
 }
 
+/* What only growing and measuring need, before the model is compressed. */
+static void
+release_rows(const PfEnv *env, PfMatrix *rows)
+{
+	pf_release(env, rows->bins);
+	pf_release(env, rows->label);
+	pf_release(env, rows->target);
+	pf_release(env, rows->weight);
+	rows->bins = NULL;
+	rows->label = NULL;
+	rows->target = NULL;
+	rows->weight = NULL;
+}
+
 static double
 find_metric(const PfMeasured *measured, const char *name)
 {
@@ -456,6 +470,11 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
 		version.nmeasured++;
+	release_rows(env, &loaded->train);
+	release_rows(env, &loaded->validation);
+	release_rows(env, &loaded->test);
+	pf_release(env, grown.votes.sum);
+	pf_release(env, grown.votes.trees);
 
 	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
 	version.bytes = pf_model_encode(env, &model, &nbytes);
