@@ -111,7 +111,7 @@ def main():
     options = parser.parse_args()
 
     table = f"bench.bench_cls_{options.rows}"
-    if not db.rows(f"SELECT to_regclass('{table}') AS there")[0]["there"]:
+    if db.rows(f"SELECT to_regclass('{table}') IS NOT NULL AS there")[0]["there"] == "f":
         db.run_file(options.generator, n=options.rows, sfx=options.rows, tables="cls")
     params = json.dumps({"n_estimators": options.trees, "min_samples_leaf": options.leaf})
     sampler, ended = train([
