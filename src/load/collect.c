@@ -543,6 +543,9 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 			store_row(load, identity, content, side);
 			if (pf_stored_rows(load) >= load->thin_at)
 				pf_thin_sample(load);
+			/* arrays turned out to be long, or the planner's guess was wrong */
+			if (load->raw_bytes > (Size) pf_train_memory * 1024)
+				pf_check_memory(load, load->rows_used, PF_AT_LEAST);
 			break;
 		case PF_COLLECT_BINS:
 			store_row(load, identity, content, side);

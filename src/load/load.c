@@ -210,8 +210,8 @@ order_classes(PfLoad *load, MemoryContext context)
 }
 
 /*
- * kB that a training on so many rows needs at its most: to load them, to grow trees on
- * them with no worker, or to measure the forest.
+ * kB that a training on so many rows needs at its most: to take the sample, to bring them
+ * into order, to grow trees on them with no worker, or to measure the forest.
  */
 static uint64
 memory_needed(const PfLoad *load, double rows)
@@ -225,6 +225,7 @@ memory_needed(const PfLoad *load, double rows)
 		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
+	uint64		sample = pf_sample_memory(load, matrix.nrows);
 	uint64		loading = pf_load_memory(load, matrix.nrows);
 	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
 	uint64		measuring = pf_forest_memory(&matrix, forest, votes, 0);
@@ -234,7 +235,7 @@ memory_needed(const PfLoad *load, double rows)
 	else
 		measuring += (uint64) (matrix.nrows * (load->split ? 1 : load->spec->holdout)) *
 			(PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double));
-	return Max(loading, Max(growing, measuring)) / 1024 + 1;
+	return Max(Max(sample, loading), Max(growing, measuring)) / 1024 + 1;
 }
 
 /* The largest number of rows that fits, to two digits; 0 when that is none. */
@@ -253,15 +254,21 @@ rows_that_fit(const PfLoad *load, double rows)
 }
 
 /* Errors when so many rows need more memory than pgforest.train_memory allows. */
-static void
-check_memory(const PfLoad *load, double rows, bool guessed)
+void
+pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many)
 {
-	uint64		needed = memory_needed(load, rows);
+	const char *words[] = {[PF_EXACTLY] = "",[PF_ABOUT] = "About ",[PF_AT_LEAST] = "At least "};
+	uint64		needed;
 	uint32		fit;
 	StringInfoData hint;
 
+	/* a worker knows too little; its leader stores about as many rows */
+	if (load->spec->forest == NULL)
+		return;
+
 	/* a guess may be wrong: it must be far off for an error */
-	if (needed <= (uint64) pf_train_memory * (guessed ? 2 : 1))
+	needed = memory_needed(load, rows);
+	if (needed <= (uint64) pf_train_memory * (how_many == PF_ABOUT ? 2 : 1))
 		return;
 
 	initStringInfo(&hint);
@@ -275,7 +282,7 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("training needs more memory than pgforest.train_memory allows"),
 			 errdetail("%s%.0f rows need " UINT64_FORMAT " kB, and %d kB are allowed.",
-					   guessed ? "About " : "", rows, needed, pf_train_memory),
+					   words[how_many], rows, needed, pf_train_memory),
 			 errhint("%s", hint.data)));
 }
 
@@ -474,10 +481,10 @@ pf_load(const PfLoadSpec *spec)
 	if (spec->max_rows > 0)
 	{
 		load = draw_rows(load, scan, &rows);
-		check_memory(load, rows, false);
+		pf_check_memory(load, rows, PF_EXACTLY);
 	}
 	else if (pf_scan_is_shared(scan))
-		check_memory(load, pf_scan_rows(scan), true);
+		pf_check_memory(load, pf_scan_rows(scan), PF_ABOUT);
 	collect(load, scan);
 	if (spec->max_rows > 0 && load->rows_used != rows)
 		refuse_other_rows(load);
@@ -490,7 +497,7 @@ pf_load(const PfLoadSpec *spec)
 		order_classes(load, caller);
 	pf_progress_phase(PF_PHASE_BIN, 0, NULL);
 	pf_make_bins(load, caller);
-	check_memory(load, load->rows_used, false);
+	pf_check_memory(load, load->rows_used, PF_EXACTLY);
 	pf_pack_start(load);
 	if (load->pass == PF_COLLECT_ALL)
 	{

@@ -221,6 +221,16 @@ extern void pf_note_bad_split(PfLoad *load, const char *bytes, Size length);
 pg_noreturn extern void pf_refuse_values(const PfLoad *load, const PfLoadColumn *column);
 extern void pf_check_row_limit(const PfLoad *load);
 
+/* load.c: how well a number of rows is known, and whether they fit in memory */
+typedef enum PfHowMany
+{
+	PF_EXACTLY,
+	PF_ABOUT,
+	PF_AT_LEAST
+} PfHowMany;
+
+extern void pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many);
+
 /* The block and the place in it of a row, numbered as they were stored. */
 static inline PfBlock *
 pf_block_of(const PfLoad *load, uint32 row, int *place)
@@ -244,6 +254,7 @@ extern bool pf_draw_row(PfLoad *load, Datum *values, bool *nulls);
 /* sample.c */
 extern uint32 *pf_choose_sample(PfLoad *load, uint32 *n);
 extern void pf_thin_sample(PfLoad *load);
+extern uint64 pf_sample_memory(const PfLoad *load, uint32 nrows);
 extern void pf_make_bins(PfLoad *load, MemoryContext context);
 extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 						 PfCompare compare, const void *arg);
