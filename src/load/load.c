@@ -217,8 +217,7 @@ static uint64
 memory_needed(const PfLoad *load, double rows)
 {
 	const PfForestParams *forest = load->spec->forest;
-	bool		all_train = load->spec->holdout == 0 && !load->split;
-	bool		votes = forest->oob_score || all_train;
+	bool		votes = forest->oob_score || (load->spec->holdout == 0 && !load->split);
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
@@ -229,12 +228,13 @@ memory_needed(const PfLoad *load, double rows)
 	uint64		loading = pf_load_memory(load, matrix.nrows);
 	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
 	uint64		measuring = pf_forest_memory(&matrix, forest, votes, 0);
+	double		held_out = load->rows_used > 0 ? 1 - (double) load->rows_train / load->rows_used
+		: load->split ? 0 : load->spec->holdout;
+	uint64		out_of_bag = votes ? matrix.nrows * (1 - held_out) * PF_MEASURE_ROW : 0;
 
-	if (votes)
-		measuring += matrix.nrows * (uint64) PF_MEASURE_ROW;
-	else
-		measuring += (uint64) (matrix.nrows * (load->split ? 1 : load->spec->holdout)) *
-			(PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double));
+	/* one after the other; votes make room for what they become */
+	measuring += Max(out_of_bag, (uint64) (matrix.nrows * held_out *
+										   (PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double))));
 	return Max(Max(sample, loading), Max(growing, measuring)) / 1024 + 1;
 }
 
