@@ -22,6 +22,7 @@ static const struct
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"linear", test_linear},
 };
 
 static uint64_t passed,

@@ -23,6 +23,7 @@ typedef struct PfMatrix
 	uint32_t   *label;			/* class of a row; NULL for regression */
 	double	   *target;			/* value of a row; NULL for classification */
 	float	   *weight;			/* NULL: every row weighs 1 */
+	double	   *values;			/* nrows x nfeatures, for linear models: see linear.h; NULL for others */
 } PfMatrix;
 
 #endif							/* PF_MATRIX_H */
