@@ -219,7 +219,7 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
-		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
+		.stride = pf_row_bytes(load),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
 	uint64		loading = pf_load_memory(load, matrix.nrows);

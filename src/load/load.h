@@ -32,6 +32,7 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	bool		values;			/* rows of values, not of bins: see engine/bins/matrix.h */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
 } PfLoadSpec;

@@ -218,8 +218,15 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 {
 	int			c = column - load->columns;
 	int			tile = Min(column->length, TILE);
-	double	   *values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
+	double	   *values;
 
+	if (load->values)
+	{
+		for (int e = 0; e < column->length; e++)
+			load->bins[column->first_feature + e].kind = PF_NUMBER;
+		return;
+	}
+	values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
 	for (int first = 0; first < column->length; first += tile)
 	{
 		int			width = Min(tile, column->length - first);

@@ -373,6 +373,7 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 	Request    *requests;
 
 	load->spec = spec;
+	load->values = spec->values;
 	load->context = context;
 	load->env = pf_pg_env(context);
 	requests = list_requests(spec, &load->ncolumns);

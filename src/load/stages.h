@@ -115,10 +115,7 @@ typedef struct PfBlock
 	void	   *values[FLEXIBLE_ARRAY_MEMBER];	/* by column; NULL: all missing so far */
 } PfBlock;
 
-/* Bytes of a row's bins. */
-#define PF_STRIDE(nfeatures) (((nfeatures) + 3) / 4 * 4)
-
-/* Rows in bins, in the order they came. */
+/* Rows in bins, or values, in the order they came. */
 typedef struct PfPacked
 {
 	uint32		nrows;
@@ -150,6 +147,7 @@ typedef struct PfLoad
 	MemoryContext context;
 	const PfEnv *env;			/* allocates in context */
 	PfTask		task;
+	bool		values;			/* wanted, not bins */
 	Oid			target_type;
 
 	int			ncolumns;		/* all that are read, ascending by name */
@@ -213,6 +211,13 @@ extern void pf_fix_length(PfLoad *load, PfLoadColumn *column, int length);
 extern void pf_note_bad_split(PfLoad *load, const char *bytes, Size length);
 pg_noreturn extern void pf_refuse_values(const PfLoad *load, const PfLoadColumn *column);
 extern void pf_check_row_limit(const PfLoad *load);
+
+/* Bytes of a row in the matrix. */
+static inline uint32
+pf_row_bytes(const PfLoad *load)
+{
+	return load->values ? load->nfeatures * sizeof(double) : (load->nfeatures + 3) / 4 * 4;
+}
 
 /* The block and the place in it of a row, numbered as they were stored. */
 static inline PfBlock *

@@ -15,8 +15,10 @@
 #define VALUES	(1 << PF_REGRESSION)
 
 static const PfAlgorithm algorithms[] = {
-	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params,
+	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params, false,
 		pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"linear", CLASSES | VALUES, pf_linear_params, true,
+		pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
 };
 
 const PfAlgorithm *

@@ -15,6 +15,7 @@ typedef struct PfAlgorithm
 	const char *name;
 	uint32		tasks;			/* a bit 1 << PfTask for each that it can be trained as */
 	const PfParam *params;		/* its table in engine/grow/params.c */
+	bool		values;			/* it learns from values, not from bins */
 
 	/*
 	 * The task is known, but no row yet: errors when a parameter does not fit it, or
@@ -46,6 +47,13 @@ extern void pf_forest_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
 									 const char **saves);
 extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							bool measured, PfModel *model, PfGrown *grown);
+
+/* linear.c */
+extern void pf_linear_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+									 const char **saves);
+extern void pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
 #endif							/* PF_ALGORITHMS_H */

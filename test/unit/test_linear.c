@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/linear/linear.h"
+#include "engine/walk/output.h"
 #include "linear_answers.h"
 #include "unit.h"
 
@@ -26,13 +27,14 @@ make_rows(uint32_t n, uint32_t numbers, uint32_t nclasses, bool weighted)
 	PfMatrix   *matrix = &rows.matrix;
 	uint64_t	state = 7;
 
-	matrix->values = pf_alloc(env, (size_t) n * (numbers + 1) * sizeof(double));
+	matrix->stride = (numbers + 1) * sizeof(double);
+	matrix->bins = pf_alloc(env, (size_t) n * matrix->stride);
 	matrix->target = pf_alloc(env, n * sizeof(double));
 	matrix->label = pf_alloc(env, n * sizeof(uint32_t));
 	matrix->weight = pf_alloc(env, n * sizeof(float));
 	for (uint32_t i = 0; i < n; i++)
 	{
-		double	   *row = matrix->values + (size_t) i * (numbers + 1);
+		double	   *row = (double *) (matrix->bins + (size_t) i * matrix->stride);
 		uint32_t	category;
 		double		signal;
 
@@ -75,7 +77,7 @@ release_rows(Rows *rows)
 {
 	const PfEnv *env = unit_env();
 
-	pf_release(env, rows->matrix.values);
+	pf_release(env, rows->matrix.bins);
 	pf_release(env, rows->matrix.target);
 	pf_release(env, rows->matrix.label);
 	pf_release(env, rows->matrix.weight);
@@ -186,6 +188,13 @@ fit_rows(const Rows *rows, const PfLinearParams *params, PfLinearFit *fit)
 	return linear;
 }
 
+static void
+predict(const PfLinear *linear, const Rows *rows, const double *row, double *out)
+{
+	pf_linear_outputs(linear, rows->bins, rows->matrix.nfeatures, row, out);
+	pf_link_apply(pf_class_link(rows->matrix.nclasses), rows->matrix.nclasses, out);
+}
+
 static bool
 is_finite(const PfLinear *linear)
 {
@@ -221,7 +230,7 @@ stays_finite(void)
 			params.max_iter = 200;
 			for (uint32_t i = 0; i < rows.matrix.nrows; i++)
 			{
-				double	   *row = rows.matrix.values + (size_t) i * 4;
+				double	   *row = (double *) pf_matrix_values(&rows.matrix, i);
 
 				if (odd == 1)
 					row[1] = 2 * row[0] - 1;
@@ -243,8 +252,7 @@ stays_finite(void)
 			{
 				double		sum = 0;
 
-				pf_linear_predict(&linear, rows.bins, 4, rows.matrix.nclasses,
-								  rows.matrix.values + (size_t) i * 4, out);
+				predict(&linear, &rows, pf_matrix_values(&rows.matrix, i), out);
 				for (uint32_t c = 0; c < rows.matrix.nclasses; c++)
 				{
 					CHECK(out[c] >= 0 && out[c] <= 1);
@@ -291,13 +299,13 @@ fills_what_is_missing(void)
 				missing;
 
 	for (uint32_t i = 0; i < 200; i++)
-		mean += rows.matrix.values[(size_t) i * 4] / 200;
+		mean += pf_matrix_values(&rows.matrix, i)[0] / 200;
 	linear = fit_rows(&rows, &params, &fit);
-	memcpy(row, rows.matrix.values, sizeof(row));
+	memcpy(row, pf_matrix_values(&rows.matrix, 0), sizeof(row));
 	row[0] = mean;
-	pf_linear_predict(&linear, rows.bins, 4, 0, row, &with_mean);
+	predict(&linear, &rows, row, &with_mean);
 	row[0] = NAN;
-	pf_linear_predict(&linear, rows.bins, 4, 0, row, &missing);
+	predict(&linear, &rows, row, &missing);
 	CHECK_NEAR(missing, with_mean, 1e-9 * fabs(with_mean));
 	CHECK(isnan(pf_linear_value(INFINITY)) && isnan(pf_linear_value(NAN)) && isnan(pf_linear_value(2e100)));
 	CHECK_DOUBLE(1 / pf_linear_value(-0.0), INFINITY);

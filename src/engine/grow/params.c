@@ -46,6 +46,26 @@ const PfParam pf_random_forest_params[] = {
 	END
 };
 
+const PfParam pf_linear_params[] = {
+	{PARAM(alpha, PF_PARAM_REAL), false, 0, 1e100, NULL, "1",
+	"Regression: weight of the penalty. With l1_ratio 0 of the sum of squared coefficients beside the sum of squared errors, as Ridge has it; else beside half the mean of them, as ElasticNet."},
+	{PARAM(l1_ratio, PF_PARAM_REAL), false, 0, 1, NULL, "0",
+	"Regression: share of the penalty that is of absolute coefficients, which makes small ones 0. 0: ridge; 1: lasso."},
+	{PARAM(C, PF_PARAM_REAL), false, 1e-12, 1e12, NULL, "1",
+	"Classification: the smaller, the stronger the penalty of squared coefficients."},
+	{PARAM(fit_intercept, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
+	"Is there an intercept? false: a row of zeros gives 0, or equal shares."},
+	{PARAM(max_iter, PF_PARAM_INT), false, 1, 1000000, NULL, "1000",
+	"Steps of the solver at most. Ridge is solved in one."},
+	{PARAM(tol, PF_PARAM_REAL), false, 1e-15, 1, NULL, "1e-08",
+	"The solver is done when no derivative of the mean loss, on standardised columns and target, is greater."},
+	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced", "null",
+	"Weights of the classes: balanced (inverse to their counts), or an object from class to weight. null: all 1."},
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
+	"Coefficients of a category column at most; when it has more categories, those with like targets share one."},
+	END
+};
+
 const PfParam *
 pf_find_param(const PfParam *table, const char *name)
 {

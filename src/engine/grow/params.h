@@ -83,6 +83,12 @@ typedef struct PfParams
 	bool		oob_score;
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
+	double		alpha;
+	double		l1_ratio;
+	double		C;
+	uint32_t	max_iter;
+	double		tol;
+	bool		fit_intercept;
 } PfParams;
 
 /* How a value is read, and the type of its field. */
@@ -111,6 +117,7 @@ typedef struct PfParam
 
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
+extern const PfParam pf_linear_params[];
 
 /* The entry of that name in a table, or NULL. */
 extern const PfParam *pf_find_param(const PfParam *table, const char *name);

@@ -53,7 +53,7 @@ standardise(PfDesign *design, double *present)
 	design->total = 0;
 	for (uint32_t i = 0; i < matrix->nrows; i++)
 	{
-		const double *row = matrix->values + (size_t) i * n;
+		const double *row = pf_matrix_values(matrix, i);
 		double		weight = row_weight(design, i);
 
 		design->total += weight;
@@ -69,7 +69,7 @@ standardise(PfDesign *design, double *present)
 	}
 	for (uint32_t i = 0; i < matrix->nrows; i++)
 	{
-		const double *row = matrix->values + (size_t) i * n;
+		const double *row = pf_matrix_values(matrix, i);
 		double		weight = row_weight(design, i);
 
 		for (uint32_t f = 0; f < n; f++)
@@ -102,7 +102,7 @@ number_columns(PfDesign *design)
 	memset(lacks, 0, n);
 	for (uint32_t i = 0; i < matrix->nrows; i++)
 	{
-		const double *row = matrix->values + (size_t) i * n;
+		const double *row = pf_matrix_values(matrix, i);
 
 		for (uint32_t f = 0; f < n; f++)
 			lacks[f] |= row[f] != row[f];
@@ -199,7 +199,7 @@ void
 pf_design_row(PfDesign *design, uint32_t row)
 {
 	uint32_t	n = design->matrix->nfeatures;
-	const double *value = design->matrix->values + (size_t) row * n;
+	const double *value = pf_matrix_values(design->matrix, row);
 
 	design->weight = row_weight(design, row);
 	design->nones = 0;

@@ -170,12 +170,9 @@ pf_linear_release(const PfEnv *env, PfLinear *linear)
 }
 
 void
-pf_linear_predict(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures,
-				  uint32_t nclasses, const double *row, double *out)
+pf_linear_outputs(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures,
+				  const double *row, double *out)
 {
-	double		highest;
-	double		sum = 0;
-
 	for (uint32_t k = 0; k < linear->noutputs; k++)
 	{
 		const double *coefficient = linear->coefficient + (size_t) k * linear->ncoefficients;
@@ -194,27 +191,4 @@ pf_linear_predict(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures
 		}
 		out[k] = value;
 	}
-	if (nclasses == 0)
-		return;
-	if (linear->noutputs == 1)
-	{
-		double		tail = exp(-fabs(out[0]));
-		double		more = 1 / (1 + tail);
-		double		less = tail / (1 + tail);
-		bool		positive = out[0] >= 0;
-
-		out[0] = positive ? less : more;
-		out[1] = positive ? more : less;
-		return;
-	}
-	highest = out[0];
-	for (uint32_t k = 1; k < nclasses; k++)
-		highest = out[k] > highest ? out[k] : highest;
-	for (uint32_t k = 0; k < nclasses; k++)
-	{
-		out[k] = exp(out[k] - highest);
-		sum += out[k];
-	}
-	for (uint32_t k = 0; k < nclasses; k++)
-		out[k] /= sum;
 }

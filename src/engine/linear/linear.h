@@ -2,9 +2,9 @@
  * linear.h
  *	  Linear models: ridge and elastic-net regression, logistic regression.
  *
- * They learn from values where trees learn from bins: a matrix has them row by
- * row in `values`, a number as it is and a category as its bin; NaN is missing.
- * So more categories than bins share coefficients with those of like targets.
+ * They learn from values where trees learn from bins (pf_matrix_values).  A category
+ * is its bin, so more categories than bins share coefficients with those of like
+ * targets.
  *
  * Inside, numbers are brought to mean 0 and standard deviation 1 (divided by
  * it only, when there is no intercept), a missing one takes the mean, each
@@ -95,8 +95,8 @@ extern void pf_linear_fit(const PfEnv *env, const PfMatrix *matrix, const PfBins
 						  double *importance, PfLinearFit *fit);
 extern void pf_linear_release(const PfEnv *env, PfLinear *linear);
 
-/* nclasses shares of one row, or its value. */
-extern void pf_linear_predict(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures,
-							  uint32_t nclasses, const double *row, double *out);
+/* The outputs of one row: the value, or what the link makes shares of. */
+extern void pf_linear_outputs(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures,
+							  const double *row, double *out);
 
 #endif							/* PF_LINEAR_H */

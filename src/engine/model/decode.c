@@ -304,6 +304,23 @@ get_sums(Reader *reader, PfModel *model)
 		get_reals(reader, model->nsums, &model->base);
 }
 
+static void
+get_linear(Reader *reader, PfModel *model)
+{
+	PfLinear   *linear = &model->linear;
+
+	if (model->nclasses == 1)
+	{
+		fail(reader, "the number of classes is out of range");
+		return;
+	}
+	pf_linear_layout(reader->env, linear, model->bins, model->nfeatures, model->nclasses);
+	reader->memory += ((size_t) model->nfeatures + 1) * sizeof(uint32_t);
+	get_reals(reader, linear->noutputs, &linear->intercept);
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) linear->noutputs * linear->ncoefficients, &linear->coefficient);
+}
+
 static bool
 bit(const uint8_t *bits, uint32_t i)
 {
@@ -311,7 +328,7 @@ bit(const uint8_t *bits, uint32_t i)
 }
 
 static void
-get_trees(Reader *reader, PfModel *model)
+get_nodes(Reader *reader, PfModel *model)
 {
 	uint64_t	nnodes = 0;
 	uint32_t	feature_planes = pf_wire_planes(model->nfeatures);
@@ -431,12 +448,32 @@ get_trees(Reader *reader, PfModel *model)
 }
 
 static void
+get_trees(Reader *reader, PfModel *model)
+{
+	model->nleaves = (uint32_t) get(reader, 4);
+	if (model->nleaves == 0)
+		fail(reader, "no leaves");
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
+	if (reader->reason == NULL)
+		get_nodes(reader, model);
+}
+
+/* Is it a kind of model that the format version has? */
+static bool
+is_kind(uint32_t kind, uint32_t version)
+{
+	return kind == PF_MODEL_FOREST ||
+		(version >= 2 && (kind == PF_MODEL_BOOSTING || kind == PF_MODEL_LINEAR));
+}
+
+static void
 get_payload(Reader *reader, uint32_t version, PfModel *model)
 {
 	uint32_t	kind = (uint32_t) get(reader, 1);
 	uint32_t	task = (uint32_t) get(reader, 1);
 
-	if (kind != PF_MODEL_FOREST && (kind != PF_MODEL_BOOSTING || version < 2))
+	if (!is_kind(kind, version))
 		fail(reader, "a kind of model that this release does not know");
 	model->kind = (PfModelKind) kind;
 	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
@@ -452,15 +489,9 @@ get_payload(Reader *reader, uint32_t version, PfModel *model)
 		get_reals(reader, model->nfeatures, &model->importance);
 	if (reader->reason == NULL && model->kind == PF_MODEL_BOOSTING)
 		get_sums(reader, model);
-	if (reader->reason == NULL)
-	{
-		model->nleaves = (uint32_t) get(reader, 4);
-		if (model->nleaves == 0)
-			fail(reader, "no leaves");
-	}
-	if (reader->reason == NULL)
-		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
-	if (reader->reason == NULL)
+	if (reader->reason == NULL && model->kind == PF_MODEL_LINEAR)
+		get_linear(reader, model);
+	else if (reader->reason == NULL)
 		get_trees(reader, model);
 	if (reader->reason == NULL && version > 1 && get(reader, 4) != 0)
 		fail(reader, "a section that this release does not know");

@@ -137,7 +137,7 @@ put_tree(const PfEnv *env, const PfNode *tree, uint32_t *stack,
 }
 
 static void
-put_trees(Writer *writer, const PfModel *model)
+put_nodes(Writer *writer, const PfModel *model)
 {
 	const PfEnv *env = writer->env;
 	uint32_t	nnodes = model->roots[model->ntrees];
@@ -181,6 +181,33 @@ put_trees(Writer *writer, const PfModel *model)
 }
 
 static void
+put_trees(Writer *writer, const PfModel *model)
+{
+	put(writer, model->nleaves, 4);
+	for (size_t i = 0; i < (size_t) model->nleaves * model->leaf_width; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(writer->env);
+		put_real(writer, model->leaves[i]);
+	}
+	put(writer, model->ntrees, 4);
+	put_nodes(writer, model);
+}
+
+static void
+put_linear(Writer *writer, const PfLinear *linear)
+{
+	for (uint32_t k = 0; k < linear->noutputs; k++)
+		put_real(writer, linear->intercept[k]);
+	for (size_t i = 0; i < (size_t) linear->noutputs * linear->ncoefficients; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(writer->env);
+		put_real(writer, linear->coefficient[i]);
+	}
+}
+
+static void
 put_payload(Writer *writer, const PfModel *model)
 {
 	put(writer, model->kind, 1);
@@ -209,15 +236,10 @@ put_payload(Writer *writer, const PfModel *model)
 		for (uint32_t i = 0; i < model->nsums; i++)
 			put_real(writer, model->base[i]);
 	}
-	put(writer, model->nleaves, 4);
-	for (size_t i = 0; i < (size_t) model->nleaves * model->leaf_width; i++)
-	{
-		if (i % 65536 == 0)
-			pf_check(writer->env);
-		put_real(writer, model->leaves[i]);
-	}
-	put(writer, model->ntrees, 4);
-	put_trees(writer, model);
+	if (model->kind == PF_MODEL_LINEAR)
+		put_linear(writer, &model->linear);
+	else
+		put_trees(writer, model);
 	if (pf_wire_version(model) > 1)
 		put(writer, 0, 4);		/* sections */
 }

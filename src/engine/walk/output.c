@@ -63,5 +63,7 @@ pf_output_finish(const PfModel *model, double *out)
 		case PF_MODEL_BOOSTING:
 			pf_link_apply(model->link, model->width, out);
 			break;
+		case PF_MODEL_LINEAR:
+			break;				/* has no leaves */
 	}
 }
