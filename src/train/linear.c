@@ -6,6 +6,7 @@
 
 #include "catalog/pgenv.h"
 #include "engine/linear/linear.h"
+#include "progress/progress.h"
 #include "settings.h"
 #include "train/algorithms.h"
 
@@ -97,10 +98,12 @@ pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	check_columns(loaded, &linear);
 
 	memset(grown, 0, sizeof(*grown));
+	pf_progress_phase(PF_PHASE_GROW, 0, NULL);
 	model->kind = PF_MODEL_LINEAR;
 	model->importance = palloc(loaded->nfeatures * sizeof(double));
 	pf_linear_fit(env, &loaded->train, loaded->bins, &linear, &model->linear,
 				  model->importance, &fit);
+	elog(DEBUG1, "%u iterations", fit.iterations);
 	if (!fit.converged)
 		ereport(NOTICE,
 				(errmsg("the solver did not converge in %u iterations", fit.iterations),

@@ -162,9 +162,12 @@ agrees_with_sklearn(void)
 	AGREES(classes, 200, 3, 3, false, &params);
 	AGREES(binary_wide, 300, 80, 2, false, &params);
 	AGREES(classes_wide, 300, 40, 3, false, &params);
+	AGREES(binary_many, 100, 500, 2, false, &params);
 	params.class_weight = PF_WEIGHT_BALANCED;
 	AGREES(binary_balanced, 200, 3, 2, false, &params);
 	params.class_weight = PF_WEIGHT_NONE;
+	params.inverse_penalty = 0.1;
+	AGREES(classes_many, 100, 300, 3, false, &params);
 	params.inverse_penalty = 100;
 	AGREES(binary_weighted, 200, 3, 2, true, &params);
 	params.inverse_penalty = 10;

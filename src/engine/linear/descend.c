@@ -12,7 +12,8 @@
 
 #include "engine/linear/solve.h"
 
-#define NEWTON_SIZE		64		/* coefficients in all outputs together */
+#define NEWTON_STEPS	10		/* that are usual */
+#define DESCENT_STEPS	300
 #define KEPT			10		/* changes that L-BFGS keeps */
 #define HALVINGS		40		/* of a step, before it is given up */
 #define ENOUGH			1e-4	/* of the decrease that the slope promises */
@@ -122,33 +123,51 @@ set_outputs(Problem *problem, const double *theta)
 
 /* Adds the row's second derivatives to the lower triangle. */
 static void
-add_curvature(const Problem *problem, uint32_t row, double *spread, double *hessian)
+add_curvature(const Problem *problem, uint32_t row, double *hessian)
 {
 	const PfDesign *design = problem->design;
 	uint32_t	width = problem->width;
 
-	/* the row as it is: there are few columns */
-	memset(spread, 0, width * sizeof(double));
-	add_row(problem, 1, spread);
 	for (uint32_t a = 0; a < problem->noutputs; a++)
 	{
 		for (uint32_t b = 0; b <= a; b++)
 		{
 			double		factor = design->weight * row_curvature(problem, row, a, b);
+			double	   *block = hessian + (size_t) a * width * problem->size + (size_t) b * width;
 
-			for (uint32_t i = 0; i < width; i++)
+			/* numbers come first, so those of one output fill a triangle */
+			for (uint32_t i = 0; i < design->ndense; i++)
 			{
-				if (spread[i] != 0)
-					pf_add_multiple(hessian + ((size_t) a * width + i) * problem->size + (size_t) b * width,
-									factor * spread[i], spread, a == b ? i + 1 : width);
+				double	   *at = block + (size_t) i * problem->size;
+				double		times = factor * design->dense[i];
+
+				if (a != b)
+					add_row(problem, times, at);
+				else
+					pf_add_multiple(at, times, design->dense, i + 1);
 			}
+			for (uint32_t s = 0; s < design->nones; s++)
+				add_row(problem, factor, block + (size_t) design->ones[s] * problem->size);
+			if (problem->fit_intercept)
+				add_row(problem, factor, block + (size_t) design->ncolumns * problem->size);
 		}
 	}
 }
 
+/* About what a row's second derivatives cost. */
+static uint64_t
+row_work(const Problem *problem)
+{
+	const PfDesign *design = problem->design;
+	uint64_t	pairs = (uint64_t) problem->noutputs * (problem->noutputs + 1);
+	uint64_t	filled = design->ndense + design->nones + 1;
+
+	return pairs * filled * filled / 2;
+}
+
 /* The objective; its gradient, and, when they are wanted, the second derivatives. */
 static double
-objective(Problem *problem, const double *theta, double *gradient, double *spread, double *hessian)
+objective(Problem *problem, const double *theta, double *gradient, double *hessian)
 {
 	PfDesign   *design = problem->design;
 	uint32_t	width = problem->width;
@@ -157,7 +176,7 @@ objective(Problem *problem, const double *theta, double *gradient, double *sprea
 
 	memset(gradient, 0, problem->size * sizeof(double));
 	if (hessian)
-		memset(hessian, 0, (size_t) problem->size * problem->size * sizeof(double));
+		pf_clear(design->env, hessian, (size_t) problem->size * problem->size * sizeof(double));
 	for (uint32_t i = 0; i < design->matrix->nrows; i++)
 	{
 		pf_design_row(design, i);
@@ -166,9 +185,9 @@ objective(Problem *problem, const double *theta, double *gradient, double *sprea
 		for (uint32_t k = 0; k < problem->noutputs; k++)
 			add_row(problem, design->weight * problem->share[k], gradient + (size_t) k * width);
 		if (hessian)
-			add_curvature(problem, i, spread, hessian);
+			add_curvature(problem, i, hessian);
 		pf_work(design, 4 * (uint64_t) problem->noutputs * (design->ndense + design->nones + 20) +
-				(hessian ? (uint64_t) problem->size * problem->size : 0));
+				(hessian ? row_work(problem) : 0));
 	}
 	for (uint32_t i = 0; i < problem->size; i++)
 	{
@@ -208,7 +227,7 @@ largest(const double *values, uint32_t n)
 static bool
 step(Problem *problem, double *theta, double *gradient, double *value,
 	 const double *direction, double *trial, double *trial_gradient,
-	 double *spread, double *hessian)
+	 double *hessian)
 {
 	double		slope = pf_dot(gradient, direction, problem->size);
 	double		length = 1;
@@ -221,7 +240,7 @@ step(Problem *problem, double *theta, double *gradient, double *value,
 
 		for (uint32_t i = 0; i < problem->size; i++)
 			trial[i] = theta[i] + length * direction[i];
-		lower = objective(problem, trial, trial_gradient, spread, hessian);
+		lower = objective(problem, trial, trial_gradient, hessian);
 		/* where rounding hides the decrease, the slope tells */
 		if (lower <= *value + ENOUGH * length * slope ||
 			(lower <= *value + NOISE * fabs(*value) &&
@@ -239,13 +258,12 @@ newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFi
 {
 	const PfEnv *env = problem->design->env;
 	uint32_t	n = problem->size;
-	double	   *gradient = pf_alloc(env, 5 * (size_t) n * sizeof(double));
+	double	   *gradient = pf_alloc(env, 4 * (size_t) n * sizeof(double));
 	double	   *direction = gradient + n;
 	double	   *trial = gradient + 2 * n;
 	double	   *trial_gradient = gradient + 3 * n;
-	double	   *spread = gradient + 4 * n;
 	double	   *hessian = pf_alloc(env, (size_t) n * n * sizeof(double));
-	double		value = objective(problem, theta, gradient, spread, hessian);
+	double		value = objective(problem, theta, gradient, hessian);
 
 	for (;;)
 	{
@@ -256,8 +274,7 @@ newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFi
 		for (uint32_t i = 0; i < n; i++)
 			direction[i] = -gradient[i];
 		pf_solve_symmetric(env, hessian, n, direction);
-		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient,
-				  spread, hessian))
+		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, hessian))
 		{
 			fit->converged = true;	/* as far as the arithmetic goes */
 			break;
@@ -346,7 +363,7 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 	double	   *trial_gradient = gradient + 3 * (size_t) n;
 	double	   *diagonal = gradient + 4 * (size_t) n;
 	History		history = {0};
-	double		value = objective(problem, theta, gradient, NULL, NULL);
+	double		value = objective(problem, theta, gradient, NULL);
 
 	for (int h = 0; h < KEPT; h++)
 	{
@@ -364,7 +381,7 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 		fit->iterations++;
 		choose_direction(problem, &history, gradient, diagonal, direction);
 		pf_check(env);
-		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, NULL, NULL))
+		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, NULL))
 		{
 			/* once more from the steepest descent, unless that was it */
 			fit->converged = history.count == 0;
@@ -386,6 +403,24 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 	pf_release(env, gradient);
 }
 
+/* Few steps that cost more, or many? */
+static bool
+newton_is_quicker(Problem *problem)
+{
+	PfDesign   *design = problem->design;
+	double		rows = design->matrix->nrows;
+	double		size = problem->size;
+	double		direct;
+	double		descent;
+
+	if (problem->size > PF_DIRECT_COLUMNS)
+		return false;
+	design->nones = design->matrix->nfeatures - design->ndense;
+	direct = NEWTON_STEPS * (rows * row_work(problem) + size * size * size / 3);
+	descent = DESCENT_STEPS * rows * problem->noutputs * 4 * (design->ndense + design->nones + 10);
+	return direct <= descent;
+}
+
 void
 pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
 			   double offset, double scale, double *theta, PfLinearFit *fit)
@@ -401,7 +436,7 @@ pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
 	problem.output = pf_alloc(design->env, 2 * problem.noutputs * sizeof(double));
 	problem.share = problem.output + problem.noutputs;
 	fit->iterations = 0;
-	if (problem.size <= NEWTON_SIZE)
+	if (newton_is_quicker(&problem))
 		newton(&problem, params, theta, fit);
 	else
 		quasi_newton(&problem, params, theta, fit);

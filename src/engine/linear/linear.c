@@ -47,7 +47,10 @@ pf_linear_memory(uint64_t ncolumns, uint32_t nclasses, const PfLinearParams *par
 
 	if (nclasses == 0 && ncolumns <= PF_DIRECT_COLUMNS)
 		return few + ncolumns * ncolumns * sizeof(double);
-	return few + outputs * (ncolumns + 1) * 27 * sizeof(double);
+	few += outputs * (ncolumns + 1) * 27 * sizeof(double);
+	if (outputs * (ncolumns + 1) <= PF_DIRECT_COLUMNS)
+		few += outputs * (ncolumns + 1) * outputs * (ncolumns + 1) * sizeof(double);
+	return few;
 }
 
 /*
