@@ -169,6 +169,13 @@ measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("model must not be null")));
 	pf_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), PF_RIGHT_PREDICT, version);
+	if (strcmp(version->model.task, "anomaly") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is for anomalies and has no target to be measured by",
+						version->model.name),
+				 errhint("Its scores are given by ml_predict(%s, ..., NULL::float8).",
+						 quote_literal_cstr(version->model.name))));
 	if (classes_only && strcmp(version->model.task, "classification") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -47,17 +47,15 @@ check_splits(const PfLoad *load)
 static void
 check_rows(const PfLoad *load)
 {
-	const char *target = load->target->name;
-
 	if (load->rows_read == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the source has no rows"),
 				 errhint("If row-level security applies to it, you see only the rows that its policies show you.")));
-	if (load->rows_no_target == load->rows_read)
+	if (load->target && load->rows_no_target == load->rows_read)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("target column \"%s\" is NULL in every row", target),
+				 errmsg("target column \"%s\" is NULL in every row", load->target->name),
 				 errdetail("The source has " INT64_FORMAT " rows.", load->rows_read),
 				 errhint("Rows without a target are left out of training.")));
 	if (load->rows_used == 0)
@@ -347,6 +345,7 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	}
 	loaded->nfeatures = load->nfeatures;
 	loaded->bins = load->bins;
+	loaded->positions = load->positions;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;
 	loaded->target_type = load->target_type;

@@ -22,7 +22,7 @@ typedef uint64 (*PfGrowMemory) (const void *arg, const PfMatrix *sizes, bool mea
 typedef struct PfLoadSpec
 {
 	PfSource   *source;
-	char	   *target;
+	char	   *target;			/* NULL: none, for the task anomaly */
 	List	   *features;		/* of char *; NIL with features_given false: every other column */
 	bool		features_given;
 	List	   *exclude;
@@ -45,7 +45,8 @@ typedef struct PfLoaded
 	char	  **column_types;	/* format_type of each */
 	int			nfeatures;
 	PfBins	   *bins;
-	int			nclasses;		/* 0: regression */
+	double	   *positions;		/* task anomaly: see pf_cut_spread */
+	int			nclasses;		/* 0: no classification */
 	char	  **classes;
 	Oid			target_type;
 	PfMatrix	train;

@@ -153,7 +153,7 @@ typedef struct PfLoad
 	int			ncolumns;		/* all that are read, ascending by name */
 	PfLoadColumn *columns;
 	List	   *names;			/* of them */
-	PfLoadColumn *target;
+	PfLoadColumn *target;		/* or NULL; rows then have the target 0 */
 	PfLoadColumn *weight;		/* or NULL */
 	PfLoadColumn *split;		/* or NULL */
 	int			nfeature_columns;
@@ -185,6 +185,7 @@ typedef struct PfLoad
 	uint64		sample_bound;	/* no row with a greater sample key can be in it */
 
 	PfBins	   *bins;			/* nfeatures, in the caller's context */
+	double	   *positions;		/* nfeatures x PF_MAX_BINS, likewise; task anomaly only */
 	PfPacked	packed;
 
 	dsm_segment *segment;		/* while a pass is a shared scan; else NULL */

@@ -56,4 +56,11 @@ extern uint64 pf_linear_train_memory(const void *arg, const PfMatrix *sizes, boo
 extern void pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
+/* isolation.c */
+extern void pf_isolation_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+										const char **saves);
+extern void pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							   bool measured, PfModel *model, PfGrown *grown);
+
 #endif							/* PF_ALGORITHMS_H */

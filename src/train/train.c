@@ -84,10 +84,12 @@ parse_task(const char *task)
 		return PF_CLASSIFICATION;
 	if (strcmp(task, "regression") == 0)
 		return PF_REGRESSION;
+	if (strcmp(task, "anomaly") == 0)
+		return PF_ANOMALY;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized task \"%s\"", task),
-			 errhint("This release knows \"classification\" and \"regression\".")));
+			 errhint("The tasks are \"classification\", \"regression\" and \"anomaly\".")));
 }
 
 static void
@@ -98,7 +100,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	memset(request, 0, sizeof(*request));
 	request->model = needed_argument(fcinfo, 0, "model");
 	request->source = needed_argument(fcinfo, 1, "source");
-	load->target = needed_argument(fcinfo, 2, "target");
+	load->target = text_argument(fcinfo, 2);
 	request->algorithm = pf_find_algorithm(needed_argument(fcinfo, 3, "algorithm"));
 	if (PG_ARGISNULL(4))
 		needed_argument(fcinfo, 4, "params");
@@ -127,6 +129,37 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	load->values = request->algorithm->values;
 	load->grow_memory = request->algorithm->memory;
 	load->grow_arg = request->params;
+}
+
+/*
+ * Is there a target where one is needed, and none where it is not?  Nothing is measured
+ * without one, so no rows are held out.
+ */
+static void
+check_target(FunctionCallInfo fcinfo, Request *request)
+{
+	PfLoadSpec *load = &request->load;
+
+	if (load->task == PF_TASK_AUTO && request->algorithm->tasks == 1 << PF_ANOMALY)
+		load->task = PF_ANOMALY;
+	if (load->task != PF_ANOMALY)
+	{
+		needed_argument(fcinfo, 2, "target");
+		return;
+	}
+	pf_check_algorithm_task(request->algorithm, load->task);
+	if (load->target != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no target"),
+				 errhint("Leave out target; exclude => ARRAY[%s] keeps that column from the features.",
+						 quote_literal_cstr(load->target))));
+	if (load->weight != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no weight"),
+				 errhint("Leave out weight.")));
+	load->holdout = 0;
 }
 
 /*
@@ -384,6 +417,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	INSTR_TIME_SET_CURRENT(start);
 
 	read_request(fcinfo, &request);
+	check_target(fcinfo, &request);
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
@@ -407,10 +441,10 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 							&model, &grown);
 
 	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	if (loaded->validation.nrows > 0)
+	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "validation", &loaded->validation,
 						 &measured[version.nmeasured++]);
-	if (loaded->test.nrows > 0)
+	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "test", &loaded->test, &measured[version.nmeasured++]);
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
@@ -448,7 +482,8 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.note = request.note;
 	version.rows = loaded->train.nrows;
 	version.features = loaded->nfeatures;
-	version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
+	if (loaded->task != PF_ANOMALY)
+		version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
 	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
 	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
 	version.measured = measured;

@@ -23,6 +23,7 @@ extern void test_walk(void) __attribute__((weak));
 extern void test_golden(void) __attribute__((weak));
 extern void test_measure(void) __attribute__((weak));
 extern void test_linear(void) __attribute__((weak));
+extern void test_isolation(void) __attribute__((weak));
 
 /* Counts one check; a failed one is printed with its place and both values. */
 extern bool unit_check(bool passed, const char *file, int line, const char *text);

@@ -23,6 +23,7 @@ static const struct
 	{"golden", test_golden},
 	{"measure", test_measure},
 	{"linear", test_linear},
+	{"isolation", test_isolation},
 };
 
 static uint64_t passed,

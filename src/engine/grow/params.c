@@ -66,6 +66,22 @@ const PfParam pf_linear_params[] = {
 	END
 };
 
+const PfParam pf_isolation_forest_params[] = {
+	{PARAM(n_estimators, PF_PARAM_INT), false, 1, 100000, NULL, "100",
+	"Number of trees."},
+	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null",
+	"Rows drawn for each tree: a number or a share of all. null: 256, or all when there are fewer."},
+	{PARAM(contamination, PF_PARAM_REAL), true, 1e-9, 0.5, NULL, "null",
+	"Share of the training rows that are labelled anomalies. null: those whose score is above 0.5."},
+	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), false, 0, PF_MAX_FEATURES, NULL, "1.0",
+	"Features drawn for each tree: a number or a share of all."},
+	{PARAM(bootstrap, PF_PARAM_BOOL), false, 0, 0, NULL, "false",
+	"Rows of a tree are drawn with replacement."},
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
+	"Bins of a feature at most; missing values have one more."},
+	END
+};
+
 const PfParam *
 pf_find_param(const PfParam *table, const char *name)
 {

@@ -89,6 +89,7 @@ typedef struct PfParams
 	uint32_t	max_iter;
 	double		tol;
 	bool		fit_intercept;
+	double		contamination;
 } PfParams;
 
 /* How a value is read, and the type of its field. */
@@ -118,6 +119,7 @@ typedef struct PfParam
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
 extern const PfParam pf_linear_params[];
+extern const PfParam pf_isolation_forest_params[];
 
 /* The entry of that name in a table, or NULL. */
 extern const PfParam *pf_find_param(const PfParam *table, const char *name);

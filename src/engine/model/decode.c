@@ -305,6 +305,15 @@ get_sums(Reader *reader, PfModel *model)
 }
 
 static void
+get_score(Reader *reader, PfModel *model)
+{
+	model->path = get_real(reader);
+	model->threshold = get_real(reader);
+	if (!(model->path >= 0 && isfinite(model->path) && isfinite(model->threshold)))
+		fail(reader, "a score is out of range");
+}
+
+static void
 get_linear(Reader *reader, PfModel *model)
 {
 	PfLinear   *linear = &model->linear;
@@ -464,7 +473,7 @@ static bool
 is_kind(uint32_t kind, uint32_t version)
 {
 	return kind == PF_MODEL_FOREST ||
-		(version >= 2 && (kind == PF_MODEL_BOOSTING || kind == PF_MODEL_LINEAR));
+		(version >= 2 && kind >= PF_MODEL_BOOSTING && kind <= PF_MODEL_LINEAR);
 }
 
 static void
@@ -476,7 +485,8 @@ get_payload(Reader *reader, uint32_t version, PfModel *model)
 	if (!is_kind(kind, version))
 		fail(reader, "a kind of model that this release does not know");
 	model->kind = (PfModelKind) kind;
-	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
+	if (kind == PF_MODEL_ISOLATION ? task != PF_ANOMALY
+		: task != PF_CLASSIFICATION && task != PF_REGRESSION)
 		fail(reader, "a task that this release does not know");
 	model->task = (PfTask) task;
 	if (reader->reason == NULL)
@@ -489,6 +499,8 @@ get_payload(Reader *reader, uint32_t version, PfModel *model)
 		get_reals(reader, model->nfeatures, &model->importance);
 	if (reader->reason == NULL && model->kind == PF_MODEL_BOOSTING)
 		get_sums(reader, model);
+	if (reader->reason == NULL && model->kind == PF_MODEL_ISOLATION)
+		get_score(reader, model);
 	if (reader->reason == NULL && model->kind == PF_MODEL_LINEAR)
 		get_linear(reader, model);
 	else if (reader->reason == NULL)

@@ -236,6 +236,11 @@ put_payload(Writer *writer, const PfModel *model)
 		for (uint32_t i = 0; i < model->nsums; i++)
 			put_real(writer, model->base[i]);
 	}
+	if (model->kind == PF_MODEL_ISOLATION)
+	{
+		put_real(writer, model->path);
+		put_real(writer, model->threshold);
+	}
 	if (model->kind == PF_MODEL_LINEAR)
 		put_linear(writer, &model->linear);
 	else

@@ -14,13 +14,15 @@
 /*
  * How the trees make an answer.  Of a forest, their leaf rows are averaged; of
  * boosted trees, tree t is added to the sum number t % nsums, which begins at its
- * base, and the link makes of the sums what is predicted.  A linear model has no
+ * base, and the link makes of the sums what is predicted.  The leaves of an isolation
+ * forest are path lengths, whose mean becomes a score.  A linear model has no
  * trees; its outputs are the sums, and its rows are values, not bins.
  */
 typedef enum PfModelKind
 {
 	PF_MODEL_FOREST = 1,
 	PF_MODEL_BOOSTING = 2,
+	PF_MODEL_ISOLATION = 3,
 	PF_MODEL_LINEAR = 4
 } PfModelKind;
 
@@ -47,13 +49,17 @@ typedef struct PfModel
 	PfNode	   *nodes;
 	uint32_t	nleaves;
 	uint32_t	width;			/* of a prediction: nclasses, or 1 */
-	uint32_t	leaf_width;		/* of a leaf row: width for a forest, 1 for boosted trees */
+	uint32_t	leaf_width;		/* of a leaf row: width for a forest, else 1 */
 	double	   *leaves;			/* nleaves x leaf_width */
 
 	/* boosted trees */
 	PfLink		link;
-	uint32_t	nsums;			/* 0 for a forest */
+	uint32_t	nsums;			/* 0 for all others */
 	double	   *base;			/* nsums */
+
+	/* isolation forest */
+	double		path;			/* the average one, that makes a score of 0.5 */
+	double		threshold;		/* a greater score is an anomaly */
 
 	PfLinear	linear;			/* of a linear model */
 
