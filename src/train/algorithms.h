@@ -63,4 +63,13 @@ extern uint64 pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, 
 extern void pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							   bool measured, PfModel *model, PfGrown *grown);
 
+/* calibrate.c: calibrated classifiers of whatever algorithm */
+extern void pf_calibration_fit_task(const PfTrainParams *params, PfTask task);
+extern bool pf_calibration_is_out_of_bag(const PfTrainParams *params);
+extern uint64 pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes);
+extern double *pf_calibration_shares(const PfAlgorithm *algorithm, const PfTrainParams *params,
+									 const PfLoaded *loaded, int64 seed, const PfModel *template);
+extern void pf_calibration_train(const PfTrainParams *params, const PfMatrix *rows, double *shares,
+								 const PfVotes *votes, PfModel *model);
+
 #endif							/* PF_ALGORITHMS_H */

@@ -92,6 +92,17 @@ parse_task(const char *task)
 			 errhint("The tasks are \"classification\", \"regression\" and \"anomaly\".")));
 }
 
+/* What the algorithm takes, and a calibration. */
+static uint64
+train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+{
+	const Request *request = arg;
+
+	measured = measured && !pf_calibration_is_out_of_bag(request->params);
+	return request->algorithm->memory(request->params, sizes, measured, saves) +
+		pf_calibration_train_memory(request->params, sizes);
+}
+
 static void
 read_request(FunctionCallInfo fcinfo, Request *request)
 {
@@ -127,8 +138,8 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	request->note = text_argument(fcinfo, 13);
 	load->max_bins = request->params->given.max_bins;
 	load->values = request->algorithm->values;
-	load->grow_memory = request->algorithm->memory;
-	load->grow_arg = request->params;
+	load->grow_memory = train_memory;
+	load->grow_arg = request;
 }
 
 /*
@@ -290,6 +301,7 @@ measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
 			pf_check(env);
 		if (!pf_votes_read(votes, rows, i, predicted + n * width))
 			continue;
+		pf_calibration_apply(&model->calibration, model->nclasses, predicted + n * width);
 		if (label)
 			label[n] = rows->label[i];
 		else
@@ -401,6 +413,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	PfLoaded   *loaded;
 	PfGrown		grown = {0};
 	PfModel		model = {0};
+	double	   *shares = NULL;
 	PfMeasured	measured[3];
 	PfNewVersion version = {0};
 	uint8		sha256[32];
@@ -424,6 +437,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	request.load.task = pf_load_check(&request.load);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
+	pf_calibration_fit_task(request.params, request.load.task);
 	check_model(&request, request.load.task);
 
 	loaded = pf_load(&request.load);
@@ -437,10 +451,15 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	model.nclasses = loaded->nclasses;
 	model.classes = loaded->classes;
 	model.width = Max(loaded->nclasses, 1);
-	request.algorithm->grow(request.params, loaded, request.seed, loaded->validation.nrows > 0,
+	if (request.params->given.calibration != NULL && !pf_calibration_is_out_of_bag(request.params))
+		shares = pf_calibration_shares(request.algorithm, request.params, loaded, request.seed,
+									   &model);
+	request.algorithm->grow(request.params, loaded, request.seed,
+							loaded->validation.nrows > 0 && !pf_calibration_is_out_of_bag(request.params),
 							&model, &grown);
-
 	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
+	if (request.params->given.calibration != NULL)
+		pf_calibration_train(request.params, &loaded->train, shares, &grown.votes, &model);
 	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "validation", &loaded->validation,
 						 &measured[version.nmeasured++]);

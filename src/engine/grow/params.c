@@ -41,6 +41,8 @@ const PfParam pf_random_forest_params[] = {
 	"Measure each row by the trees that did not see it. Always done when no rows are held out."},
 	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null",
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."},
+	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null",
+	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false. null: as they are."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
 	END
@@ -61,6 +63,8 @@ const PfParam pf_linear_params[] = {
 	"The solver is done when no derivative of the mean loss, on standardised columns and target, is greater."},
 	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced", "null",
 	"Weights of the classes: balanced (inverse to their counts), or an object from class to weight. null: all 1."},
+	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null",
+	"Classification: make shares mean probabilities, by a curve fitted to the shares of five cross-validated models. null: as they are."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Coefficients of a category column at most; when it has more categories, those with like targets share one."},
 	END

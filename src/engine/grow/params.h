@@ -90,6 +90,7 @@ typedef struct PfParams
 	double		tol;
 	bool		fit_intercept;
 	double		contamination;
+	const char *calibration;
 } PfParams;
 
 /* How a value is read, and the type of its field. */

@@ -468,6 +468,84 @@ get_trees(Reader *reader, PfModel *model)
 		get_nodes(reader, model);
 }
 
+/* A pair that a curve may begin with, or go on with after the one before. */
+static bool
+is_pair(PfCalibrationMethod method, const PfCalibrationCurve *curve, uint32_t i)
+{
+	double		x = curve->x[i];
+	double		y = curve->y[i];
+
+	if (!isfinite(x) || !isfinite(y))
+		return false;
+	if (method == PF_SIGMOID)
+		return true;
+	return y >= 0 && y <= 1 && (i == 0 || (x > curve->x[i - 1] && y >= curve->y[i - 1]));
+}
+
+static void
+get_calibration(Reader *reader, PfModel *model)
+{
+	PfCalibration *calibration = &model->calibration;
+
+	calibration->method = (PfCalibrationMethod) get(reader, 1);
+	if ((calibration->method != PF_SIGMOID && calibration->method != PF_ISOTONIC) ||
+		model->nclasses < 2)
+	{
+		fail(reader, "the calibration is out of range");
+		return;
+	}
+	calibration->ncurves = pf_calibration_curves(model->nclasses);
+	calibration->curves = get_memory(reader, calibration->ncurves, sizeof(PfCalibrationCurve));
+	for (uint32_t c = 0; c < calibration->ncurves && reader->reason == NULL; c++)
+	{
+		PfCalibrationCurve *curve = &calibration->curves[c];
+
+		curve->n = calibration->method == PF_SIGMOID ? 1 : (uint32_t) get(reader, 4);
+		if (curve->n == 0 || !has_bytes(reader, 16 * (uint64_t) curve->n))
+		{
+			fail(reader, "the calibration is out of range");
+			return;
+		}
+		curve->x = get_memory(reader, curve->n, sizeof(double));
+		curve->y = get_memory(reader, curve->n, sizeof(double));
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(reader->env);
+			curve->x[i] = get_real(reader);
+			curve->y[i] = get_real(reader);
+			if (!is_pair(calibration->method, curve, i))
+			{
+				fail(reader, "the calibration is out of range");
+				return;
+			}
+		}
+	}
+}
+
+/* What a model may have besides; each kind of section at most once. */
+static void
+get_sections(Reader *reader, PfModel *model)
+{
+	uint32_t	count = (uint32_t) get(reader, 4);
+
+	for (uint32_t i = 0; i < count && reader->reason == NULL; i++)
+	{
+		uint32_t	tag = (uint32_t) get(reader, 1);
+		uint64_t	length = get(reader, 8);
+		const uint8_t *start = reader->at;
+
+		if (!has_bytes(reader, length))
+			return;
+		if (tag == PF_WIRE_CALIBRATION && model->calibration.method == PF_NOT_CALIBRATED)
+			get_calibration(reader, model);
+		else
+			fail(reader, "a section that this release does not know");
+		if (reader->reason == NULL && (uint64_t) (reader->at - start) != length)
+			fail(reader, "a section has the wrong length");
+	}
+}
+
 /* Is it a kind of model that the format version has? */
 static bool
 is_kind(uint32_t kind, uint32_t version)
@@ -505,8 +583,8 @@ get_payload(Reader *reader, uint32_t version, PfModel *model)
 		get_linear(reader, model);
 	else if (reader->reason == NULL)
 		get_trees(reader, model);
-	if (reader->reason == NULL && version > 1 && get(reader, 4) != 0)
-		fail(reader, "a section that this release does not know");
+	if (reader->reason == NULL && version > 1)
+		get_sections(reader, model);
 	if (reader->reason == NULL && reader->at != reader->end)
 		fail(reader, "bytes are left over");
 }

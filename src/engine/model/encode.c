@@ -207,6 +207,44 @@ put_linear(Writer *writer, const PfLinear *linear)
 	}
 }
 
+/* A tag, the length, and the bytes of it. */
+static void
+put_calibration(Writer *writer, const PfCalibration *calibration)
+{
+	bool		isotonic = calibration->method == PF_ISOTONIC;
+	uint64_t	length = 1;
+
+	for (uint32_t c = 0; c < calibration->ncurves; c++)
+		length += (isotonic ? 4 : 0) + 16 * (uint64_t) calibration->curves[c].n;
+	put(writer, PF_WIRE_CALIBRATION, 1);
+	put(writer, length, 8);
+	put(writer, calibration->method, 1);
+	for (uint32_t c = 0; c < calibration->ncurves; c++)
+	{
+		const PfCalibrationCurve *curve = &calibration->curves[c];
+
+		if (isotonic)
+			put(writer, curve->n, 4);
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(writer->env);
+			put_real(writer, curve->x[i]);
+			put_real(writer, curve->y[i]);
+		}
+	}
+}
+
+static void
+put_sections(Writer *writer, const PfModel *model)
+{
+	bool		calibrated = model->calibration.method != PF_NOT_CALIBRATED;
+
+	put(writer, calibrated, 4);
+	if (calibrated)
+		put_calibration(writer, &model->calibration);
+}
+
 static void
 put_payload(Writer *writer, const PfModel *model)
 {
@@ -246,7 +284,7 @@ put_payload(Writer *writer, const PfModel *model)
 	else
 		put_trees(writer, model);
 	if (pf_wire_version(model) > 1)
-		put(writer, 0, 4);		/* sections */
+		put_sections(writer, model);
 }
 
 /* The checksum runs over the blocks' hashes, so that it can be taken in pieces. */

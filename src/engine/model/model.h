@@ -10,6 +10,7 @@
 #include "engine/bins/binmap.h"
 #include "engine/grow/tree.h"
 #include "engine/linear/linear.h"
+#include "engine/model/calibrate.h"
 
 /*
  * How the trees make an answer.  Of a forest, their leaf rows are averaged; of
@@ -63,6 +64,7 @@ typedef struct PfModel
 
 	PfLinear	linear;			/* of a linear model */
 
+	PfCalibration calibration;	/* of a classification, or none */
 	double	   *importance;		/* nfeatures */
 	size_t		memory;			/* bytes that the decoded model takes */
 } PfModel;

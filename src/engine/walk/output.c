@@ -70,4 +70,5 @@ pf_output_finish(const PfModel *model, double *out)
 		case PF_MODEL_LINEAR:
 			break;				/* has no leaves */
 	}
+	pf_calibration_apply(&model->calibration, model->nclasses, out);
 }

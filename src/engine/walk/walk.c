@@ -21,6 +21,7 @@ answer_linear(const PfModel *model, const uint8_t *row, double *out)
 {
 	pf_linear_outputs(&model->linear, model->bins, model->nfeatures, (const double *) row, out);
 	pf_link_apply(pf_class_link(model->nclasses), model->width, out);
+	pf_calibration_apply(&model->calibration, model->nclasses, out);
 }
 
 void
