@@ -16,7 +16,9 @@
 
 static const PfAlgorithm algorithms[] = {
 	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params,
-		pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params,
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
 };
 
 const PfAlgorithm *
