@@ -17,11 +17,13 @@
 
 static const PfAlgorithm algorithms[] = {
 	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params, false,
-		pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params, false,
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
 	{"linear", CLASSES | VALUES, pf_linear_params, true,
-		pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
+	pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
 	{"isolation_forest", ANOMALY, pf_isolation_forest_params, false,
-		pf_isolation_fit_task, pf_isolation_train_memory, pf_isolation_train},
+	pf_isolation_fit_task, pf_isolation_train_memory, pf_isolation_train},
 };
 
 const PfAlgorithm *

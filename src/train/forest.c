@@ -6,6 +6,15 @@
 
 #include "train/algorithms.h"
 
+#define PLACES_SIZE(nfeatures) ((Size) (nfeatures) * 256 * sizeof(float))
+
+/* extra_trees has the parameters of random_forest in a table of its own. */
+static bool
+cuts_at_random(const PfTrainParams *params)
+{
+	return params->table == pf_extra_trees_params;
+}
+
 void
 pf_forest_fit_task(PfTrainParams *params, PfTask task)
 {
@@ -49,7 +58,8 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, co
 
 	if (given->oob_score && sizes->nclasses > 16)
 		*saves = "\"oob_score\": false";
-	return pf_forest_memory(sizes, &params, given->oob_score || !measured, 1);
+	return pf_forest_memory(sizes, &params, given->oob_score || !measured, 1) +
+		(cuts_at_random(arg) ? PLACES_SIZE(sizes->nfeatures) : 0);
 }
 
 void
@@ -84,6 +94,12 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	else if (weights->name != NULL)
 		forest.class_weight = strcmp(weights->name, "balanced") == 0
 			? PF_WEIGHT_BALANCED : PF_WEIGHT_BALANCED_SUBSAMPLE;
+	if (cuts_at_random(params))
+	{
+		forest.places = palloc0(PLACES_SIZE(rows->nfeatures));
+		for (uint32 f = 0; f < rows->nfeatures; f++)
+			pf_bin_places(&loaded->bins[f], forest.places + (Size) f * 256);
+	}
 	model->kind = PF_MODEL_FOREST;
 	pf_grow_forest(rows, &forest, forest.oob_score || !measured, model, grown);
 }

@@ -18,6 +18,7 @@ static const struct
 {
 	{"bins", test_bins},
 	{"grow", test_grow},
+	{"randomcut", test_randomcut},
 	{"model", test_model},
 	{"walk", test_walk},
 	{"golden", test_golden},

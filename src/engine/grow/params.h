@@ -41,6 +41,7 @@ typedef struct PfForestParams
 	bool		oob_score;
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
+	float	   *places;			/* nfeatures x 256, see pf_bin_places: random cuts; NULL: the best */
 	uint64_t	seed;
 } PfForestParams;
 
@@ -119,6 +120,7 @@ typedef struct PfParam
 
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
+extern const PfParam pf_extra_trees_params[];
 extern const PfParam pf_linear_params[];
 extern const PfParam pf_isolation_forest_params[];
 
