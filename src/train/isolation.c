@@ -17,7 +17,7 @@
 #include "train/algorithms.h"
 
 #define AUTO_SAMPLES	256		/* rows a tree */
-#define AUTO_THRESHOLD	0.5		/* of the score: what a row has that is as any other */
+#define AUTO_THRESHOLD	(0.5 + 1e-12)	/* of the score: what a row has that is as any other, and rounding */
 #define WALKED_ROWS		4096	/* scored at a time */
 
 void

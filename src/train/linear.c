@@ -103,9 +103,13 @@ pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	model->importance = palloc(loaded->nfeatures * sizeof(double));
 	pf_linear_fit(env, &loaded->train, loaded->bins, &linear, &model->linear,
 				  model->importance, &fit);
-	elog(DEBUG1, "%u iterations", fit.iterations);
+	ereport(DEBUG1,
+			(errmsg_internal("%s after %u iterations", fit.converged ? "converged" : "stopped",
+							 fit.iterations)));
 	if (!fit.converged)
 		ereport(NOTICE,
-				(errmsg("the solver did not converge in %u iterations", fit.iterations),
+				(errmsg_plural("the solver did not converge in %u iteration",
+							   "the solver did not converge in %u iterations",
+							   fit.iterations, fit.iterations),
 				 errhint("Raise max_iter or tol, or strengthen the penalty.")));
 }
