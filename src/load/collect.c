@@ -413,7 +413,7 @@ store_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 	if (block->label)
 		block->label[place] = load->target->code;
 	else
-		block->target[place] = load->target->number;
+		block->target[place] = load->target ? load->target->number : 0;
 	if (block->weight)
 		block->weight[place] = (float) load->weight->number;
 	for (int c = 0; c < load->ncolumns; c++)
@@ -568,12 +568,11 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 	uint64		identity = PF_HASH_START;
 	uint64		content = PF_HASH_START;
 	PfSide		side = PF_TRAIN;
-	int			target = load->target - load->columns;
 
 	load->rows_read++;
 	if (load->team && load->rows_read % SEEN_ROWS == 0)
 		pf_team_see(load->team, SEEN_ROWS);
-	if (nulls[target])
+	if (load->target && nulls[load->target - load->columns])
 	{
 		load->rows_no_target++;
 		return;

@@ -49,17 +49,15 @@ check_splits(const PfLoad *load)
 static void
 check_rows(const PfLoad *load)
 {
-	const char *target = load->target->name;
-
 	if (load->rows_read == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the source has no rows"),
 				 errhint("If row-level security applies to it, you see only the rows that its policies show you.")));
-	if (load->rows_no_target == load->rows_read)
+	if (load->target && load->rows_no_target == load->rows_read)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
-				 errmsg("target column \"%s\" is NULL in every row", target),
+				 errmsg("target column \"%s\" is NULL in every row", load->target->name),
 				 errdetail("The source has " INT64_FORMAT " rows.", load->rows_read),
 				 errhint("Rows without a target are left out of training.")));
 	if (load->rows_used == 0)
@@ -211,30 +209,33 @@ order_classes(PfLoad *load, MemoryContext context)
 
 /*
  * kB that a training on so many rows needs at its most: to take the sample, to bring them
- * into order, to grow trees on them with no worker, or to measure the forest.
+ * into order, to make a model of them with no worker, or to measure it.  *saves: see
+ * PfGrowNotes.
  */
 static uint64
-memory_needed(const PfLoad *load, double rows)
+memory_needed(const PfLoad *load, double rows, const char **saves)
 {
-	const PfForestParams *forest = load->spec->forest;
-	bool		votes = forest->oob_score || (load->spec->holdout == 0 && !load->split);
+	const PfLoadSpec *spec = load->spec;
+	PfGrowNotes notes = {0};
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
-		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
+		.stride = pf_row_bytes(load),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
+	bool		measured = spec->holdout > 0 || load->split;
 	uint64		sample = pf_sample_memory(load, matrix.nrows);
 	uint64		loading = pf_load_memory(load, matrix.nrows);
-	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
-	uint64		measuring = pf_forest_memory(&matrix, forest, votes, 0);
+	uint64		growing = spec->grow_memory(spec->grow_arg, &matrix, measured, &notes);
+	uint64		measuring = pf_matrix_memory(&matrix, notes.votes);
 	double		held_out = load->rows_used > 0 ? 1 - (double) load->rows_train / load->rows_used
-		: load->split ? 0 : load->spec->holdout;
-	uint64		out_of_bag = votes ? matrix.nrows * (1 - held_out) * PF_MEASURE_ROW : 0;
+		: load->split ? 0 : spec->holdout;
+	uint64		out_of_bag = notes.votes ? matrix.nrows * (1 - held_out) * PF_MEASURE_ROW : 0;
 
 	/* one after the other; votes make room for what they become */
 	measuring += Max(out_of_bag, (uint64) (matrix.nrows * held_out *
 										   (PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double))));
+	*saves = growing > Max(sample, loading) ? notes.saves : NULL;
 	return Max(Max(sample, loading), Max(growing, measuring)) / 1024 + 1;
 }
 
@@ -242,13 +243,14 @@ memory_needed(const PfLoad *load, double rows)
 static uint32
 rows_that_fit(const PfLoad *load, double rows)
 {
-	uint32		fit = (uint32) (rows * pf_train_memory / memory_needed(load, rows));
+	const char *saves;
+	uint32		fit = (uint32) (rows * pf_train_memory / memory_needed(load, rows, &saves));
 	uint32		unit = 1;
 
 	while (fit / unit >= 100)
 		unit *= 10;
 	fit -= fit % unit;
-	while (fit > 0 && memory_needed(load, fit) > (uint64) pf_train_memory)
+	while (fit > 0 && memory_needed(load, fit, &saves) > (uint64) pf_train_memory)
 		fit -= Min(fit, unit);
 	return fit;
 }
@@ -258,16 +260,17 @@ void
 pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many)
 {
 	const char *words[] = {[PF_EXACTLY] = "",[PF_ABOUT] = "About ",[PF_AT_LEAST] = "At least "};
+	const char *saves;
 	uint64		needed;
 	uint32		fit;
 	StringInfoData hint;
 
 	/* a worker knows too little; its leader stores about as many rows */
-	if (load->spec->forest == NULL)
+	if (load->spec->grow_memory == NULL)
 		return;
 
 	/* a guess may be wrong: it must be far off for an error */
-	needed = memory_needed(load, rows);
+	needed = memory_needed(load, rows, &saves);
 	if (needed <= (uint64) pf_train_memory * (how_many == PF_ABOUT ? 2 : 1))
 		return;
 
@@ -275,8 +278,8 @@ pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many)
 	fit = rows_that_fit(load, rows);
 	if (fit > 0)
 		appendStringInfo(&hint, "Pass \"max_rows\": %u in params to train on a sample of the rows", fit);
-	if (load->spec->forest->oob_score && load->labels && load->labels->n > 16)
-		appendStringInfo(&hint, "%s \"oob_score\": false", fit > 0 ? ", or" : "Pass");
+	if (saves != NULL)
+		appendStringInfo(&hint, "%s %s", fit > 0 ? ", or" : "Pass", saves);
 	appendStringInfo(&hint, "%s pgforest.train_memory.", hint.len > 0 ? ", or raise" : "Raise");
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -441,6 +444,7 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	}
 	loaded->nfeatures = load->nfeatures;
 	loaded->bins = load->bins;
+	loaded->positions = load->positions;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;
 	loaded->target_type = load->target_type;

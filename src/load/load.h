@@ -9,13 +9,26 @@
 #include "nodes/pg_list.h"
 #include "engine/bins/binmap.h"
 #include "engine/bins/matrix.h"
-#include "engine/grow/params.h"
 #include "load/source.h"
+
+/* What else is to be known of the memory that training takes. */
+typedef struct PfGrowNotes
+{
+	bool		votes;			/* rows are measured out of bag, see PfVotes */
+	const char *saves;			/* a parameter that would lower it much, such as "\"oob_score\": false" */
+} PfGrowNotes;
+
+/*
+ * Bytes that training takes, without workers, once the rows are loaded into a matrix of
+ * which the sizes are given.  measured: rows are held out for measuring.
+ */
+typedef uint64 (*PfGrowMemory) (const void *arg, const PfMatrix *sizes, bool measured,
+								PfGrowNotes *notes);
 
 typedef struct PfLoadSpec
 {
 	PfSource   *source;
-	char	   *target;
+	char	   *target;			/* NULL: none, for the task anomaly */
 	List	   *features;		/* of char *; NIL with features_given false: every other column */
 	bool		features_given;
 	List	   *exclude;
@@ -26,7 +39,9 @@ typedef struct PfLoadSpec
 	double		holdout;
 	int			max_bins;
 	uint32		max_rows;		/* taken at most, by hash; 0: all */
-	const PfForestParams *forest;	/* what will be grown: it must fit in memory, too */
+	bool		values;			/* rows of values, not of bins: see engine/bins/matrix.h */
+	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
+	const void *grow_arg;
 } PfLoadSpec;
 
 typedef struct PfLoaded
@@ -37,7 +52,8 @@ typedef struct PfLoaded
 	char	  **column_types;	/* format_type of each */
 	int			nfeatures;
 	PfBins	   *bins;
-	int			nclasses;		/* 0: regression */
+	double	   *positions;		/* task anomaly: see pf_cut_spread */
+	int			nclasses;		/* 0: no classification */
 	char	  **classes;
 	Oid			target_type;
 	PfMatrix	train;

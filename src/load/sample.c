@@ -236,8 +236,15 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 {
 	int			c = column - load->columns;
 	int			tile = Min(column->length, TILE);
-	double	   *values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
+	double	   *values;
 
+	if (load->values)
+	{
+		for (int e = 0; e < column->length; e++)
+			load->bins[column->first_feature + e].kind = PF_NUMBER;
+		return;
+	}
+	values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
 	for (int first = 0; first < column->length; first += tile)
 	{
 		int			width = Min(tile, column->length - first);
@@ -262,8 +269,16 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 			}
 		}
 		for (int e = 0; e < width; e++)
-			pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
-						   &load->bins[column->first_feature + first + e]);
+		{
+			uint32		feature = column->first_feature + first + e;
+
+			if (load->positions)
+				pf_cut_spread(env, values + (Size) e * n, count[e], load->spec->max_bins,
+							  &load->bins[feature], load->positions + (Size) feature * PF_MAX_BINS);
+			else
+				pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
+							   &load->bins[feature]);
+		}
 	}
 	pfree(values);
 }
@@ -317,7 +332,7 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 	int			c = column - load->columns;
 	PfBins	   *bins = &load->bins[column->first_feature];
 	uint32	   *entry = list_categories(load, env, column->dictionary, bins);
-	uint32		width = load->task == PF_CLASSIFICATION ? load->nclasses : 1;
+	uint32		width = load->task == PF_CLASSIFICATION ? load->nclasses : load->target ? 1 : 0;
 	Size		size = Max((Size) bins->ncategories * width, 1);
 	double	   *stats = pf_alloc(load->env, size * sizeof(double));
 	double	   *count = pf_alloc(load->env, Max(bins->ncategories, 1) * sizeof(double));
@@ -343,10 +358,15 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 		count[entry[code]] += weight;
 		if (load->task == PF_CLASSIFICATION)
 			stats[(Size) entry[code] * width + load->class_of_code[block->label[place]]] += weight;
-		else
+		else if (width > 0)
 			stats[entry[code]] += weight * (block->target[place] - mean);
 	}
 	pf_cut_categories(env, width, stats, count, load->spec->max_bins, bins);
+	if (load->positions)
+	{
+		for (uint32 b = 0; b < bins->nbins; b++)
+			load->positions[(Size) column->first_feature * PF_MAX_BINS + b] = b;
+	}
 	pfree(stats);
 	pfree(count);
 
@@ -397,6 +417,9 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 
 	load->bins = MemoryContextAllocExtended(context, load->nfeatures * sizeof(PfBins),
 											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (load->task == PF_ANOMALY)
+		load->positions = MemoryContextAllocHuge(context, (Size) load->nfeatures * PF_MAX_BINS *
+												 sizeof(double));
 	for (int f = 0; f < load->nfeature_columns; f++)
 	{
 		PfLoadColumn *column = load->features[f];

@@ -115,10 +115,7 @@ typedef struct PfBlock
 	void	   *values[FLEXIBLE_ARRAY_MEMBER];	/* by column; NULL: all missing so far */
 } PfBlock;
 
-/* Bytes of a row's bins. */
-#define PF_STRIDE(nfeatures) (((nfeatures) + 3) / 4 * 4)
-
-/* Rows in bins, in the order they came. */
+/* Rows in bins, or values, in the order they came. */
 typedef struct PfPacked
 {
 	uint32		nrows;
@@ -154,12 +151,13 @@ typedef struct PfLoad
 	MemoryContext context;
 	const PfEnv *env;			/* allocates in context */
 	PfTask		task;
+	bool		values;			/* wanted, not bins */
 	Oid			target_type;
 
 	int			ncolumns;		/* all that are read, ascending by name */
 	PfLoadColumn *columns;
 	List	   *names;			/* of them */
-	PfLoadColumn *target;
+	PfLoadColumn *target;		/* or NULL; rows then have the target 0 */
 	PfLoadColumn *weight;		/* or NULL */
 	PfLoadColumn *split;		/* or NULL */
 	int			nfeature_columns;
@@ -194,6 +192,7 @@ typedef struct PfLoad
 	uint64		sample_bound;	/* no row with a greater sample key can be in it */
 
 	PfBins	   *bins;			/* nfeatures, in the caller's context */
+	double	   *positions;		/* nfeatures x PF_MAX_BINS, likewise; task anomaly only */
 	PfPacked	packed;
 
 	dsm_segment *segment;		/* while a pass is a shared scan; else NULL */
@@ -230,6 +229,12 @@ typedef enum PfHowMany
 } PfHowMany;
 
 extern void pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many);
+/* Bytes of a row in the matrix. */
+static inline uint32
+pf_row_bytes(const PfLoad *load)
+{
+	return load->values ? load->nfeatures * sizeof(double) : (load->nfeatures + 3) / 4 * 4;
+}
 
 /* The block and the place in it of a row, numbered as they were stored. */
 static inline PfBlock *

@@ -75,6 +75,7 @@ typedef struct LoadNote
 	int			nclasses;
 	bool		one_hash;
 	uint64		draw_bound;
+	bool		values;
 } LoadNote;
 
 /* ----- letters: values one after another, each at a multiple of 8 ----- */
@@ -165,7 +166,8 @@ write_letter(const PfLoad *load, Letter *letter)
 	LoadNote	note = {
 		.task = load->task,.holdout = load->spec->holdout,.ncolumns = load->ncolumns,
 		.nfeature_columns = load->nfeature_columns,.nfeatures = load->nfeatures,
-		.nclasses = load->nclasses,.one_hash = load->one_hash,.draw_bound = load->draw_bound
+		.nclasses = load->nclasses,.one_hash = load->one_hash,.draw_bound = load->draw_bound,
+		.values = load->values
 	};
 
 	PUT(letter, note);
@@ -350,6 +352,7 @@ read_letter(PfLoad *load, Letter *letter)
 	load->nclasses = note.nclasses;
 	load->one_hash = note.one_hash;
 	load->draw_bound = note.draw_bound;
+	load->values = note.values;
 	load->nfeatures = note.nfeatures;
 	load->ncolumns = note.ncolumns;
 	load->columns = palloc0(note.ncolumns * sizeof(PfLoadColumn));
@@ -451,7 +454,7 @@ pf_team_join(dsm_segment *segment)
 	if (load->pass == PF_COLLECT_BINS)
 	{
 		load->packed.nfeatures = load->nfeatures;
-		load->packed.stride = PF_STRIDE(load->nfeatures);
+		load->packed.stride = pf_row_bytes(load);
 		load->packed.room = load->team->room;
 		place_rows(load, (char *) load->team + load->team->rows, load->team->room);
 	}

@@ -46,6 +46,7 @@
 #define KEY_VOTERS		UINT64CONST(0x7067660000000007)
 #define KEY_IMPORTANCE	UINT64CONST(0x7067660000000008)
 #define KEY_QUERY		UINT64CONST(0x7067660000000009)
+#define KEY_PLACES		UINT64CONST(0x706766000000000A)
 
 typedef struct Shared
 {
@@ -53,7 +54,7 @@ typedef struct Shared
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;		/* of these */
-	PfForestParams params;		/* class_weights is set by each process */
+	PfForestParams params;		/* class_weights and places are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
 } Shared;
@@ -364,6 +365,7 @@ typedef struct Sizes
 				answers,
 				weights,
 				classes,
+				places,
 				votes,
 				voters,
 				importance,
@@ -386,6 +388,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		.answers = answers_size(matrix),
 		.weights = matrix->weight ? mul_size(matrix->nrows, sizeof(float)) : 0,
 		.classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0,
+		.places = params->places ? mul_size(matrix->nfeatures, 256 * sizeof(float)) : 0,
 		.votes = want_votes ? mul_size(mul_size(matrix->nrows, width), sizeof(uint64)) : 0,
 		.voters = want_votes ? mul_size(matrix->nrows, sizeof(uint32)) : 0,
 		.importance = matrix->nfeatures * sizeof(int64),
@@ -445,6 +448,8 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		share(pcxt, env, KEY_WEIGHTS, matrix->weight, sizes.weights);
 	if (sizes.classes > 0)
 		share(pcxt, env, KEY_CLASSES, params->class_weights, sizes.classes);
+	if (sizes.places > 0)
+		share(pcxt, env, KEY_PLACES, params->places, sizes.places);
 	votes.sum = want_votes ? share(pcxt, env, KEY_VOTES, NULL, sizes.votes) : NULL;
 	votes.trees = want_votes ? share(pcxt, env, KEY_VOTERS, NULL, sizes.voters) : NULL;
 	shared->votes = votes;
@@ -527,6 +532,8 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		matrix.weight = shm_toc_lookup(toc, KEY_WEIGHTS, false);
 	if (params.class_weights != NULL)
 		params.class_weights = shm_toc_lookup(toc, KEY_CLASSES, false);
+	if (params.places != NULL)
+		params.places = shm_toc_lookup(toc, KEY_PLACES, false);
 	if (votes.sum != NULL)
 	{
 		votes.sum = shm_toc_lookup(toc, KEY_VOTES, false);

@@ -3,7 +3,7 @@
  *	  ml_train: from a source to a stored version.
  *
  * The stages, each a function elsewhere: arguments and rights -> load (load/) ->
- * grow (parallel/) -> model (engine/model) -> measure (engine/measure) -> store
+ * grow (train/algorithms.c) -> model (engine/model) -> measure (engine/measure) -> store
  * (catalog/).  Everything that can be checked is checked before the first row is
  * read; the version's number is taken at the very end, so that two trainings of
  * one model wait for each other only there.
@@ -31,9 +31,8 @@
 #include "catalog/pgenv.h"
 #include "engine/walk/walk.h"
 #include "load/load.h"
-#include "parallel/grow_forest.h"
 #include "progress/progress.h"
-#include "train/params.h"
+#include "train/algorithms.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
 
@@ -46,6 +45,7 @@ typedef struct Request
 	char	   *model;
 	char	   *note;
 	int64		seed;
+	const PfAlgorithm *algorithm;
 	PfTrainParams *params;
 	PfLoadSpec	load;
 	char	   *source;
@@ -75,16 +75,6 @@ names_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_ARGISNULL(n) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(n), name);
 }
 
-static void
-check_algorithm(const char *algorithm)
-{
-	if (strcmp(algorithm, "random_forest") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized algorithm \"%s\"", algorithm),
-				 errhint("This release knows \"random_forest\".")));
-}
-
 static PfTask
 parse_task(const char *task)
 {
@@ -94,16 +84,23 @@ parse_task(const char *task)
 		return PF_CLASSIFICATION;
 	if (strcmp(task, "regression") == 0)
 		return PF_REGRESSION;
+	if (strcmp(task, "anomaly") == 0)
+		return PF_ANOMALY;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized task \"%s\"", task),
-			 errhint("This release knows \"classification\" and \"regression\".")));
+			 errhint("The tasks are \"classification\", \"regression\" and \"anomaly\".")));
 }
 
-static const char *
-task_name(PfTask task)
+/* What the algorithm takes, and a calibration. */
+static uint64
+train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
-	return task == PF_CLASSIFICATION ? "classification" : "regression";
+	const Request *request = arg;
+
+	measured = measured && !pf_calibration_is_out_of_bag(request->params);
+	return request->algorithm->memory(request->params, sizes, measured, notes) +
+		pf_calibration_train_memory(request->params, sizes);
 }
 
 static void
@@ -114,11 +111,12 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	memset(request, 0, sizeof(*request));
 	request->model = needed_argument(fcinfo, 0, "model");
 	request->source = needed_argument(fcinfo, 1, "source");
-	load->target = needed_argument(fcinfo, 2, "target");
-	check_algorithm(needed_argument(fcinfo, 3, "algorithm"));
+	load->target = text_argument(fcinfo, 2);
+	request->algorithm = pf_find_algorithm(needed_argument(fcinfo, 3, "algorithm"));
 	if (PG_ARGISNULL(4))
 		needed_argument(fcinfo, 4, "params");
-	request->params = pf_params_check(PG_GETARG_JSONB_P(4));
+	request->params = pf_params_check(request->algorithm->params, request->algorithm->name,
+									  PG_GETARG_JSONB_P(4));
 	load->task = parse_task(text_argument(fcinfo, 5));
 	load->features = names_argument(fcinfo, 6, "features");
 	load->features_given = !PG_ARGISNULL(6);
@@ -138,8 +136,42 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
-	load->max_bins = request->params->max_bins;
-	load->max_rows = request->params->max_rows;
+	load->max_bins = request->params->given.max_bins;
+	load->max_rows = request->params->given.max_rows;
+	load->values = request->algorithm->values;
+	load->grow_memory = train_memory;
+	load->grow_arg = request;
+}
+
+/*
+ * Is there a target where one is needed, and none where it is not?  Nothing is measured
+ * without one, so no rows are held out.
+ */
+static void
+check_target(FunctionCallInfo fcinfo, Request *request)
+{
+	PfLoadSpec *load = &request->load;
+
+	if (load->task == PF_TASK_AUTO && request->algorithm->tasks == 1 << PF_ANOMALY)
+		load->task = PF_ANOMALY;
+	if (load->task != PF_ANOMALY)
+	{
+		needed_argument(fcinfo, 2, "target");
+		return;
+	}
+	pf_check_algorithm_task(request->algorithm, load->task);
+	if (load->target != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no target"),
+				 errhint("Leave out target; exclude => ARRAY[%s] keeps that column from the features.",
+						 quote_literal_cstr(load->target))));
+	if (load->weight != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no weight"),
+				 errhint("Leave out weight.")));
+	load->holdout = 0;
 }
 
 /*
@@ -154,7 +186,7 @@ check_model(const Request *request, PfTask task)
 	if (!pf_catalog_model(request->model, &model))
 		return;
 	pf_catalog_need_model(request->model, PF_RIGHT_TRAIN, &model);
-	pf_catalog_need_task(&model, task_name(task));
+	pf_catalog_need_task(&model, pf_task_name(task));
 }
 
 /* The arguments that repeat this training on other rows. */
@@ -180,7 +212,7 @@ repeat_arguments(const Request *request, PfTask task)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"task\":\"%s\"", task_name(task));
+	appendStringInfo(&json, "{\"task\":\"%s\"", pf_task_name(task));
 	if (request->load.features_given)
 		append_names(&json, "features", request->load.features);
 	append_names(&json, "exclude", request->load.exclude);
@@ -290,6 +322,7 @@ measure_out_of_bag(const PfEnv *env, const PfModel *model, PfMatrix *rows,
 			pf_check(env);
 		if (!pf_votes_read(votes, rows, i, predicted + n * width))
 			continue;
+		pf_calibration_apply(&model->calibration, model->nclasses, predicted + n * width);
 		if (rows->label)
 			rows->label[n] = rows->label[i];
 		else
@@ -420,8 +453,9 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	Request		request;
 	Clock		clock = {.progress = progress};
 	PfLoaded   *loaded;
-	PfGrown		grown;
+	PfGrown		grown = {0};
 	PfModel		model = {0};
+	double	   *shares = NULL;
 	PfMeasured	measured[3];
 	PfNewVersion version = {0};
 	uint8		sha256[32];
@@ -438,20 +472,18 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	INSTR_TIME_SET_CURRENT(clock.start);
 
 	read_request(fcinfo, &request);
+	check_target(fcinfo, &request);
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
 	request.load.task = pf_load_check(&request.load);
-	request.load.forest = &request.params->forest;
-	pf_params_fit_task(request.params, request.load.task);
+	pf_check_algorithm_task(request.algorithm, request.load.task);
+	request.algorithm->fit_task(request.params, request.load.task);
+	pf_calibration_fit_task(request.params, request.load.task);
 	check_model(&request, request.load.task);
 
 	loaded = pf_load(&request.load);
-	pf_params_fit_rows(request.params, loaded, request.seed);
 	report_rows(loaded, request.load.max_rows);
-
-	pf_grow_forest(&loaded->train, &request.params->forest,
-				   request.params->forest.oob_score || loaded->validation.nrows == 0, &model, &grown);
 
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
@@ -460,12 +492,20 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	model.bins = loaded->bins;
 	model.nclasses = loaded->nclasses;
 	model.classes = loaded->classes;
-
+	model.width = Max(loaded->nclasses, 1);
+	if (request.params->given.calibration != NULL && !pf_calibration_is_out_of_bag(request.params))
+		shares = pf_calibration_shares(request.algorithm, request.params, loaded, request.seed,
+									   &model);
+	request.algorithm->grow(request.params, loaded, request.seed,
+							loaded->validation.nrows > 0 && !pf_calibration_is_out_of_bag(request.params),
+							&model, &grown);
 	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	if (loaded->validation.nrows > 0)
+	if (request.params->given.calibration != NULL)
+		pf_calibration_train(request.params, &loaded->train, shares, &grown.votes, &model);
+	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "validation", &loaded->validation,
 						 &measured[version.nmeasured++]);
-	if (loaded->test.nrows > 0)
+	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "test", &loaded->test, &measured[version.nmeasured++]);
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
@@ -486,8 +526,8 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.nbytes = nbytes;
 
 	version.model = request.model;
-	version.task = task_name(loaded->task);
-	version.algorithm = "random_forest";
+	version.task = pf_task_name(loaded->task);
+	version.algorithm = request.algorithm->name;
 	version.target = request.load.target;
 	version.query = request.load.source->query;
 	version.weight = request.load.weight;
@@ -502,13 +542,14 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.nidentity = loaded->nidentity;
 	version.identity = loaded->identity;
 	version.holdout = request.load.split ? 0 : request.load.holdout;
-	version.params = pf_params_filled(request.params, loaded->task);
+	version.params = pf_params_filled(request.params);
 	version.arguments = repeat_arguments(&request, loaded->task);
 	version.seed = request.seed;
 	version.note = request.note;
 	version.rows = loaded->train.nrows;
 	version.features = loaded->nfeatures;
-	version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
+	if (loaded->task != PF_ANOMALY)
+		version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
 	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
 	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
 	version.measured = measured;

@@ -101,6 +101,11 @@ extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items
 						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 						  PfSplit *split);
 
+/* randomcut.c: likewise, one random cut a feature, when params->places is there */
+extern void pf_find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
+								 uint32_t n, const PfNodeStats *stats, uint64_t *constant,
+								 PfSplit *split);
+
 /* partition.c: how many items went left */
 extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,
 							 PfItem *items, uint32_t n);

@@ -23,8 +23,8 @@
 #include <string.h>
 
 #include "engine/grow/boundaries.h"
+#include "engine/grow/draw.h"
 #include "engine/grow/grow.h"
-#include "engine/grow/random.h"
 
 /* the loops are written once and compiled for each criterion */
 #define pf_inline static inline __attribute__((always_inline))
@@ -884,15 +884,11 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 		uint32_t	until = drawn < wanted ? wanted : drawn + 1;
 		uint32_t	candidates = 0;
 
-		/* a shuffle that stops early; what is constant is drawn, but not looked at */
+		/* what is constant is drawn, but not looked at */
 		for (; drawn < until; drawn++)
 		{
-			uint32_t	other = drawn + pf_random_below(stream, drawn, nfeatures - drawn);
-			uint32_t	feature = growth->features[other];
+			uint32_t	feature = pf_draw_feature(growth, stream, drawn);
 
-			growth->features[other] = growth->features[drawn];
-			growth->features[drawn] = feature;
-			growth->swaps[drawn] = other;
 			if (!(constant[feature / 64] >> feature % 64 & 1))
 				growth->candidates[candidates++] = feature;
 		}
@@ -902,14 +898,7 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 			pf_check(growth->env);
 		}
 	}
-	while (drawn-- > 0)
-	{
-		uint32_t	other = growth->swaps[drawn];
-		uint32_t	swap = growth->features[drawn];
-
-		growth->features[drawn] = growth->features[other];
-		growth->features[other] = swap;
-	}
+	pf_undraw_features(growth, drawn);
 	if (split->found)
 		split->gain = gain_of(&search, stats);
 }

@@ -87,7 +87,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	if (growth->group > nfeatures)
 		growth->group = nfeatures;
 
-	growth->spare = pf_alloc(env, matrix->nrows * sizeof(PfItem));
+	growth->spare = pf_alloc(env, ((size_t) matrix->nrows + 4) * sizeof(PfItem));
 	if (params->max_leaf_nodes == 0)
 		growth->nearby_rows = NEARBY_BYTES / matrix->stride;
 	growth->nearby = pf_alloc(env, (size_t) growth->nearby_rows * matrix->stride + 1);
@@ -320,9 +320,10 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 		stats.weight >= 2 * growth->min_leaf_weight &&
 		(params->max_depth == 0 || entry->depth < params->max_depth))
 	{
-		pf_find_split(growth,
-					  pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node),
-					  items + entry->start, entry->n, &stats, frontier->set, &entry->split);
+		uint64_t	stream = pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node);
+
+		(params->places ? pf_find_random_split : pf_find_split)
+			(growth, stream, items + entry->start, entry->n, &stats, frontier->set, &entry->split);
 	}
 	if (entry->split.found)
 	{

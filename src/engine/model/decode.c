@@ -268,6 +268,7 @@ get_classes(Reader *reader, PfModel *model)
 		return;
 	}
 	model->width = model->nclasses ? model->nclasses : 1;
+	model->leaf_width = model->kind == PF_MODEL_FOREST ? model->width : 1;
 	model->classes = get_memory(reader, model->nclasses, sizeof(char *));
 	for (uint32_t i = 0; i < model->nclasses; i++)
 		model->classes[i] = get_text(reader);
@@ -292,6 +293,43 @@ get_reals(Reader *reader, uint64_t count, double **reals)
 	}
 }
 
+static void
+get_sums(Reader *reader, PfModel *model)
+{
+	model->link = (PfLink) get(reader, 1);
+	model->nsums = pf_link_sums(model->link, model->nclasses);
+	if (model->nsums == 0)
+		fail(reader, "the link does not fit the classes");
+	else
+		get_reals(reader, model->nsums, &model->base);
+}
+
+static void
+get_score(Reader *reader, PfModel *model)
+{
+	model->path = get_real(reader);
+	model->threshold = get_real(reader);
+	if (!(model->path >= 0 && isfinite(model->path) && isfinite(model->threshold)))
+		fail(reader, "a score is out of range");
+}
+
+static void
+get_linear(Reader *reader, PfModel *model)
+{
+	PfLinear   *linear = &model->linear;
+
+	if (model->nclasses == 1)
+	{
+		fail(reader, "the number of classes is out of range");
+		return;
+	}
+	pf_linear_layout(reader->env, linear, model->bins, model->nfeatures, model->nclasses);
+	reader->memory += ((size_t) model->nfeatures + 1) * sizeof(uint32_t);
+	get_reals(reader, linear->noutputs, &linear->intercept);
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) linear->noutputs * linear->ncoefficients, &linear->coefficient);
+}
+
 static bool
 bit(const uint8_t *bits, uint32_t i)
 {
@@ -299,7 +337,7 @@ bit(const uint8_t *bits, uint32_t i)
 }
 
 static void
-get_trees(Reader *reader, PfModel *model)
+get_nodes(Reader *reader, PfModel *model)
 {
 	uint64_t	nnodes = 0;
 	uint32_t	feature_planes = pf_wire_planes(model->nfeatures);
@@ -318,9 +356,9 @@ get_trees(Reader *reader, PfModel *model)
 	uint32_t   *stack;
 
 	model->ntrees = (uint32_t) get(reader, 4);
-	if (model->ntrees == 0)
+	if (model->ntrees == 0 || (model->nsums > 0 && model->ntrees % model->nsums != 0))
 	{
-		fail(reader, "no trees");
+		fail(reader, "the number of trees is out of range");
 		return;
 	}
 	if (!has_bytes(reader, (uint64_t) model->ntrees * 4))
@@ -419,14 +457,114 @@ get_trees(Reader *reader, PfModel *model)
 }
 
 static void
-get_payload(Reader *reader, PfModel *model)
+get_trees(Reader *reader, PfModel *model)
 {
-	uint32_t	task;
+	model->nleaves = (uint32_t) get(reader, 4);
+	if (model->nleaves == 0)
+		fail(reader, "no leaves");
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
+	if (reader->reason == NULL)
+		get_nodes(reader, model);
+}
 
-	if (get(reader, 1) != PF_WIRE_FOREST)
+/* A pair that a curve may begin with, or go on with after the one before. */
+static bool
+is_pair(PfCalibrationMethod method, const PfCalibrationCurve *curve, uint32_t i)
+{
+	double		x = curve->x[i];
+	double		y = curve->y[i];
+
+	if (!isfinite(x) || !isfinite(y))
+		return false;
+	if (method == PF_SIGMOID)
+		return true;
+	return y >= 0 && y <= 1 && (i == 0 || (x > curve->x[i - 1] && y >= curve->y[i - 1]));
+}
+
+static void
+get_calibration(Reader *reader, PfModel *model)
+{
+	PfCalibration *calibration = &model->calibration;
+
+	calibration->method = (PfCalibrationMethod) get(reader, 1);
+	if ((calibration->method != PF_SIGMOID && calibration->method != PF_ISOTONIC) ||
+		model->nclasses < 2)
+	{
+		fail(reader, "the calibration is out of range");
+		return;
+	}
+	calibration->ncurves = pf_calibration_curves(model->nclasses);
+	calibration->curves = get_memory(reader, calibration->ncurves, sizeof(PfCalibrationCurve));
+	for (uint32_t c = 0; c < calibration->ncurves && reader->reason == NULL; c++)
+	{
+		PfCalibrationCurve *curve = &calibration->curves[c];
+
+		curve->n = calibration->method == PF_SIGMOID ? 1 : (uint32_t) get(reader, 4);
+		if (curve->n == 0 || !has_bytes(reader, 16 * (uint64_t) curve->n))
+		{
+			fail(reader, "the calibration is out of range");
+			return;
+		}
+		curve->x = get_memory(reader, curve->n, sizeof(double));
+		curve->y = get_memory(reader, curve->n, sizeof(double));
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(reader->env);
+			curve->x[i] = get_real(reader);
+			curve->y[i] = get_real(reader);
+			if (!is_pair(calibration->method, curve, i))
+			{
+				fail(reader, "the calibration is out of range");
+				return;
+			}
+		}
+	}
+}
+
+/* What a model may have besides; each kind of section at most once. */
+static void
+get_sections(Reader *reader, PfModel *model)
+{
+	uint32_t	count = (uint32_t) get(reader, 4);
+
+	for (uint32_t i = 0; i < count && reader->reason == NULL; i++)
+	{
+		uint32_t	tag = (uint32_t) get(reader, 1);
+		uint64_t	length = get(reader, 8);
+		const uint8_t *start = reader->at;
+
+		if (!has_bytes(reader, length))
+			return;
+		if (tag == PF_WIRE_CALIBRATION && model->calibration.method == PF_NOT_CALIBRATED)
+			get_calibration(reader, model);
+		else
+			fail(reader, "a section that this release does not know");
+		if (reader->reason == NULL && (uint64_t) (reader->at - start) != length)
+			fail(reader, "a section has the wrong length");
+	}
+}
+
+/* Is it a kind of model that the format version has? */
+static bool
+is_kind(uint32_t kind, uint32_t version)
+{
+	return kind == PF_MODEL_FOREST ||
+		(version >= 2 && kind >= PF_MODEL_BOOSTING && kind <= PF_MODEL_LINEAR);
+}
+
+static void
+get_payload(Reader *reader, uint32_t version, PfModel *model)
+{
+	uint32_t	kind = (uint32_t) get(reader, 1);
+	uint32_t	task = (uint32_t) get(reader, 1);
+
+	if (!is_kind(kind, version))
 		fail(reader, "a kind of model that this release does not know");
-	task = (uint32_t) get(reader, 1);
-	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
+	model->kind = (PfModelKind) kind;
+	if (kind == PF_MODEL_ISOLATION ? task != PF_ANOMALY
+		: task != PF_CLASSIFICATION && task != PF_REGRESSION)
 		fail(reader, "a task that this release does not know");
 	model->task = (PfTask) task;
 	if (reader->reason == NULL)
@@ -437,16 +575,16 @@ get_payload(Reader *reader, PfModel *model)
 		get_classes(reader, model);
 	if (reader->reason == NULL)
 		get_reals(reader, model->nfeatures, &model->importance);
-	if (reader->reason == NULL)
-	{
-		model->nleaves = (uint32_t) get(reader, 4);
-		if (model->nleaves == 0)
-			fail(reader, "no leaves");
-	}
-	if (reader->reason == NULL)
-		get_reals(reader, (uint64_t) model->nleaves * model->width, &model->leaves);
-	if (reader->reason == NULL)
+	if (reader->reason == NULL && model->kind == PF_MODEL_BOOSTING)
+		get_sums(reader, model);
+	if (reader->reason == NULL && model->kind == PF_MODEL_ISOLATION)
+		get_score(reader, model);
+	if (reader->reason == NULL && model->kind == PF_MODEL_LINEAR)
+		get_linear(reader, model);
+	else if (reader->reason == NULL)
 		get_trees(reader, model);
+	if (reader->reason == NULL && version > 1)
+		get_sections(reader, model);
 	if (reader->reason == NULL && reader->at != reader->end)
 		fail(reader, "bytes are left over");
 }
@@ -504,13 +642,15 @@ pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
 	PfModel    *model;
 	uint8_t    *payload;
 	uint64_t	length;
+	uint32_t	version;
 
 	if (size < PF_WIRE_HEADER || memcmp(bytes, PF_WIRE_MAGIC, 8) != 0)
 	{
 		*reason = "it does not begin as a model does";
 		return NULL;
 	}
-	if (load(bytes + 8, 2) != PF_WIRE_VERSION || memcmp(bytes + 10, zeros, 6) != 0)
+	version = (uint32_t) load(bytes + 8, 2);
+	if (version < 1 || version > PF_WIRE_VERSION || memcmp(bytes + 10, zeros, 6) != 0)
 	{
 		*reason = "a format version that this release does not know";
 		return NULL;
@@ -536,7 +676,7 @@ pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
 	reader.end = payload + length;
 	model = get_memory(&reader, 1, sizeof(PfModel));
 	memset(model, 0, sizeof(PfModel));
-	get_payload(&reader, model);
+	get_payload(&reader, version, model);
 	pf_release(env, payload);
 	if (reader.reason != NULL)
 	{
