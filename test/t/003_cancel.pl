@@ -220,10 +220,11 @@ for my $name ('serial', 'with workers')
 	stop_at($name, 'pg_cancel_backend', \&stop_by_cancel, points(3, 30, $all),
 		($ends[0] + $ends[1]) / 2, ($ends[1] + $ends[2]) / 2);
 }
+for my $name ('read twice', 'a sample')
 {
-	my ($all, @ends) = time_stages('read twice');
+	my ($all, @ends) = time_stages($name);
 
-	stop_at('read twice', 'statement_timeout', \&stop_by_timeout, points(6, 100, $all));
+	stop_at($name, 'statement_timeout', \&stop_by_timeout, points(6, 100, $all));
 }
 {
 	my ($all, @ends) = time_stages('large model');
