@@ -32,6 +32,7 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	double		apart;			/* share of the training rows to be marked in train.apart, by their identity */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
 } PfLoadSpec;

@@ -19,6 +19,8 @@ static const PfAlgorithm algorithms[] = {
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
 	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params,
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"gradient_boosting", CLASSES | VALUES, pf_gradient_boosting_params,
+	pf_boosting_fit_task, pf_boosting_train_memory, pf_boosting_train},
 };
 
 const PfAlgorithm *

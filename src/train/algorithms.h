@@ -48,4 +48,11 @@ extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, boo
 extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
+/* boosting.c: gradient_boosting */
+extern void pf_boosting_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+									   const char **saves);
+extern void pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							  bool measured, PfModel *model, PfGrown *grown);
+
 #endif							/* PF_ALGORITHMS_H */

@@ -124,6 +124,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
 	load->max_bins = request->params->given.max_bins;
+	load->apart = pf_params_apart(&request->params->given);
 	load->grow_memory = request->algorithm->memory;
 	load->grow_arg = request->params;
 }

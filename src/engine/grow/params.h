@@ -84,6 +84,19 @@ typedef struct PfParams
 	bool		oob_score;
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
+
+	/* boosting */
+	const char *loss;
+	double		quantile;
+	double		learning_rate;
+	double		l2_regularization;
+	double		subsample;
+	PfAmount	colsample_bytree;
+	PfNumbers	monotonic_cst;
+	const char *early_stopping; /* auto, true, false */
+	double		validation_fraction;
+	uint32_t	n_iter_no_change;
+	double		tol;
 } PfParams;
 
 /* How a value is read, and the type of its field. */
@@ -94,7 +107,9 @@ typedef enum PfParamType
 	PF_PARAM_BOOL,				/* bool */
 	PF_PARAM_NAME,				/* const char *, one of choices */
 	PF_PARAM_INT_OR_SHARE,		/* PfAmount: an integer >= 1 is a count, a fraction in (0,1) or 1.0 a share */
-	PF_PARAM_CLASS_WEIGHT		/* PfNumbers: a choice or an object from class to weight */
+	PF_PARAM_BOOL_OR_NAME,		/* const char *: true, false or one of choices */
+	PF_PARAM_CLASS_WEIGHT,		/* PfNumbers: a choice or an object from class to weight */
+	PF_PARAM_SIGNS				/* PfNumbers: an object from feature to -1, 0 or 1 */
 } PfParamType;
 
 typedef struct PfParam
@@ -113,6 +128,7 @@ typedef struct PfParam
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
 extern const PfParam pf_extra_trees_params[];
+extern const PfParam pf_gradient_boosting_params[];
 
 /* The entry of that name in a table, or NULL. */
 extern const PfParam *pf_find_param(const PfParam *table, const char *name);
