@@ -20,6 +20,8 @@ static const PfAlgorithm algorithms[] = {
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
 	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params, false,
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"gradient_boosting", CLASSES | VALUES, pf_gradient_boosting_params, false,
+	pf_boosting_fit_task, pf_boosting_train_memory, pf_boosting_train},
 	{"linear", CLASSES | VALUES, pf_linear_params, true,
 	pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
 	{"isolation_forest", ANOMALY, pf_isolation_forest_params, false,

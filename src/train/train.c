@@ -138,6 +138,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	request->note = text_argument(fcinfo, 13);
 	load->max_bins = request->params->given.max_bins;
 	load->values = request->algorithm->values;
+	load->apart = pf_params_apart(&request->params->given);
 	load->grow_memory = train_memory;
 	load->grow_arg = request;
 }
