@@ -246,6 +246,8 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
 		matrix->target = MemoryContextAllocHuge(context, room * sizeof(double));
 	if (packed->weight)
 		matrix->weight = MemoryContextAllocHuge(context, room * sizeof(float));
+	if (side == PF_TRAIN && load->spec->apart > 0)
+		matrix->apart = MemoryContextAllocHuge(context, room);
 	for (uint32 i = 0; i < n; i++)
 	{
 		uint32		row = items[i].index;
@@ -260,6 +262,8 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
 			matrix->target[i] = packed->target[row];
 		if (packed->weight)
 			matrix->weight[i] = packed->weight[row];
+		if (matrix->apart)
+			matrix->apart[i] = pf_is_in_share(items[i].key, PF_FOR_STOPPING, load->spec->apart);
 	}
 	pfree(items);
 }
