@@ -20,9 +20,10 @@ typedef struct Rows
 } Rows;
 
 /* The rows of calibrate_answers.py: the share of the second class is tied now and then. */
-static void
-make_rows(Rows *rows)
+static Rows *
+make_rows(void)
 {
+	Rows	   *rows = pf_alloc(unit_env(), sizeof(Rows));
 	uint64_t	random = 11;
 
 	for (uint32_t i = 0; i < ROWS; i++)
@@ -34,6 +35,7 @@ make_rows(Rows *rows)
 		rows->actual[i] = unit_uniform(&random) < share * share;
 		rows->weight[i] = (float) (0.5 + unit_uniform(&random));
 	}
+	return rows;
 }
 
 static void
@@ -50,12 +52,11 @@ release(PfCalibration *calibration)
 static void
 agrees(PfCalibrationMethod method, bool weighted, const double *wanted, double tolerance)
 {
-	static Rows rows;
+	Rows	   *rows = make_rows();
 	PfCalibration calibration;
 
-	make_rows(&rows);
-	pf_calibration_fit(unit_env(), method, 2, ROWS, rows.actual, rows.shares,
-					   weighted ? rows.weight : NULL, &calibration);
+	pf_calibration_fit(unit_env(), method, 2, ROWS, rows->actual, rows->shares,
+					   weighted ? rows->weight : NULL, &calibration);
 	for (int i = 0; i < POINTS; i++)
 	{
 		double		out[2] = {0, (i - 2) / 20.0};
@@ -65,13 +66,14 @@ agrees(PfCalibrationMethod method, bool weighted, const double *wanted, double t
 		CHECK_DOUBLE(out[0], 1 - out[1]);
 	}
 	release(&calibration);
+	pf_release(unit_env(), rows);
 }
 
 /* Each class of three has a curve, and what they give sums to 1. */
 static void
 has_a_curve_each(PfCalibrationMethod method)
 {
-	static Rows rows;
+	Rows	   *rows = make_rows();
 	PfCalibration calibration;
 	uint64_t	random = 5;
 	double		out[3] = {0.2, 0.3, 0.5};
@@ -81,46 +83,46 @@ has_a_curve_each(PfCalibrationMethod method)
 		double		cut = unit_uniform(&random);
 		double		rest = unit_uniform(&random) * (1 - cut);
 
-		memcpy(&rows.shares[3 * i], (double[3]) {cut, rest, 1 - cut - rest}, 3 * sizeof(double));
-		rows.actual[i] = (uint32_t) (unit_random(&random) % 3);
+		memcpy(&rows->shares[3 * i], (double[3]) {cut, rest, 1 - cut - rest}, 3 * sizeof(double));
+		rows->actual[i] = (uint32_t) (unit_random(&random) % 3);
 	}
-	pf_calibration_fit(unit_env(), method, 3, ROWS, rows.actual, rows.shares, NULL, &calibration);
+	pf_calibration_fit(unit_env(), method, 3, ROWS, rows->actual, rows->shares, NULL, &calibration);
 	CHECK_INT(calibration.ncurves, 3);
 	pf_calibration_apply(&calibration, 3, out);
 	CHECK_NEAR(out[0] + out[1] + out[2], 1, 1e-15);
 	/* the classes are drawn whatever the shares */
 	CHECK(out[0] > 0.15 && out[1] > 0.15 && out[2] > 0.15);
 	release(&calibration);
+	pf_release(unit_env(), rows);
 }
 
 /* Shares that part the classes, that are all alike, of one class, of one row. */
 static void
 stays_finite(PfCalibrationMethod method)
 {
-	static Rows rows;
-
 	for (int odd = 0; odd < 4; odd++)
 	{
+		Rows	   *rows = make_rows();
 		PfCalibration calibration;
 		double		out[2] = {0, 0.7};
 
-		make_rows(&rows);
 		for (uint32_t i = 0; i < ROWS; i++)
 		{
 			if (odd == 0)
-				rows.actual[i] = rows.shares[2 * i + 1] > 0.5;
+				rows->actual[i] = rows->shares[2 * i + 1] > 0.5;
 			else if (odd == 1)
-				rows.shares[2 * i + 1] = 0.25;
+				rows->shares[2 * i + 1] = 0.25;
 			else if (odd == 2)
-				rows.actual[i] = 1;
+				rows->actual[i] = 1;
 		}
-		pf_calibration_fit(unit_env(), method, 2, odd == 3 ? 1 : ROWS, rows.actual, rows.shares,
+		pf_calibration_fit(unit_env(), method, 2, odd == 3 ? 1 : ROWS, rows->actual, rows->shares,
 						   NULL, &calibration);
 		pf_calibration_apply(&calibration, 2, out);
 		CHECK(out[1] >= 0 && out[1] <= 1);
 		if (odd == 0 || odd == 2)
 			CHECK(out[1] > 0.99);
 		release(&calibration);
+		pf_release(unit_env(), rows);
 	}
 }
 
