@@ -19,6 +19,7 @@ CALL refuse($$ml_train('e', NULL, 'y')$$);
 CALL refuse($$ml_train('e', 'rows')$$);
 CALL refuse($$ml_train('e', 'rows', 'y', algorithm => NULL)$$);
 CALL refuse($$ml_train('e', 'rows', 'y', algorithm => 'random_forrest')$$);
+CALL refuse($$ml_train('e', 'rows', 'y', algorithm => 'perceptron')$$);
 CALL refuse($$ml_train('e', 'rows', 'y', task => 'clustering')$$);
 CALL refuse($$ml_train('e', 'rows', 'y', task => 'regression')$$);
 CALL refuse($$ml_train('e', 'rows', 'y', holdout => 1)$$);

@@ -10,6 +10,7 @@ FROM (SELECT hashint4extended(i, 1) & 1023 AS x, hashint4extended(i, 2) & 1023 A
 
 -- The table of them.
 SELECT parameter, type, default_value, minimum, maximum, choices FROM ml_parameters();
+SELECT count(*) AS nothing FROM ml_parameters(NULL);
 
 -- Each has an effect: the model is another one than with the default.
 CREATE FUNCTION bytes(params jsonb, target text DEFAULT 'y') RETURNS text
@@ -67,6 +68,7 @@ SELECT params FROM pgforest.versions WHERE model = 'kept';
 \getenv here PG_ABS_SRCDIR
 \set refuse :here '/sql/include/refuse.sql'
 \ir :refuse
+CALL refuse($$ml_parameters('random_forrest')$$);
 CREATE PROCEDURE refuse_params(params jsonb, target text DEFAULT 'y') LANGUAGE plpgsql AS $$
 BEGIN
     CALL refuse(format('ml_train(''refused'', ''SELECT x, z, c, y, value FROM rows'', %L, params => %L)', target, params));

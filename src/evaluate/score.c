@@ -276,7 +276,7 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 										 scored->version->version);
 
 		scan->runners[v].binder = pf_binder_create(scored->model, reference, scan->desc);
-		scan->runners[v].bins = palloc((Size) BLOCK_ROWS * Max(scored->model->nfeatures, 1));
+		scan->runners[v].bins = palloc(BLOCK_ROWS * pf_row_size(scored->model));
 	}
 
 	scan->split = -1;
@@ -394,7 +394,7 @@ take_row(Datum *values, bool *nulls, void *arg)
 	for (int v = 0; v < scores->nversions; v++)
 		pf_bind_row(scan->runners[v].binder, values, nulls,
 					scan->runners[v].bins +
-					(Size) scan->pending * scores->versions[v].model->nfeatures);
+					scan->pending * pf_row_size(scores->versions[v].model));
 	scan->rows++;
 	if (++scan->pending == BLOCK_ROWS)
 		predict_block(scan);
@@ -504,7 +504,7 @@ predict_block(Scan *scan)
 	{
 		const PfModel *model = scan->scores->versions[v].model;
 
-		pf_walk_block(scan->env, model, scan->runners[v].bins, model->nfeatures,
+		pf_walk_block(scan->env, model, scan->runners[v].bins, pf_row_size(model),
 					  scan->pending, scan->runners[v].out + first * model->width);
 	}
 	scan->pending = 0;

@@ -19,7 +19,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "engine/forest/forest.h"
 #include "load/scan.h"
 #include "load/stages.h"
 #include "progress/progress.h"
@@ -215,16 +214,17 @@ order_classes(PfLoad *load, MemoryContext context)
 static void
 check_memory(const PfLoad *load, double rows, bool guessed)
 {
-	const PfForestParams *forest = load->spec->forest;
+	const PfLoadSpec *spec = load->spec;
+	const char *saves = NULL;
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
 		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
-	bool		votes = forest->oob_score || (load->spec->holdout == 0 && !load->split);
 	uint64		loading = pf_load_memory(load, matrix.nrows);
-	uint64		growing = pf_forest_memory(&matrix, forest, votes, 1);
+	uint64		growing = spec->grow_memory(spec->grow_arg, &matrix,
+											spec->holdout > 0 || load->split, &saves);
 	uint64		needed = Max(loading, growing) / 1024 + 1;
 
 	/* a guess may be wrong: it must be far off for an error */
@@ -235,8 +235,8 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 			 errmsg("training needs more memory than pgforest.train_memory allows"),
 			 errdetail("%s%.0f rows need " UINT64_FORMAT " kB, and %d kB are allowed.",
 					   guessed ? "About " : "", rows, needed, pf_train_memory),
-			 growing > loading && forest->oob_score && matrix.nclasses > 16
-			 ? errhint("Pass \"oob_score\": false, raise pgforest.train_memory, or train on a part of the rows.")
+			 growing > loading && saves != NULL
+			 ? errhint("Pass %s, raise pgforest.train_memory, or train on a part of the rows.", saves)
 			 : errhint("Raise pgforest.train_memory, or train on a part of the rows.")));
 }
 

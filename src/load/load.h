@@ -9,8 +9,15 @@
 #include "nodes/pg_list.h"
 #include "engine/bins/binmap.h"
 #include "engine/bins/matrix.h"
-#include "engine/grow/params.h"
 #include "load/source.h"
+
+/*
+ * Bytes that training takes, without workers, once the rows are loaded into a matrix of
+ * which the sizes are given.  measured: rows are held out for measuring.  *saves is set to
+ * a parameter that would lower it much, such as "\"oob_score\": false", if there is one.
+ */
+typedef uint64 (*PfGrowMemory) (const void *arg, const PfMatrix *sizes, bool measured,
+								const char **saves);
 
 typedef struct PfLoadSpec
 {
@@ -25,7 +32,8 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
-	const PfForestParams *forest;	/* what will be grown: it must fit in memory, too */
+	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
+	const void *grow_arg;
 } PfLoadSpec;
 
 typedef struct PfLoaded

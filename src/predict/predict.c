@@ -208,7 +208,7 @@ resolve(Predictor *predictor, text *reference)
 	predictor->model = pf_hold_model(resolved, &version);
 	predictor->env = pf_pg_env(resolved);
 
-	predictor->bins = palloc(Max(predictor->model->nfeatures, 1));
+	predictor->bins = palloc(pf_row_size(predictor->model));
 	predictor->out = palloc(sizeof(double) * predictor->model->width);
 	predictor->labels = palloc0(sizeof(Datum) * Max(predictor->model->nclasses, 1));
 	predictor->label_made = palloc0(sizeof(bool) * Max(predictor->model->nclasses, 1));

@@ -32,6 +32,7 @@ COMMENT ON FUNCTION ml_train(text, text, text, text, jsonb, text, text[], text[]
 'trains a model on the rows of a source and stores it as a new version';
 
 CREATE FUNCTION ml_parameters(
+    algorithm         text DEFAULT 'random_forest',
     OUT parameter     text,
     OUT type          text,
     OUT default_value jsonb,
@@ -40,10 +41,10 @@ CREATE FUNCTION ml_parameters(
     OUT choices       text,
     OUT description   text)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION ml_parameters() IS
-'the hyper-parameters that ml_train takes in params, with defaults and ranges';
+COMMENT ON FUNCTION ml_parameters(text) IS
+'the hyper-parameters that ml_train takes in params for an algorithm, with defaults and ranges';
 
 -- What trains now.  The view stands with the others in the schema pgforest.
 CREATE FUNCTION pgforest.trainings(

@@ -1,6 +1,6 @@
 /*
  * params.c
- *	  Hyper-parameters from jsonb, checked against the engine's table.
+ *	  Hyper-parameters from jsonb, checked against the engine's tables.
  *
  * A parameter that is not given has the default of the table, read by the same
  * code as a given one, so a default cannot be out of range or of the wrong type.
@@ -18,7 +18,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
-#include "train/params.h"
+#include "train/algorithms.h"
 
 PG_FUNCTION_INFO_V1(ml_parameters);
 
@@ -112,6 +112,13 @@ number_in_range(const PfParam *param, JsonbValue *value)
 	return number;
 }
 
+/* May the object of a parameter have this number? */
+static bool
+is_allowed(const PfParam *param, double number)
+{
+	return number > 0 && number <= param->max;
+}
+
 static uint32
 integer(const PfParam *param, JsonbValue *value)
 {
@@ -172,86 +179,71 @@ amount(const PfParam *param, JsonbValue *value)
 	return result;
 }
 
-static void
-class_weight(PfTrainParams *params, const PfParam *param, JsonbValue *value)
+/* A choice, or an object whose keys are whatever they are. */
+static PfNumbers
+numbers(const PfParam *param, JsonbValue *value)
 {
-	PfForestParams *forest = &params->forest;
+	PfNumbers	result = {0};
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	int			n;
 
-	if (value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data))
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 	{
-		JsonbIterator *it = JsonbIteratorInit(value->val.binary.data);
-		JsonbIteratorToken token;
-		JsonbValue	item;
-		int			n = JsonContainerSize(value->val.binary.data);
-
-		if (n == 0)
-			refuse(param, value);
-		forest->class_weight = PF_WEIGHT_EXPLICIT;
-		params->class_names = palloc(n * sizeof(char *));
-		params->class_weights = palloc(n * sizeof(double));
-		params->nclass_weights = 0;
-		while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-		{
-			double		weight;
-
-			if (token == WJB_KEY)
-				params->class_names[params->nclass_weights] =
-					pnstrdup(item.val.string.val, item.val.string.len);
-			if (token != WJB_VALUE)
-				continue;
-			weight = item.type == jbvNumeric ? number_of(param, &item) : 0;
-			if (!(weight > 0 && weight <= param->max))
-				refuse(param, value);
-			params->class_weights[params->nclass_weights++] = weight;
-		}
-		return;
+		result.name = choice(param, value);
+		return result;
 	}
-	if (value->type == jbvNull)
-		forest->class_weight = PF_WEIGHT_NONE;
-	else
-		forest->class_weight = strcmp(choice(param, value), "balanced") == 0
-			? PF_WEIGHT_BALANCED : PF_WEIGHT_BALANCED_SUBSAMPLE;
+	n = JsonContainerSize(value->val.binary.data);
+	if (n == 0)
+		refuse(param, value);
+	result.keys = palloc(n * sizeof(char *));
+	result.values = palloc(n * sizeof(double));
+	it = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		double		number;
+
+		if (token == WJB_KEY)
+			result.keys[result.count] = pnstrdup(item.val.string.val, item.val.string.len);
+		if (token != WJB_VALUE)
+			continue;
+		number = item.type == jbvNumeric ? number_of(param, &item) : NAN;
+		if (!is_allowed(param, number))
+			refuse(param, value);
+		result.values[result.count++] = number;
+	}
+	return result;
 }
 
 static void
 set_param(PfTrainParams *params, const PfParam *param, JsonbValue *value)
 {
-	PfForestParams *forest = &params->forest;
-	const char *name = param->name;
+	void	   *field = (char *) &params->given + param->field;
 
 	if (value->type == jbvNull && !param->null_allowed)
 		refuse(param, value);
-
-	if (strcmp(name, "n_estimators") == 0)
-		forest->n_estimators = integer(param, value);
-	else if (strcmp(name, "criterion") == 0)
-		params->criterion = choice(param, value);
-	else if (strcmp(name, "max_depth") == 0)
-		forest->max_depth = integer(param, value);
-	else if (strcmp(name, "max_features") == 0)
-		params->max_features = amount(param, value);
-	else if (strcmp(name, "max_leaf_nodes") == 0)
-		forest->max_leaf_nodes = integer(param, value);
-	else if (strcmp(name, "min_samples_split") == 0)
-		forest->min_samples_split = integer(param, value);
-	else if (strcmp(name, "min_samples_leaf") == 0)
-		forest->min_samples_leaf = integer(param, value);
-	else if (strcmp(name, "min_weight_fraction_leaf") == 0)
-		forest->min_weight_fraction_leaf = number_in_range(param, value);
-	else if (strcmp(name, "min_impurity_decrease") == 0)
-		forest->min_impurity_decrease = number_in_range(param, value);
-	else if (strcmp(name, "bootstrap") == 0)
-		forest->bootstrap = boolean(param, value);
-	else if (strcmp(name, "max_samples") == 0)
-		params->max_samples = amount(param, value);
-	else if (strcmp(name, "oob_score") == 0)
-		forest->oob_score = boolean(param, value);
-	else if (strcmp(name, "class_weight") == 0)
-		class_weight(params, param, value);
-	else if (strcmp(name, "max_bins") == 0)
-		params->max_bins = integer(param, value);
-	else
-		elog(ERROR, "parameter \"%s\" is not handled", name);
+	switch (param->type)
+	{
+		case PF_PARAM_INT:
+			*(uint32 *) field = integer(param, value);
+			break;
+		case PF_PARAM_REAL:
+			*(double *) field = value->type == jbvNull ? NAN : number_in_range(param, value);
+			break;
+		case PF_PARAM_BOOL:
+			*(bool *) field = boolean(param, value);
+			break;
+		case PF_PARAM_NAME:
+			*(const char **) field = choice(param, value);
+			break;
+		case PF_PARAM_INT_OR_SHARE:
+			*(PfAmount *) field = amount(param, value);
+			break;
+		case PF_PARAM_CLASS_WEIGHT:
+			*(PfNumbers *) field = numbers(param, value);
+			break;
+	}
 }
 
 /* One text of JSON as a value. */
@@ -264,18 +256,18 @@ parse_default(const char *json)
 }
 
 static int
-param_count(void)
+param_count(const PfParam *table)
 {
 	int			n = 0;
 
-	while (pf_forest_params[n].name != NULL)
+	while (table[n].name != NULL)
 		n++;
 	return n;
 }
 
 /* Errors with all names that no parameter has, and what may have been meant. */
 static void
-check_names(Jsonb *given)
+check_names(const PfTrainParams *params, Jsonb *given)
 {
 	JsonbIterator *it = JsonbIteratorInit(&given->root);
 	JsonbIteratorToken token;
@@ -294,11 +286,11 @@ check_names(Jsonb *given)
 		if (token != WJB_KEY)
 			continue;
 		name = pnstrdup(item.val.string.val, item.val.string.len);
-		if (pf_find_param(name) != NULL)
+		if (pf_find_param(params->table, name) != NULL)
 			continue;
 		appendStringInfo(&unknown, "%s\"%s\"", n++ > 0 ? ", " : "", name);
-		nearest = pf_nearest_param(name);
-		if (pf_edit_distance(name, nearest) <= Max(2, strlen(name) / 2))
+		nearest = pf_nearest_param(params->table, name);
+		if (pf_may_mean(name, nearest))
 			appendStringInfo(&meant, "%s\"%s\"", meant.len > 0 ? ", " : "Perhaps you meant ", nearest);
 	}
 	if (n == 0)
@@ -310,21 +302,29 @@ check_names(Jsonb *given)
 			 n == 1 ? errmsg("unrecognized parameter %s", unknown.data)
 			 : errmsg("%d unrecognized parameters", n),
 			 n == 1 ? 0 : errdetail("There is no parameter %s.", unknown.data),
-			 errhint("%sSELECT * FROM ml_parameters() lists all.", meant.data)));
+			 errhint("%sSELECT * FROM ml_parameters(%s) lists all.", meant.data,
+					 strcmp(params->algorithm, PF_DEFAULT_ALGORITHM) == 0 ? ""
+					 : quote_literal_cstr(params->algorithm))));
 }
 
 PfTrainParams *
-pf_params_check(Jsonb *given)
+pf_params_check(const PfParam *table, const char *algorithm, Jsonb *given)
 {
 	PfTrainParams *params = palloc0(sizeof(PfTrainParams));
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	item;
 	const PfParam *param = NULL;
+	int			n = param_count(table);
 
-	params->text = palloc0(param_count() * sizeof(char *));
-	for (int i = 0; pf_forest_params[i].name != NULL; i++)
-		set_param(params, &pf_forest_params[i], parse_default(pf_forest_params[i].default_json));
+	params->table = table;
+	params->algorithm = algorithm;
+	params->text = palloc(n * sizeof(char *));
+	for (int i = 0; i < n; i++)
+	{
+		set_param(params, &table[i], parse_default(table[i].default_json));
+		params->text[i] = table[i].default_json;
+	}
 
 	if (!JB_ROOT_IS_OBJECT(given))
 		ereport(ERROR,
@@ -332,18 +332,18 @@ pf_params_check(Jsonb *given)
 				 errmsg("params must be a JSON object"),
 				 errhint("For example: params => '{\"n_estimators\": 200}'.")));
 
-	check_names(given);
+	check_names(params, given);
 	it = JsonbIteratorInit(&given->root);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			param = pf_find_param(pnstrdup(item.val.string.val, item.val.string.len));
+			param = pf_find_param(table, pnstrdup(item.val.string.val, item.val.string.len));
 		else if (token == WJB_VALUE)
 		{
 			Jsonb	   *jsonb = JsonbValueToJsonb(&item);
 
 			set_param(params, param, &item);
-			params->text[param - pf_forest_params] =
+			params->text[param - table] =
 				JB_ROOT_IS_SCALAR(jsonb)
 				? DatumGetCString(DirectFunctionCall1(jsonb_out, JsonbPGetDatum(jsonb)))
 				: JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
@@ -353,37 +353,13 @@ pf_params_check(Jsonb *given)
 }
 
 void
-pf_params_fit_task(PfTrainParams *params, PfTask task)
+pf_params_settle(PfTrainParams *params, const char *name, const char *json)
 {
-	const char *criterion = params->criterion;
-	bool		classes = task == PF_CLASSIFICATION;
-
-	if (criterion == NULL)
-		criterion = classes ? "gini" : "squared_error";
-	if (classes == (strcmp(criterion, "squared_error") == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("criterion \"%s\" does not fit the task \"%s\"",
-						criterion, classes ? "classification" : "regression"),
-				 errhint("Use %s.", classes ? "gini or entropy" : "squared_error")));
-	params->forest.criterion = !classes ? PF_SQUARED_ERROR
-		: strcmp(criterion, "gini") == 0 ? PF_GINI : PF_ENTROPY;
-	params->criterion = criterion;
-
-	if (!classes && params->forest.class_weight != PF_WEIGHT_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("class_weight does not fit the task \"regression\""),
-				 errhint("Give each row a weight of its own with the argument weight.")));
-	if (!params->forest.bootstrap && params->max_samples.given)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_samples needs bootstrap"),
-				 errhint("Leave out max_samples, or set bootstrap to true.")));
+	params->text[pf_find_param(params->table, name) - params->table] = json;
 }
 
-static uint32
-count_of(const PfAmount *amount, uint32 all, uint32 none)
+uint32
+pf_params_count(const PfAmount *amount, uint32 all, uint32 none)
 {
 	double		count;
 
@@ -398,19 +374,18 @@ count_of(const PfAmount *amount, uint32 all, uint32 none)
 	return count < 1 ? 1 : count > all ? all : (uint32) count;
 }
 
-static void
-fit_class_weights(PfTrainParams *params, const PfLoaded *loaded)
+double *
+pf_params_class_weights(const PfNumbers *weights, const PfLoaded *loaded)
 {
-	PfForestParams *forest = &params->forest;
+	double	   *result = palloc(loaded->nclasses * sizeof(double));
 
-	forest->class_weights = palloc(loaded->nclasses * sizeof(double));
 	for (int c = 0; c < loaded->nclasses; c++)
-		forest->class_weights[c] = 1;
-	for (int i = 0; i < params->nclass_weights; i++)
+		result[c] = 1;
+	for (uint32 i = 0; i < weights->count; i++)
 	{
 		int			c = 0;
 
-		while (c < loaded->nclasses && strcmp(loaded->classes[c], params->class_names[i]) != 0)
+		while (c < loaded->nclasses && strcmp(loaded->classes[c], weights->keys[i]) != 0)
 			c++;
 		if (c == loaded->nclasses)
 		{
@@ -422,46 +397,23 @@ fit_class_weights(PfTrainParams *params, const PfLoaded *loaded)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("class_weight names a class that the target does not have: \"%s\"",
-							params->class_names[i]),
+							weights->keys[i]),
 					 errhint("The classes are %s.", classes.data)));
 		}
-		forest->class_weights[c] = params->class_weights[i];
+		result[c] = weights->values[i];
 	}
-}
-
-void
-pf_params_fit_rows(PfTrainParams *params, const PfLoaded *loaded, int64 seed)
-{
-	PfForestParams *forest = &params->forest;
-	uint32		nfeatures = loaded->train.nfeatures;
-	PfAmount	square_root = {.given = true,.name = "sqrt"};
-
-	forest->seed = (uint64) seed;
-	forest->max_features = count_of(&params->max_features, nfeatures,
-									loaded->task == PF_CLASSIFICATION
-									? count_of(&square_root, nfeatures, 0) : nfeatures);
-	forest->max_samples = count_of(&params->max_samples, loaded->train.nrows, loaded->train.nrows);
-	if (forest->class_weight == PF_WEIGHT_EXPLICIT)
-		fit_class_weights(params, loaded);
+	return result;
 }
 
 Jsonb *
-pf_params_filled(const PfTrainParams *params, PfTask task)
+pf_params_filled(const PfTrainParams *params)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	for (int i = 0; pf_forest_params[i].name != NULL; i++)
-	{
-		const PfParam *param = &pf_forest_params[i];
-		const char *text = params->text[i] ? params->text[i] : param->default_json;
-
-		if (strcmp(param->name, "criterion") == 0)
-			text = psprintf("\"%s\"", params->criterion);
-		else if (strcmp(param->name, "max_features") == 0 && strcmp(text, "null") == 0)
-			text = task == PF_CLASSIFICATION ? "\"sqrt\"" : "1.0";
-		appendStringInfo(&json, "%c\"%s\": %s", i ? ',' : '{', param->name, text);
-	}
+	for (int i = 0; params->table[i].name != NULL; i++)
+		appendStringInfo(&json, "%c\"%s\": %s", i ? ',' : '{', params->table[i].name,
+						 params->text[i]);
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
@@ -487,14 +439,15 @@ type_name(const PfParam *param)
 	return NULL;
 }
 
-/* ml_parameters() -> (parameter, type, default, min, max, choices, description) */
+/* ml_parameters(algorithm text) -> (parameter, type, default, min, max, choices, description) */
 Datum
 ml_parameters(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const PfAlgorithm *algorithm = pf_find_algorithm(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	InitMaterializedSRF(fcinfo, 0);
-	for (const PfParam *param = pf_forest_params; param->name != NULL; param++)
+	for (const PfParam *param = algorithm->params; param->name != NULL; param++)
 	{
 		bool		ranged = param->type != PF_PARAM_BOOL && param->type != PF_PARAM_NAME;
 		Datum		values[7] = {

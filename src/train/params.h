@@ -1,6 +1,6 @@
 /*
  * params.h
- *	  Hyper-parameters from jsonb, checked against the engine's table.
+ *	  Hyper-parameters from jsonb, read by the table of an algorithm.
  */
 #ifndef PF_TRAIN_PARAMS_H
 #define PF_TRAIN_PARAMS_H
@@ -10,41 +10,30 @@
 #include "engine/grow/params.h"
 #include "load/load.h"
 
-/* Either a count, a share, or a name; kind of what max_features and max_samples are. */
-typedef struct PfAmount
-{
-	bool		given;
-	bool		is_share;
-	double		value;
-	const char *name;			/* sqrt, log2, or NULL */
-} PfAmount;
-
 typedef struct PfTrainParams
 {
-	PfForestParams forest;		/* what does not depend on the rows */
-	int			max_bins;
-	const char *criterion;		/* NULL: the task's */
-	PfAmount	max_features;
-	PfAmount	max_samples;
-	int			nclass_weights; /* an explicit class_weight */
-	char	  **class_names;
-	double	   *class_weights;
-	const char **text;			/* each parameter of the table as JSON, NULL: not given */
+	const PfParam *table;		/* of the algorithm */
+	const char *algorithm;		/* its name, for hints */
+	PfParams	given;			/* or by default */
+	const char **text;			/* each parameter of the table as JSON */
 } PfTrainParams;
 
 /*
  * Checks names, types and ranges.  Errors: invalid_parameter_value, with the
  * nearest name or the allowed range as hint.  Memory: the current context.
  */
-extern PfTrainParams *pf_params_check(Jsonb *given);
+extern PfTrainParams *pf_params_check(const PfParam *table, const char *algorithm, Jsonb *given);
 
-/* What depends on the task alone; error when a parameter does not fit it. */
-extern void pf_params_fit_task(PfTrainParams *params, PfTask task);
+/* What a null came to, to be kept with the version: JSON. */
+extern void pf_params_settle(PfTrainParams *params, const char *name, const char *json);
 
-/* What depends on the rows: counts for shares, weights for classes. */
-extern void pf_params_fit_rows(PfTrainParams *params, const PfLoaded *loaded, int64 seed);
+/* All parameters with the defaults filled in. */
+extern Jsonb *pf_params_filled(const PfTrainParams *params);
 
-/* All parameters with the defaults filled in, after pf_params_fit_task. */
-extern Jsonb *pf_params_filled(const PfTrainParams *params, PfTask task);
+/* How many an amount is of all; `none` when it was not given. */
+extern uint32 pf_params_count(const PfAmount *amount, uint32 all, uint32 none);
+
+/* The explicit weights of the classes that a class_weight names; error when one is not there. */
+extern double *pf_params_class_weights(const PfNumbers *weights, const PfLoaded *loaded);
 
 #endif							/* PF_TRAIN_PARAMS_H */

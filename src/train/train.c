@@ -3,7 +3,7 @@
  *	  ml_train: from a source to a stored version.
  *
  * The stages, each a function elsewhere: arguments and rights -> load (load/) ->
- * grow (parallel/) -> model (engine/model) -> measure (engine/measure) -> store
+ * grow (train/algorithms.c) -> model (engine/model) -> measure (engine/measure) -> store
  * (catalog/).  Everything that can be checked is checked before the first row is
  * read; the version's number is taken at the very end, so that two trainings of
  * one model wait for each other only there.
@@ -31,9 +31,8 @@
 #include "catalog/pgenv.h"
 #include "engine/walk/walk.h"
 #include "load/load.h"
-#include "parallel/grow_forest.h"
 #include "progress/progress.h"
-#include "train/params.h"
+#include "train/algorithms.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
 
@@ -46,6 +45,7 @@ typedef struct Request
 	char	   *model;
 	char	   *note;
 	int64		seed;
+	const PfAlgorithm *algorithm;
 	PfTrainParams *params;
 	PfLoadSpec	load;
 	char	   *source;
@@ -75,16 +75,6 @@ names_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_ARGISNULL(n) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(n), name);
 }
 
-static void
-check_algorithm(const char *algorithm)
-{
-	if (strcmp(algorithm, "random_forest") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized algorithm \"%s\"", algorithm),
-				 errhint("This release knows \"random_forest\".")));
-}
-
 static PfTask
 parse_task(const char *task)
 {
@@ -100,12 +90,6 @@ parse_task(const char *task)
 			 errhint("This release knows \"classification\" and \"regression\".")));
 }
 
-static const char *
-task_name(PfTask task)
-{
-	return task == PF_CLASSIFICATION ? "classification" : "regression";
-}
-
 static void
 read_request(FunctionCallInfo fcinfo, Request *request)
 {
@@ -115,10 +99,11 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	request->model = needed_argument(fcinfo, 0, "model");
 	request->source = needed_argument(fcinfo, 1, "source");
 	load->target = needed_argument(fcinfo, 2, "target");
-	check_algorithm(needed_argument(fcinfo, 3, "algorithm"));
+	request->algorithm = pf_find_algorithm(needed_argument(fcinfo, 3, "algorithm"));
 	if (PG_ARGISNULL(4))
 		needed_argument(fcinfo, 4, "params");
-	request->params = pf_params_check(PG_GETARG_JSONB_P(4));
+	request->params = pf_params_check(request->algorithm->params, request->algorithm->name,
+									  PG_GETARG_JSONB_P(4));
 	load->task = parse_task(text_argument(fcinfo, 5));
 	load->features = names_argument(fcinfo, 6, "features");
 	load->features_given = !PG_ARGISNULL(6);
@@ -138,7 +123,9 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
-	load->max_bins = request->params->max_bins;
+	load->max_bins = request->params->given.max_bins;
+	load->grow_memory = request->algorithm->memory;
+	load->grow_arg = request->params;
 }
 
 /*
@@ -153,7 +140,7 @@ check_model(const Request *request, PfTask task)
 	if (!pf_catalog_model(request->model, &model))
 		return;
 	pf_catalog_need_model(request->model, PF_RIGHT_TRAIN, &model);
-	pf_catalog_need_task(&model, task_name(task));
+	pf_catalog_need_task(&model, pf_task_name(task));
 }
 
 /* The arguments that repeat this training on other rows. */
@@ -179,7 +166,7 @@ repeat_arguments(const Request *request, PfTask task)
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\"task\":\"%s\"", task_name(task));
+	appendStringInfo(&json, "{\"task\":\"%s\"", pf_task_name(task));
 	if (request->load.features_given)
 		append_names(&json, "features", request->load.features);
 	append_names(&json, "exclude", request->load.exclude);
@@ -378,7 +365,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	Request		request;
 	instr_time	start;
 	PfLoaded   *loaded;
-	PfGrown		grown;
+	PfGrown		grown = {0};
 	PfModel		model = {0};
 	PfMeasured	measured[3];
 	PfNewVersion version = {0};
@@ -400,16 +387,12 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
 	request.load.task = pf_load_check(&request.load);
-	request.load.forest = &request.params->forest;
-	pf_params_fit_task(request.params, request.load.task);
+	pf_check_algorithm_task(request.algorithm, request.load.task);
+	request.algorithm->fit_task(request.params, request.load.task);
 	check_model(&request, request.load.task);
 
 	loaded = pf_load(&request.load);
-	pf_params_fit_rows(request.params, loaded, request.seed);
 	report_rows(loaded);
-
-	pf_grow_forest(&loaded->train, &request.params->forest,
-				   request.params->forest.oob_score || loaded->validation.nrows == 0, &model, &grown);
 
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
@@ -418,6 +401,9 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	model.bins = loaded->bins;
 	model.nclasses = loaded->nclasses;
 	model.classes = loaded->classes;
+	model.width = Max(loaded->nclasses, 1);
+	request.algorithm->grow(request.params, loaded, request.seed, loaded->validation.nrows > 0,
+							&model, &grown);
 
 	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
 	if (loaded->validation.nrows > 0)
@@ -439,8 +425,8 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.nbytes = nbytes;
 
 	version.model = request.model;
-	version.task = task_name(loaded->task);
-	version.algorithm = "random_forest";
+	version.task = pf_task_name(loaded->task);
+	version.algorithm = request.algorithm->name;
 	version.target = request.load.target;
 	version.query = request.load.source->query;
 	version.weight = request.load.weight;
@@ -455,7 +441,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.nidentity = loaded->nidentity;
 	version.identity = loaded->identity;
 	version.holdout = request.load.split ? 0 : request.load.holdout;
-	version.params = pf_params_filled(request.params, loaded->task);
+	version.params = pf_params_filled(request.params);
 	version.arguments = repeat_arguments(&request, loaded->task);
 	version.seed = request.seed;
 	version.note = request.note;

@@ -92,7 +92,7 @@ open_container(const uint8_t *data, size_t size, uint8_t *payload)
 
 /* 0 when there is not enough room. */
 static size_t
-make_container(const uint8_t *payload, size_t length, uint8_t *data, size_t room)
+make_container(const uint8_t *payload, size_t length, uint64_t version, uint8_t *data, size_t room)
 {
 	uint64_t	checksum = PF_HASH_START;
 	size_t		size = PF_WIRE_HEADER;
@@ -115,7 +115,7 @@ make_container(const uint8_t *payload, size_t length, uint8_t *data, size_t room
 	}
 	memset(data, 0, PF_WIRE_HEADER);
 	memcpy(data, PF_WIRE_MAGIC, 8);
-	store(data + 8, PF_WIRE_VERSION, 2);
+	store(data + 8, version, 2);
 	store(data + 16, length, 8);
 	store(data + 24, checksum, 8);
 	return size;
@@ -189,6 +189,7 @@ size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
 	static uint8_t payload[MAX_PAYLOAD];
+	uint64_t	version = size >= PF_WIRE_HEADER ? load(data + 8, 2) : PF_WIRE_VERSION;
 	size_t		length;
 	size_t		made;
 
@@ -200,7 +201,7 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 	for (uint32_t n = below(4) + 1; n > 0; n--)
 		length = below(4) ? change(payload, length, MAX_PAYLOAD)
 			: LLVMFuzzerMutate(payload, length, MAX_PAYLOAD);
-	made = make_container(payload, length, data, max_size);
+	made = make_container(payload, length, version, data, max_size);
 	return made ? made : LLVMFuzzerMutate(data, size, max_size);
 }
 
@@ -260,6 +261,7 @@ walk_model(const PfModel *model, const uint8_t *data, size_t size)
 	size_t		cells = (size_t) model->nfeatures * MAX_ROWS;
 	uint8_t    *rows = pf_alloc(unit_env(), cells);
 	double	   *one = pf_alloc(unit_env(), model->width * sizeof(double));
+	double	   *again = pf_alloc(unit_env(), model->width * sizeof(double));
 	double	   *many = pf_alloc(unit_env(), MAX_ROWS * model->width * sizeof(double));
 
 	for (size_t i = 0; i < cells; i++)
@@ -271,6 +273,8 @@ walk_model(const PfModel *model, const uint8_t *data, size_t size)
 		pf_walk_row(model, rows + (size_t) i * model->nfeatures, one);
 		demand(memcmp(one, many + (size_t) i * model->width, model->width * sizeof(double)) == 0,
 			   "both walkers give equal bits");
+		pf_walk_row_fast(unit_env(), model, rows + (size_t) i * model->nfeatures, again);
+		demand(memcmp(one, again, model->width * sizeof(double)) == 0, "so does the third");
 		demand(model->nclasses == 0 || pf_best_class(one, model->nclasses) < model->nclasses,
 			   "a class is one of the model's");
 	}

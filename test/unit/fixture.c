@@ -120,6 +120,22 @@ fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *param
 	pf_grower_release(grower);
 }
 
+static void
+name_classes(PfModel *model, uint32_t nclasses)
+{
+	const PfEnv *env = unit_env();
+
+	model->task = nclasses ? PF_CLASSIFICATION : PF_REGRESSION;
+	model->width = nclasses ? nclasses : 1;
+	model->nclasses = nclasses;
+	model->classes = pf_alloc(env, (nclasses + 1) * sizeof(char *));
+	for (uint32_t i = 0; i < nclasses; i++)
+	{
+		model->classes[i] = pf_alloc(env, 20);
+		snprintf(model->classes[i], 20, "class %u", i);
+	}
+}
+
 PfModel *
 fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 {
@@ -127,7 +143,7 @@ fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 	PfModel    *model = pf_alloc(env, sizeof(PfModel));
 
 	memset(model, 0, sizeof(*model));
-	model->task = matrix->nclasses ? PF_CLASSIFICATION : PF_REGRESSION;
+	model->kind = PF_MODEL_FOREST;
 	model->ncolumns = model->nfeatures = matrix->nfeatures;
 	model->columns = pf_alloc(env, model->ncolumns * sizeof(PfColumn));
 	model->bins = pf_alloc(env, model->nfeatures * sizeof(PfBins));
@@ -141,13 +157,28 @@ fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 		column->length = 0;
 		make_bins(env, &model->bins[i], column->kind);
 	}
-	model->nclasses = matrix->nclasses;
-	model->classes = pf_alloc(env, (model->nclasses + 1) * sizeof(char *));
-	for (uint32_t i = 0; i < model->nclasses; i++)
-	{
-		model->classes[i] = pf_alloc(env, 20);
-		snprintf(model->classes[i], 20, "class %u", i);
-	}
+	name_classes(model, matrix->nclasses);
 	fixture_grow(model, matrix, params);
+	return model;
+}
+
+PfModel *
+fixture_boosting(PfLink link)
+{
+	PfMatrix	matrix = fixture_matrix(300, 4, 0, 0.1, 3);
+	PfForestParams params = fixture_params(&matrix);
+	PfModel    *model;
+
+	params.n_estimators = 12;
+	model = fixture_model(&matrix, &params);
+	model->kind = PF_MODEL_BOOSTING;
+	model->link = link;
+	name_classes(model, link == PF_LINK_SOFTMAX ? 4 : link == PF_LINK_LOGISTIC ? 2 : 0);
+	model->nsums = pf_link_sums(link, model->nclasses);
+	model->base = pf_alloc(unit_env(), model->nsums * sizeof(double));
+	for (uint32_t i = 0; i < model->nsums; i++)
+		model->base[i] = 0.25 * (i + 1);
+	for (uint32_t i = 0; i < model->nleaves; i++)
+		model->leaves[i] = (model->leaves[i] - 75) / 300;
 	return model;
 }

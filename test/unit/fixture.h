@@ -23,4 +23,7 @@ extern void fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestP
 /* A whole model: number columns (the last one a category), trees grown. */
 extern PfModel *fixture_model(const PfMatrix *matrix, const PfForestParams *params);
 
+/* A model of boosted trees with this link, which are a forest's in fact. */
+extern PfModel *fixture_boosting(PfLink link);
+
 #endif							/* PF_FIXTURE_H */

@@ -21,17 +21,16 @@ small_model(uint32_t nclasses)
 }
 
 static void
-there_and_back(uint32_t nclasses)
+there_and_back(PfModel *model, uint32_t version)
 {
 	const PfEnv *env = unit_env();
-	PfModel    *model = small_model(nclasses);
 	PfModel    *decoded;
 	const char *reason = NULL;
 	size_t		size,
 				size_again;
 	uint8_t    *bytes = pf_model_encode(env, model, &size);
 	uint8_t    *again;
-	PfMatrix	rows = fixture_matrix(500, 4, nclasses, 0.2, 99);
+	PfMatrix	rows = fixture_matrix(500, 4, 0, 0.2, 99);
 	uint32_t	differ = 0;
 
 	decoded = pf_model_decode(env, bytes, size, 0, &reason);
@@ -42,7 +41,10 @@ there_and_back(uint32_t nclasses)
 	}
 	again = pf_model_encode(env, decoded, &size_again);
 	CHECK(size == size_again && memcmp(bytes, again, size) == 0);
-	CHECK_INT(decoded->nclasses, nclasses);
+	CHECK_INT(bytes[8], version);
+	CHECK_INT(decoded->kind, model->kind);
+	CHECK_INT(decoded->nclasses, model->nclasses);
+	CHECK_INT(decoded->nsums, model->nsums);
 	CHECK_TEXT(decoded->columns[2].name, "f3");
 	CHECK_INT(decoded->bins[3].kind, PF_CATEGORY);
 	CHECK_INT(pf_bin_category(&decoded->bins[3], "c017", 4), 17);
@@ -147,6 +149,57 @@ lying_models(void)
 	}
 }
 
+/* Links, sums and versions that do not go together. */
+static void
+lying_boosting(void)
+{
+	const char *reason;
+	PfModel    *model;
+	uint8_t    *bytes;
+	size_t		size;
+
+	for (int i = 0; i < 8; i++)
+	{
+		model = fixture_boosting(i < 4 ? PF_LINK_LOGISTIC : PF_LINK_SOFTMAX);
+		switch (i)
+		{
+			case 0:
+				model->link = PF_LINK_SOFTMAX;
+				break;
+			case 1:
+				model->link = (PfLink) 4;
+				break;
+			case 2:
+				model->task = PF_REGRESSION;
+				break;
+			case 3:
+				model->base[0] = 1.0 / 0.0;
+				break;
+			case 4:
+				model->ntrees--;
+				break;
+			case 5:
+				model->nclasses = 2;
+				break;
+			case 6:
+				model->kind = (PfModelKind) 9;
+				break;
+			case 7:
+				model->leaves[0] = 0.0 / 0.0;
+				break;
+		}
+		bytes = pf_model_encode(unit_env(), model, &size);
+		reason = NULL;
+		CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL);
+	}
+
+	/* boosted trees are not of the first format */
+	bytes = pf_model_encode(unit_env(), fixture_boosting(PF_LINK_EXP), &size);
+	bytes[8] = 1;
+	CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL);
+	CHECK_TEXT(reason, "a kind of model that this release does not know");
+}
+
 static void
 damaged_bytes(void)
 {
@@ -183,7 +236,7 @@ damaged_bytes(void)
 	CHECK(pf_model_decode(env, bytes, size, 100, &reason) == NULL);
 	CHECK_TEXT(reason, "the length is out of range");
 	memcpy(copy, bytes, size);
-	copy[8] = 2;
+	copy[8] = PF_WIRE_VERSION + 1;
 	CHECK(pf_model_decode(env, copy, size, 0, &reason) == NULL);
 	CHECK_TEXT(reason, "a format version that this release does not know");
 }
@@ -219,9 +272,13 @@ is_small(void)
 void
 test_model(void)
 {
-	there_and_back(2);
-	there_and_back(7);
-	there_and_back(0);
+	there_and_back(small_model(2), 1);
+	there_and_back(small_model(7), 1);
+	there_and_back(small_model(0), 1);
+	unit_release_all();
+	for (PfLink link = PF_LINK_IDENTITY; link <= PF_LINK_SOFTMAX; link++)
+		there_and_back(fixture_boosting(link), 2);
+	lying_boosting();
 	unit_release_all();
 	lying_models();
 	damaged_bytes();

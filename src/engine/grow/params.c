@@ -1,6 +1,9 @@
 /*
  * params.c
- *	  The table of hyper-parameters, and the nearest name to a misspelt one.
+ *	  The tables of hyper-parameters, and the nearest name to a misspelt one.
+ *
+ * A parameter that several algorithms have alike is a macro below; what is not
+ * alike, mostly a default, is an argument of it.
  */
 #include <string.h>
 
@@ -8,44 +11,45 @@
 
 #define BIG 2147483647.0
 
-const PfParam pf_forest_params[] = {
-	{"n_estimators", PF_PARAM_INT, false, 1, 100000, NULL, "100",
+#define PARAM(name, type) #name, type, offsetof(PfParams, name)
+#define END {NULL, PF_PARAM_INT, 0, false, 0, 0, NULL, NULL, NULL}
+
+const PfParam pf_random_forest_params[] = {
+	{PARAM(n_estimators, PF_PARAM_INT), false, 1, 100000, NULL, "100",
 	"Number of trees."},
-	{"criterion", PF_PARAM_NAME, true, 0, 0, "gini, entropy, log_loss, squared_error", "null",
+	{PARAM(criterion, PF_PARAM_NAME), true, 0, 0, "gini, entropy, log_loss, squared_error", "null",
 	"What a split improves: gini or entropy (log_loss is the same) for classification, squared_error for regression. null: gini, or squared_error."},
-	{"max_depth", PF_PARAM_INT, true, 1, 10000, NULL, "null",
+	{PARAM(max_depth, PF_PARAM_INT), true, 1, 10000, NULL, "null",
 	"Depth of a tree at most. null: until the leaves are pure."},
-	{"max_features", PF_PARAM_INT_OR_SHARE, true, 0, PF_MAX_FEATURES, "sqrt, log2", "null",
+	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), true, 0, PF_MAX_FEATURES, "sqrt, log2", "null",
 	"Features drawn for each split: a number, a share of all, sqrt or log2. null: sqrt for classification, 1.0 (all) for regression."},
-	{"max_leaf_nodes", PF_PARAM_INT, true, 2, BIG, NULL, "null",
+	{PARAM(max_leaf_nodes, PF_PARAM_INT), true, 2, BIG, NULL, "null",
 	"Leaves of a tree at most; the split that improves most comes first. null: no limit."},
-	{"min_samples_split", PF_PARAM_INT, false, 2, BIG, NULL, "2",
+	{PARAM(min_samples_split, PF_PARAM_INT), false, 2, BIG, NULL, "2",
 	"A node with fewer rows is a leaf."},
-	{"min_samples_leaf", PF_PARAM_INT, false, 1, BIG, NULL, "1",
+	{PARAM(min_samples_leaf, PF_PARAM_INT), false, 1, BIG, NULL, "1",
 	"Rows that each side of a split must keep."},
-	{"min_weight_fraction_leaf", PF_PARAM_REAL, false, 0, 0.5, NULL, "0",
+	{PARAM(min_weight_fraction_leaf, PF_PARAM_REAL), false, 0, 0.5, NULL, "0",
 	"Share of the tree's weight that each side of a split must keep."},
-	{"min_impurity_decrease", PF_PARAM_REAL, false, 0, 1e300, NULL, "0",
+	{PARAM(min_impurity_decrease, PF_PARAM_REAL), false, 0, 1e300, NULL, "0",
 	"A split must lower the impurity, weighted by the node's share of the rows, by this much."},
-	{"bootstrap", PF_PARAM_BOOL, false, 0, 0, NULL, "true",
+	{PARAM(bootstrap, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
 	"Each tree sees rows drawn with replacement. false: all rows."},
-	{"max_samples", PF_PARAM_INT_OR_SHARE, true, 0, BIG, NULL, "null",
+	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null",
 	"Rows drawn for each tree: a number or a share of all. null: as many as there are."},
-	{"oob_score", PF_PARAM_BOOL, false, 0, 0, NULL, "true",
+	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
 	"Measure each row by the trees that did not see it. Always done when no rows are held out."},
-	{"class_weight", PF_PARAM_CLASS_WEIGHT, true, 0, 1e12, "balanced, balanced_subsample", "null",
+	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null",
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."},
-	{"max_bins", PF_PARAM_INT, false, 2, 255, NULL, "255",
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
-	{NULL, PF_PARAM_INT, false, 0, 0, NULL, NULL, NULL}
+	END
 };
 
 const PfParam *
-pf_find_param(const char *name)
+pf_find_param(const PfParam *table, const char *name)
 {
-	const PfParam *param;
-
-	for (param = pf_forest_params; param->name != NULL; param++)
+	for (const PfParam *param = table; param->name != NULL; param++)
 	{
 		if (strcmp(param->name, name) == 0)
 			return param;
@@ -87,12 +91,12 @@ pf_edit_distance(const char *a, const char *b)
 }
 
 const char *
-pf_nearest_param(const char *name)
+pf_nearest_param(const PfParam *table, const char *name)
 {
-	const char *nearest = pf_forest_params[0].name;
+	const char *nearest = table[0].name;
 	uint32_t	least = UINT32_MAX;
 
-	for (const PfParam *param = pf_forest_params; param->name != NULL; param++)
+	for (const PfParam *param = table; param->name != NULL; param++)
 	{
 		uint32_t	distance = pf_edit_distance(name, param->name);
 
@@ -103,4 +107,12 @@ pf_nearest_param(const char *name)
 		}
 	}
 	return nearest;
+}
+
+bool
+pf_may_mean(const char *name, const char *other)
+{
+	uint32_t	half = (uint32_t) (strlen(name) < 64 ? strlen(name) / 2 : 32);
+
+	return pf_edit_distance(name, other) <= (half > 2 ? half : 2);
 }

@@ -1,9 +1,9 @@
 /*
  * params.h
- *	  Hyper-parameters: one table of names, types, defaults, ranges and doc lines.
+ *	  Hyper-parameters: for each algorithm a table of names, types, defaults, ranges and doc lines.
  *
- * ml_train checks user input against this table, ml_parameters() and
- * docs/reference.md are printed from it.  Names and defaults are scikit-learn's.
+ * ml_train reads user input by these tables, ml_parameters() and
+ * docs/reference.md are printed from them.  Names and defaults are scikit-learn's.
  */
 #ifndef PF_PARAMS_H
 #define PF_PARAMS_H
@@ -44,37 +44,84 @@ typedef struct PfForestParams
 	uint64_t	seed;
 } PfForestParams;
 
+/* A count (3), a share (0.3), or a name; what max_features and max_samples are. */
+typedef struct PfAmount
+{
+	bool		given;
+	bool		is_share;
+	double		value;
+	const char *name;			/* sqrt, log2, or NULL */
+} PfAmount;
+
+/* A name, or an object of numbers. */
+typedef struct PfNumbers
+{
+	const char *name;			/* NULL: an object, or nothing */
+	uint32_t	count;
+	const char **keys;
+	double	   *values;
+} PfNumbers;
+
+/*
+ * What the parameters say, as given or by default and before they meet any rows.
+ * One struct for all algorithms, each of which reads its own fields.  Of a null,
+ * integers are 0, names NULL and numbers NaN.
+ */
+typedef struct PfParams
+{
+	uint32_t	n_estimators;
+	const char *criterion;
+	uint32_t	max_depth;
+	PfAmount	max_features;
+	uint32_t	max_leaf_nodes;
+	uint32_t	min_samples_split;
+	uint32_t	min_samples_leaf;
+	double		min_weight_fraction_leaf;
+	double		min_impurity_decrease;
+	bool		bootstrap;
+	PfAmount	max_samples;
+	bool		oob_score;
+	PfNumbers	class_weight;
+	uint32_t	max_bins;
+} PfParams;
+
+/* How a value is read, and the type of its field. */
 typedef enum PfParamType
 {
-	PF_PARAM_INT,
-	PF_PARAM_REAL,
-	PF_PARAM_BOOL,
-	PF_PARAM_NAME,				/* one of choices */
-	PF_PARAM_INT_OR_SHARE,		/* an integer >= 1 is a count, a fraction in (0,1) or 1.0 a share */
-	PF_PARAM_CLASS_WEIGHT		/* a choice or an object: class to weight */
+	PF_PARAM_INT,				/* uint32_t */
+	PF_PARAM_REAL,				/* double */
+	PF_PARAM_BOOL,				/* bool */
+	PF_PARAM_NAME,				/* const char *, one of choices */
+	PF_PARAM_INT_OR_SHARE,		/* PfAmount: an integer >= 1 is a count, a fraction in (0,1) or 1.0 a share */
+	PF_PARAM_CLASS_WEIGHT		/* PfNumbers: a choice or an object from class to weight */
 } PfParamType;
 
 typedef struct PfParam
 {
 	const char *name;
 	PfParamType type;
+	size_t		field;			/* its offset in PfParams */
 	bool		null_allowed;	/* null: no limit, or the default of the task */
 	double		min,
 				max;			/* of numbers, inclusive */
 	const char *choices;		/* names separated by ", ", or NULL */
-	const char *default_json;	/* the default as JSON, for random forests */
+	const char *default_json;	/* the default as JSON */
 	const char *doc;
 } PfParam;
 
-extern const PfParam pf_forest_params[];	/* ends with a NULL name */
+/* Each ends with a NULL name. */
+extern const PfParam pf_random_forest_params[];
 
-/* The entry of that name, or NULL. */
-extern const PfParam *pf_find_param(const char *name);
+/* The entry of that name in a table, or NULL. */
+extern const PfParam *pf_find_param(const PfParam *table, const char *name);
 
 /* The known name nearest to an unknown one, never NULL. */
-extern const char *pf_nearest_param(const char *name);
+extern const char *pf_nearest_param(const PfParam *table, const char *name);
 
 /* Number of single-character edits between two names (Levenshtein), for hints. */
 extern uint32_t pf_edit_distance(const char *a, const char *b);
+
+/* Is one name near enough to another to have been meant? */
+extern bool pf_may_mean(const char *name, const char *other);
 
 #endif							/* PF_PARAMS_H */

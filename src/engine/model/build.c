@@ -74,13 +74,13 @@ leaf_number(LeafTable *table, const double *row)
 }
 
 void
-pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees, uint32_t width,
+pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees, uint32_t leaf_width,
 					uint32_t nnodes, PfNextTree next, void *arg)
 {
-	LeafTable	table = {.env = env,.width = width,.nslots = 512};
+	LeafTable	table = {.env = env,.width = leaf_width,.nslots = 512};
 
 	model->ntrees = ntrees;
-	model->width = width;
+	model->leaf_width = leaf_width;
 	model->roots = pf_alloc(env, (ntrees + 1) * sizeof(uint32_t));
 	model->roots[0] = 0;
 	model->nodes = pf_alloc(env, nnodes * sizeof(PfNode));
@@ -99,11 +99,27 @@ pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees, uint32_t 
 			nodes[i] = tree.nodes[i];
 			if (pf_is_leaf(&nodes[i]))
 				nodes[i].link = leaf_number(&table, tree.leaves +
-											(size_t) nodes[i].link * width);
+											(size_t) nodes[i].link * leaf_width);
 		}
 		model->roots[t + 1] = model->roots[t] + tree.nnodes;
 	}
 	pf_release(env, table.slots);
 	model->nleaves = table.count;
 	model->leaves = table.rows;
+}
+
+uint32_t
+pf_link_sums(PfLink link, uint32_t nclasses)
+{
+	switch (link)
+	{
+		case PF_LINK_IDENTITY:
+		case PF_LINK_EXP:
+			return nclasses == 0 ? 1 : 0;
+		case PF_LINK_LOGISTIC:
+			return nclasses == 2 ? 1 : 0;
+		case PF_LINK_SOFTMAX:
+			return nclasses > 2 ? nclasses : 0;
+	}
+	return 0;
 }

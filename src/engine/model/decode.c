@@ -268,6 +268,7 @@ get_classes(Reader *reader, PfModel *model)
 		return;
 	}
 	model->width = model->nclasses ? model->nclasses : 1;
+	model->leaf_width = model->kind == PF_MODEL_FOREST ? model->width : 1;
 	model->classes = get_memory(reader, model->nclasses, sizeof(char *));
 	for (uint32_t i = 0; i < model->nclasses; i++)
 		model->classes[i] = get_text(reader);
@@ -290,6 +291,17 @@ get_reals(Reader *reader, uint64_t count, double **reals)
 			return;
 		}
 	}
+}
+
+static void
+get_sums(Reader *reader, PfModel *model)
+{
+	model->link = (PfLink) get(reader, 1);
+	model->nsums = pf_link_sums(model->link, model->nclasses);
+	if (model->nsums == 0)
+		fail(reader, "the link does not fit the classes");
+	else
+		get_reals(reader, model->nsums, &model->base);
 }
 
 static bool
@@ -318,9 +330,9 @@ get_trees(Reader *reader, PfModel *model)
 	uint32_t   *stack;
 
 	model->ntrees = (uint32_t) get(reader, 4);
-	if (model->ntrees == 0)
+	if (model->ntrees == 0 || (model->nsums > 0 && model->ntrees % model->nsums != 0))
 	{
-		fail(reader, "no trees");
+		fail(reader, "the number of trees is out of range");
 		return;
 	}
 	if (!has_bytes(reader, (uint64_t) model->ntrees * 4))
@@ -419,13 +431,14 @@ get_trees(Reader *reader, PfModel *model)
 }
 
 static void
-get_payload(Reader *reader, PfModel *model)
+get_payload(Reader *reader, uint32_t version, PfModel *model)
 {
-	uint32_t	task;
+	uint32_t	kind = (uint32_t) get(reader, 1);
+	uint32_t	task = (uint32_t) get(reader, 1);
 
-	if (get(reader, 1) != PF_WIRE_FOREST)
+	if (kind != PF_MODEL_FOREST && (kind != PF_MODEL_BOOSTING || version < 2))
 		fail(reader, "a kind of model that this release does not know");
-	task = (uint32_t) get(reader, 1);
+	model->kind = (PfModelKind) kind;
 	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
 		fail(reader, "a task that this release does not know");
 	model->task = (PfTask) task;
@@ -437,6 +450,8 @@ get_payload(Reader *reader, PfModel *model)
 		get_classes(reader, model);
 	if (reader->reason == NULL)
 		get_reals(reader, model->nfeatures, &model->importance);
+	if (reader->reason == NULL && model->kind == PF_MODEL_BOOSTING)
+		get_sums(reader, model);
 	if (reader->reason == NULL)
 	{
 		model->nleaves = (uint32_t) get(reader, 4);
@@ -444,9 +459,11 @@ get_payload(Reader *reader, PfModel *model)
 			fail(reader, "no leaves");
 	}
 	if (reader->reason == NULL)
-		get_reals(reader, (uint64_t) model->nleaves * model->width, &model->leaves);
+		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
 	if (reader->reason == NULL)
 		get_trees(reader, model);
+	if (reader->reason == NULL && version > 1 && get(reader, 4) != 0)
+		fail(reader, "a section that this release does not know");
 	if (reader->reason == NULL && reader->at != reader->end)
 		fail(reader, "bytes are left over");
 }
@@ -504,13 +521,15 @@ pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
 	PfModel    *model;
 	uint8_t    *payload;
 	uint64_t	length;
+	uint32_t	version;
 
 	if (size < PF_WIRE_HEADER || memcmp(bytes, PF_WIRE_MAGIC, 8) != 0)
 	{
 		*reason = "it does not begin as a model does";
 		return NULL;
 	}
-	if (load(bytes + 8, 2) != PF_WIRE_VERSION || memcmp(bytes + 10, zeros, 6) != 0)
+	version = (uint32_t) load(bytes + 8, 2);
+	if (version < 1 || version > PF_WIRE_VERSION || memcmp(bytes + 10, zeros, 6) != 0)
 	{
 		*reason = "a format version that this release does not know";
 		return NULL;
@@ -536,7 +555,7 @@ pf_model_decode(const PfEnv *env, const uint8_t *bytes, size_t size,
 	reader.end = payload + length;
 	model = get_memory(&reader, 1, sizeof(PfModel));
 	memset(model, 0, sizeof(PfModel));
-	get_payload(&reader, model);
+	get_payload(&reader, version, model);
 	pf_release(env, payload);
 	if (reader.reason != NULL)
 	{

@@ -183,7 +183,7 @@ put_trees(Writer *writer, const PfModel *model)
 static void
 put_payload(Writer *writer, const PfModel *model)
 {
-	put(writer, PF_WIRE_FOREST, 1);
+	put(writer, model->kind, 1);
 	put(writer, model->task, 1);
 	put(writer, model->ncolumns, 4);
 	for (uint32_t i = 0; i < model->ncolumns; i++)
@@ -203,8 +203,14 @@ put_payload(Writer *writer, const PfModel *model)
 		put_text(writer, model->classes[i], strlen(model->classes[i]));
 	for (uint32_t i = 0; i < model->nfeatures; i++)
 		put_real(writer, model->importance[i]);
+	if (model->kind == PF_MODEL_BOOSTING)
+	{
+		put(writer, model->link, 1);
+		for (uint32_t i = 0; i < model->nsums; i++)
+			put_real(writer, model->base[i]);
+	}
 	put(writer, model->nleaves, 4);
-	for (size_t i = 0; i < (size_t) model->nleaves * model->width; i++)
+	for (size_t i = 0; i < (size_t) model->nleaves * model->leaf_width; i++)
 	{
 		if (i % 65536 == 0)
 			pf_check(writer->env);
@@ -212,6 +218,8 @@ put_payload(Writer *writer, const PfModel *model)
 	}
 	put(writer, model->ntrees, 4);
 	put_trees(writer, model);
+	if (pf_wire_version(model) > 1)
+		put(writer, 0, 4);		/* sections */
 }
 
 /* The checksum runs over the blocks' hashes, so that it can be taken in pieces. */
@@ -244,7 +252,7 @@ pf_model_encode(const PfEnv *env, const PfModel *model, size_t *size)
 
 	header = out.bytes;
 	memcpy(header, PF_WIRE_MAGIC, 8);
-	store(header + 8, PF_WIRE_VERSION, 2);
+	store(header + 8, pf_wire_version(model), 2);
 	store(header + 16, payload.size, 8);
 	store(header + 24, checksum, 8);
 	*size = out.size;

@@ -10,8 +10,28 @@
 #include "engine/bins/binmap.h"
 #include "engine/grow/tree.h"
 
+/*
+ * How the trees make an answer.  Of a forest, their leaf rows are averaged; of
+ * boosted trees, tree t is added to the sum number t % nsums, which begins at its
+ * base, and the link makes of the sums what is predicted.
+ */
+typedef enum PfModelKind
+{
+	PF_MODEL_FOREST = 1,
+	PF_MODEL_BOOSTING = 2
+} PfModelKind;
+
+typedef enum PfLink
+{
+	PF_LINK_IDENTITY = 0,		/* one sum, the value */
+	PF_LINK_EXP = 1,			/* one sum, the logarithm of the value */
+	PF_LINK_LOGISTIC = 2,		/* one sum, the log-odds of the second of two classes */
+	PF_LINK_SOFTMAX = 3			/* a sum for each of three or more classes */
+} PfLink;
+
 typedef struct PfModel
 {
+	PfModelKind kind;
 	PfTask		task;
 	uint32_t	ncolumns;
 	PfColumn   *columns;
@@ -23,8 +43,15 @@ typedef struct PfModel
 	uint32_t   *roots;			/* ntrees + 1: first node of each tree, then the end */
 	PfNode	   *nodes;
 	uint32_t	nleaves;
-	uint32_t	width;			/* nclasses, or 1 */
-	double	   *leaves;			/* nleaves x width */
+	uint32_t	width;			/* of a prediction: nclasses, or 1 */
+	uint32_t	leaf_width;		/* of a leaf row: width for a forest, 1 for boosted trees */
+	double	   *leaves;			/* nleaves x leaf_width */
+
+	/* boosted trees */
+	PfLink		link;
+	uint32_t	nsums;			/* 0 for a forest */
+	double	   *base;			/* nsums */
+
 	double	   *importance;		/* nfeatures */
 	size_t		memory;			/* bytes that the decoded model takes */
 } PfModel;
@@ -35,10 +62,20 @@ typedef void (*PfNextTree) (void *arg, uint32_t number, PfTree *tree);
 /*
  * Trees into one model: gathers nodes, merges equal leaves into one table.  next
  * is asked for the trees in order; nnodes is the sum of their nodes.  Sets ntrees,
- * roots, nodes, nleaves, width, leaves of *model; the rest is the caller's.
+ * roots, nodes, nleaves, leaf_width, leaves of *model; the rest is the caller's.
  */
 extern void pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees,
-								uint32_t width, uint32_t nnodes, PfNextTree next, void *arg);
+								uint32_t leaf_width, uint32_t nnodes, PfNextTree next, void *arg);
+
+/* The number of sums that a link makes a prediction of; 0 when it does not fit so many classes. */
+extern uint32_t pf_link_sums(PfLink link, uint32_t nclasses);
+
+/* Bytes of a row as the walkers take it: what the caller's values are bound to. */
+static inline size_t
+pf_row_size(const PfModel *model)
+{
+	return model->nfeatures;
+}
 
 /* The bytes of a model, compressed; *size is their number.  NULL when zstd has no memory. */
 extern uint8_t *pf_model_encode(const PfEnv *env, const PfModel *model, size_t *size);

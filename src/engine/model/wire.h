@@ -8,12 +8,20 @@
 #ifndef PF_WIRE_H
 #define PF_WIRE_H
 
+#include "engine/model/model.h"
+
 #define PF_WIRE_MAGIC		"PGFOREST"
-#define PF_WIRE_VERSION		1
+#define PF_WIRE_VERSION		2	/* the newest; see pf_wire_version */
 #define PF_WIRE_HEADER		32	/* magic 8, version 2, zero 6, payload length 8, checksum 8 */
 #define PF_WIRE_BLOCK		1048576 /* payload bytes a compressed block holds */
 #define PF_WIRE_LEVEL		3	/* of zstd */
-#define PF_WIRE_FOREST		1	/* kind of model: averaged trees */
+
+/* The format version that a model is written in: the oldest that can say it. */
+static inline uint32_t
+pf_wire_version(const PfModel *model)
+{
+	return model->kind == PF_MODEL_FOREST ? 1 : 2;
+}
 
 /* Bytes that an index below n takes: one plane each. */
 static inline uint32_t

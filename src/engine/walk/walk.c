@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/grow/together.h"
+#include "engine/walk/output.h"
 #include "engine/walk/walk.h"
 
 #define BLOCK	 1024			/* rows whose sums stay in the cache */
@@ -17,29 +18,11 @@
 void
 pf_walk_row(const PfModel *model, const uint8_t *row, double *out)
 {
-	uint32_t	width = model->width;
-
-	for (uint32_t c = 0; c < width; c++)
-		out[c] = 0;
+	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t++)
-	{
-		const double *leaf = model->leaves +
-			(size_t) pf_tree_leaf(model->nodes + model->roots[t], row) * width;
-
-		for (uint32_t c = 0; c < width; c++)
-			out[c] += leaf[c];
-	}
-	for (uint32_t c = 0; c < width; c++)
-		out[c] /= model->ntrees;
-}
-
-static inline void
-add_leaf(const PfModel *model, uint32_t leaf, double *sum)
-{
-	const double *shares = model->leaves + (size_t) leaf * model->width;
-
-	for (uint32_t c = 0; c < model->width; c++)
-		sum[c] += shares[c];
+		pf_output_add(model, pf_tree_leaf(model->nodes + model->roots[t], row),
+					  out + pf_output_place(model, t));
+	pf_output_finish(model, out);
 }
 
 void
@@ -47,7 +30,7 @@ pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, dou
 {
 	uint32_t	work = 0;		/* since the last check */
 
-	memset(out, 0, model->width * sizeof(double));
+	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t += PF_TOGETHER)
 	{
 		const PfNode *trees[PF_TOGETHER];
@@ -62,16 +45,15 @@ pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, dou
 		}
 		pf_walk_together(trees, rows, n, leaf);
 		for (uint32_t i = 0; i < n; i++)
-			add_leaf(model, leaf[i], out);
-		work += PF_TOGETHER * (model->width + STEPS);
+			pf_output_add(model, leaf[i], out + pf_output_place(model, t + i));
+		work += PF_TOGETHER * (model->leaf_width + STEPS);
 		if (work > CHECK_EVERY)
 		{
 			pf_check(env);
 			work = 0;
 		}
 	}
-	for (uint32_t c = 0; c < model->width; c++)
-		out[c] /= model->ntrees;
+	pf_output_finish(model, out);
 }
 
 static void
@@ -80,10 +62,12 @@ walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t s
 {
 	uint32_t	width = model->width;
 
-	memset(out, 0, (size_t) nrows * width * sizeof(double));
+	for (uint32_t i = 0; i < nrows; i++)
+		pf_output_start(model, out + (size_t) i * width);
 	for (uint32_t t = 0; t < model->ntrees; t++)
 	{
 		const PfNode *tree = model->nodes + model->roots[t];
+		double	   *place = out + pf_output_place(model, t);
 
 		for (uint32_t i = 0; i < nrows; i += PF_TOGETHER)
 		{
@@ -99,12 +83,12 @@ walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t s
 			}
 			pf_walk_together(trees, at, n, leaf);
 			for (uint32_t j = 0; j < n; j++)
-				add_leaf(model, leaf[j], out + (size_t) (i + j) * width);
+				pf_output_add(model, leaf[j], place + (size_t) (i + j) * width);
 		}
 		pf_check(env);
 	}
-	for (size_t i = 0; i < (size_t) nrows * width; i++)
-		out[i] /= model->ntrees;
+	for (uint32_t i = 0; i < nrows; i++)
+		pf_output_finish(model, out + (size_t) i * width);
 }
 
 void

@@ -2,9 +2,9 @@
  * walk.h
  *	  From binned rows to predictions.
  *
- * out is width doubles a row: class shares averaged over the trees (as
- * scikit-learn does, not votes), or the mean of the trees' values.  Sums run in
- * tree order, so all walkers give equal bits.
+ * out is width doubles a row: the shares of the classes, or the value.  What
+ * becomes of the leaves that a row falls into is written once, in output.h, and sums
+ * run in tree order: so all walkers give equal bits.
  */
 #ifndef PF_WALK_H
 #define PF_WALK_H

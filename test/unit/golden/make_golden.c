@@ -56,6 +56,8 @@ static void
 start(Draft *draft, uint32_t nclasses, char *const *classes)
 {
 	memset(draft, 0, sizeof(*draft));
+	draft->model.kind = PF_MODEL_FOREST;
+	draft->model.width = nclasses ? nclasses : 1;
 	draft->model.task = nclasses ? PF_CLASSIFICATION : PF_REGRESSION;
 	draft->model.columns = draft->columns;
 	draft->model.nclasses = draft->matrix.nclasses = nclasses;
@@ -169,18 +171,15 @@ grow(Draft *draft, PfForestParams params)
 /* ----- writing ----- */
 
 static FILE *
-create(const char *directory, const char *name, const char *suffix)
+create(const char *directory, const PfModel *model, const char *name, const char *suffix)
 {
 	char		path[4096];
 	FILE	   *file;
 
-	snprintf(path, sizeof(path), "%s/format-%d-%s.%s", directory, PF_WIRE_VERSION, name, suffix);
+	snprintf(path, sizeof(path), "%s/format-%u-%s.%s", directory, pf_wire_version(model), name, suffix);
 	file = fopen(path, "wbx");
 	if (file == NULL)
-	{
 		perror(path);
-		exit(1);
-	}
 	return file;
 }
 
@@ -264,12 +263,19 @@ write_files(const Draft *draft, const char *directory, const char *name)
 	const PfModel *model = &draft->model;
 	size_t		size;
 	uint8_t    *bytes = pf_model_encode(env, model, &size);
-	FILE	   *file = create(directory, name, "model");
+	FILE	   *file = create(directory, model, name, "model");
 
-	fwrite(bytes, 1, size, file);
-	fclose(file);
-
-	file = create(directory, name, "txt");
+	if (file != NULL)
+	{
+		fwrite(bytes, 1, size, file);
+		fclose(file);
+		file = create(directory, model, name, "txt");
+	}
+	if (file == NULL)
+	{
+		unit_release_all();
+		return;
+	}
 	fprintf(file, "zstd %u\n", ZSTD_versionNumber());
 	for (uint32_t f = 0; f < model->nfeatures; f += f < 8 ? 1 : 100)
 	{

@@ -45,9 +45,9 @@ def hash_bytes(data):
 
 
 def unpack(data):
-    """The payload of a model's bytes."""
+    """The format version and the payload of a model's bytes."""
     magic, version, zeros, length, checksum = struct.unpack("<8sH6sQQ", data[:32])
-    assert magic == b"PGFOREST" and version == 1 and zeros == bytes(6) and length > 0
+    assert magic == b"PGFOREST" and version in (1, 2) and zeros == bytes(6) and length > 0
     at, payload, state = 32, bytearray(), 0x9AE16A3B2F90404F
     while len(payload) < length:
         size = int.from_bytes(data[at:at + 4], "little")
@@ -57,7 +57,7 @@ def unpack(data):
         payload += block
         at += 4 + size
     assert at == len(data) and state == checksum
-    return bytes(payload)
+    return version, bytes(payload)
 
 
 class Reader:
@@ -85,8 +85,9 @@ def planes(n):
 
 class Model:
     def __init__(self, data):
-        r = Reader(unpack(data))
-        assert r.number(1) == 1
+        version, payload = unpack(data)
+        r = Reader(payload)
+        self.kind = {1: "forest", 2: "boosting"}[r.number(1)]
         self.task = {1: "classification", 2: "regression"}[r.number(1)]
         self.columns = []
         for _ in range(r.number(4)):
@@ -105,10 +106,17 @@ class Model:
                     self.bins.append((kind, nbins, dict(pairs)))
         self.classes = [r.text().decode() for _ in range(r.number(4))]
         self.importance = r.reals(len(self.bins))
-        rows, width = r.number(4), len(self.classes) or 1
+        width = len(self.classes) or 1
+        self.base = [0.0] * width
+        if self.kind == "boosting":
+            self.link = ("identity", "exp", "logistic", "softmax")[r.number(1)]
+            self.base = r.reals(width if self.link == "softmax" else 1)
+            width = 1
+        rows = r.number(4)
         flat = r.reals(rows * width)
         self.leaves = [flat[i * width:(i + 1) * width] for i in range(rows)]
         self.read_trees(r)
+        assert version == 1 or r.number(4) == 0
         assert r.at == len(r.data)
 
     def read_trees(self, r):
@@ -154,18 +162,41 @@ class Model:
         return sum(cut < value for cut in table)
 
     def predict(self, row):
-        total = [0.0] * len(self.leaves[0])
-        for tree in self.trees:
+        total = list(self.base)
+        for number, tree in enumerate(self.trees):
             at = 0
             while tree[at][0] == "node":
                 _, feature, threshold, missing_left, right = tree[at]
                 left = missing_left if row[feature] == MISSING else row[feature] <= threshold
                 at = at + 1 if left else right
-            total = [a + b for a, b in zip(total, self.leaves[tree[at][1]])]
-        return [a / len(self.trees) for a in total]
+            leaf = self.leaves[tree[at][1]]
+            if self.kind == "boosting":
+                total[number % len(total)] += leaf[0]
+            else:
+                total = [a + b for a, b in zip(total, leaf)]
+        if self.kind == "forest":
+            return [a / len(self.trees) for a in total]
+        return self.apply_link(total)
+
+    def apply_link(self, total):
+        if self.link == "identity":
+            return total
+        total = [min(max(a, -700.0), 700.0) for a in total]
+        if self.link == "exp":
+            return [math.exp(total[0])]
+        if self.link == "logistic":
+            share = 1 / (1 + math.exp(-total[0]))
+            return [1 - share, share]
+        powers = [math.exp(a - max(total)) for a in total]
+        total = 0.0
+        for power in powers:			# sum() of newer Pythons rounds less
+            total += power
+        return [power / total for power in powers]
 
     def show(self):
-        print(self.task, *self.classes)
+        print(self.kind, self.task, *self.classes)
+        if self.kind == "boosting":
+            print("link", self.link, "from", *("%.17g" % base for base in self.base))
         for (name, kind, length) in self.columns:
             print("column", repr(name), "number" if kind == 1 else "category", length or "")
         for f, (kind, nbins, table) in enumerate(self.bins):

@@ -1,0 +1,51 @@
+/*
+ * algorithms.h
+ *	  What ml_train can train: for each algorithm a row of a table.
+ */
+#ifndef PF_ALGORITHMS_H
+#define PF_ALGORITHMS_H
+
+#include "parallel/grow_forest.h"
+#include "train/params.h"
+
+#define PF_DEFAULT_ALGORITHM "random_forest"
+
+typedef struct PfAlgorithm
+{
+	const char *name;
+	uint32		tasks;			/* a bit 1 << PfTask for each that it can be trained as */
+	const PfParam *params;		/* its table in engine/grow/params.c */
+
+	/*
+	 * The task is known, but no row yet: errors when a parameter does not fit it, or
+	 * another parameter; says what a null comes to (pf_params_settle).
+	 */
+	void		(*fit_task) (PfTrainParams *params, PfTask task);
+
+	/* See PfGrowMemory; arg is the PfTrainParams. */
+	PfGrowMemory memory;
+
+	/*
+	 * From rows to a model: sets its kind, what belongs to that, and the importance.
+	 * measured: rows are held out; else predictions of training rows for measuring go to
+	 * grown, if the algorithm has such.  The training matrix may be gone after it.
+	 */
+	void		(*grow) (const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+						 bool measured, PfModel *model, PfGrown *grown);
+} PfAlgorithm;
+
+/* The row of a name; an error with all names when there is none. */
+extern const PfAlgorithm *pf_find_algorithm(const char *name);
+
+/* Errors when the algorithm cannot be trained as the task; names of tasks for messages. */
+extern void pf_check_algorithm_task(const PfAlgorithm *algorithm, PfTask task);
+extern const char *pf_task_name(PfTask task);
+
+/* forest.c: random_forest and extra_trees */
+extern void pf_forest_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+									 const char **saves);
+extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							bool measured, PfModel *model, PfGrown *grown);
+
+#endif							/* PF_ALGORITHMS_H */

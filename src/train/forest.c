@@ -1,0 +1,89 @@
+/*
+ * forest.c
+ *	  Averaged trees as algorithms of ml_train.
+ */
+#include "postgres.h"
+
+#include "train/algorithms.h"
+
+void
+pf_forest_fit_task(PfTrainParams *params, PfTask task)
+{
+	PfParams   *given = &params->given;
+	bool		classes = task == PF_CLASSIFICATION;
+
+	if (given->criterion == NULL)
+		given->criterion = classes ? "gini" : "squared_error";
+	if (classes == (strcmp(given->criterion, "squared_error") == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("criterion \"%s\" does not fit the task \"%s\"",
+						given->criterion, pf_task_name(task)),
+				 errhint("Use %s.", classes ? "gini or entropy" : "squared_error")));
+	pf_params_settle(params, "criterion", psprintf("\"%s\"", given->criterion));
+
+	if (!classes && (given->class_weight.name != NULL || given->class_weight.count > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("class_weight does not fit the task \"regression\""),
+				 errhint("Give each row a weight of its own with the argument weight.")));
+	if (!given->bootstrap && given->max_samples.given)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("max_samples needs bootstrap"),
+				 errhint("Leave out max_samples, or set bootstrap to true.")));
+
+	if (!given->max_features.given)
+	{
+		given->max_features = classes ? (PfAmount) {.given = true,.name = "sqrt"}
+		: (PfAmount) {.given = true,.is_share = true,.value = 1};
+		pf_params_settle(params, "max_features", classes ? "\"sqrt\"" : "1.0");
+	}
+}
+
+uint64
+pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+{
+	const PfParams *given = &((const PfTrainParams *) arg)->given;
+	PfForestParams params = {.bootstrap = given->bootstrap};
+
+	if (given->oob_score && sizes->nclasses > 16)
+		*saves = "\"oob_score\": false";
+	return pf_forest_memory(sizes, &params, given->oob_score || !measured, 1);
+}
+
+void
+pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool measured,
+				PfModel *model, PfGrown *grown)
+{
+	const PfParams *given = &params->given;
+	const PfNumbers *weights = &given->class_weight;
+	PfMatrix   *rows = &loaded->train;
+	PfForestParams forest = {
+		.n_estimators = given->n_estimators,
+		.criterion = loaded->task == PF_REGRESSION ? PF_SQUARED_ERROR
+		: strcmp(given->criterion, "gini") == 0 ? PF_GINI : PF_ENTROPY,
+		.max_depth = given->max_depth,
+		.max_leaf_nodes = given->max_leaf_nodes,
+		.min_samples_split = given->min_samples_split,
+		.min_samples_leaf = given->min_samples_leaf,
+		.min_weight_fraction_leaf = given->min_weight_fraction_leaf,
+		.min_impurity_decrease = given->min_impurity_decrease,
+		.max_features = pf_params_count(&given->max_features, rows->nfeatures, 0),
+		.bootstrap = given->bootstrap,
+		.max_samples = pf_params_count(&given->max_samples, rows->nrows, rows->nrows),
+		.oob_score = given->oob_score,
+		.seed = (uint64) seed
+	};
+
+	if (weights->count > 0)
+	{
+		forest.class_weight = PF_WEIGHT_EXPLICIT;
+		forest.class_weights = pf_params_class_weights(weights, loaded);
+	}
+	else if (weights->name != NULL)
+		forest.class_weight = strcmp(weights->name, "balanced") == 0
+			? PF_WEIGHT_BALANCED : PF_WEIGHT_BALANCED_SUBSAMPLE;
+	model->kind = PF_MODEL_FOREST;
+	pf_grow_forest(rows, &forest, forest.oob_score || !measured, model, grown);
+}
