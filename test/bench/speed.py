@@ -28,6 +28,7 @@ from tables import TABLES
 
 TREES = 100
 LARGE_ROWS = 500000         # from here on one run of a peer takes minutes
+STAGES = ["scan", "bin", "sort", "grow", "measure", "compress"]     # of a training, in their order
 DEFAULT = "cls_100k,htru2,scaling,workers"
 PARTS = list(TABLES)
 PARTS.remove("cls_10m")     # no peer is asked to take that
@@ -86,6 +87,7 @@ def train_pgforest(server, source, target, jobs, seed, **params):
         elapsed = time.perf_counter() - start
     stages = json.loads(db.rows(f"SELECT stage_seconds FROM pgforest.versions "
                                 f"WHERE model = 'bench' AND version = {version}")[0]["stage_seconds"])
+    stages = {stage: stages[stage] for stage in STAGES if stage in stages}
     stages["store and the rest"] = elapsed - sum(stages.values())
     fetch = sum(stages[stage] for stage in ("scan", "bin", "sort"))
     measured = {"in all": elapsed, "fetch": fetch, "train": stages["grow"], "peak": used.peak}
