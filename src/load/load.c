@@ -219,7 +219,7 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
-		.stride = PF_STRIDE(load->nfeatures),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
+		.stride = PF_STRIDE(load),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
 	uint64		loading = pf_load_memory(load, matrix.nrows);
@@ -346,6 +346,7 @@ describe(const PfLoad *load, PfLoaded *loaded)
 		loaded->column_types[f] = format_type_be(column->reader.type);
 	}
 	loaded->nfeatures = load->nfeatures;
+	loaded->nentries = load->nentries;
 	loaded->bins = load->bins;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;

@@ -11,6 +11,8 @@
 #include "engine/bins/matrix.h"
 #include "load/source.h"
 
+#define PF_NO_ENTRY		0xffff
+
 /*
  * Bytes that training takes, without workers, once the rows are loaded into a matrix of
  * which the sizes are given.  measured: rows are held out for measuring.  *saves is set to
@@ -34,6 +36,7 @@ typedef struct PfLoadSpec
 	int			max_bins;
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
+	bool		for_folds;		/* training rows will be put into folds: keep what that takes */
 } PfLoadSpec;
 
 typedef struct PfLoaded
@@ -56,6 +59,14 @@ typedef struct PfLoaded
 	int64		rows_no_split;	/* split NULL: left out */
 	int			nidentity;
 	char	  **identity;		/* hash columns, sorted; split by column: none */
+
+	/*
+	 * for_folds: the order key of each training row, and the categories themselves.
+	 * The latter are in the matrix, after the bins of a row: for each category feature, in their
+	 * order, the two bytes of its entry in the bin map; PF_NO_ENTRY is a missing value.
+	 */
+	uint64	   *train_order;
+	int			nentries;
 } PfLoaded;
 
 /*

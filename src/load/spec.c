@@ -356,6 +356,8 @@ prepare_feature(PfLoad *load, PfLoadColumn *column)
 	{
 		column->store = PF_CODES;
 		column->dictionary = pf_dictionary_create(load->context, PF_MAX_CATEGORIES);
+		if (load->spec->for_folds)
+			load->nentries++;
 	}
 	else
 		column->store = column->reader.exact_float4 ? PF_FLOATS : PF_DOUBLES;

@@ -93,6 +93,8 @@ typedef struct PfLoadColumn
 	uint32		first_feature;	/* known after the first pass */
 	PfDictionary *dictionary;	/* categories */
 	uint8	   *code_bin;		/* by code, after the bin maps are made */
+	uint16	   *code_entry;		/* likewise; NULL unless rows keep them */
+	int			entry_place;	/* among the entries of a row */
 
 	/* the row being read */
 	double		number;
@@ -115,8 +117,9 @@ typedef struct PfBlock
 	void	   *values[FLEXIBLE_ARRAY_MEMBER];	/* by column; NULL: all missing so far */
 } PfBlock;
 
-/* Bytes of a row's bins. */
-#define PF_STRIDE(nfeatures) (((nfeatures) + 3) / 4 * 4)
+/* Bytes of a row: its bins, and the entries of its categories if they are kept. */
+#define PF_ROW_SIZE(load)	((load)->nfeatures + (load)->nentries * sizeof(uint16))
+#define PF_STRIDE(load)		((PF_ROW_SIZE(load) + 3) / 4 * 4)
 
 /* Rows in bins, in the order they came. */
 typedef struct PfPacked
@@ -161,6 +164,7 @@ typedef struct PfLoad
 	int			nfeature_columns;
 	PfLoadColumn **features;	/* in the order of the model */
 	uint32		nfeatures;		/* as far as array lengths are known */
+	int			nentries;		/* category features, if rows keep their entries; else 0 */
 
 	bool		one_hash;		/* a row's identity is its content: neither key nor split */
 

@@ -62,6 +62,7 @@ typedef struct ColumnNote
 	PfStore		store;
 	int			length;
 	uint32		first_feature;
+	int			entry_place;
 } ColumnNote;
 
 typedef struct LoadNote
@@ -71,6 +72,7 @@ typedef struct LoadNote
 	int			ncolumns;
 	int			nfeature_columns;
 	uint32		nfeatures;
+	int			nentries;
 	int			nclasses;
 	bool		one_hash;
 } LoadNote;
@@ -145,6 +147,8 @@ put_bins(Letter *letter, const PfLoad *load, const PfLoadColumn *column)
 	{
 		put_dictionary(letter, column->dictionary);
 		put(letter, column->code_bin, column->dictionary->n);
+		if (load->nentries > 0)
+			put(letter, column->code_entry, column->dictionary->n * sizeof(uint16));
 		return;
 	}
 	for (int e = 0; e < column->length; e++)
@@ -163,7 +167,7 @@ write_letter(const PfLoad *load, Letter *letter)
 	LoadNote	note = {
 		.task = load->task,.holdout = load->spec->holdout,.ncolumns = load->ncolumns,
 		.nfeature_columns = load->nfeature_columns,.nfeatures = load->nfeatures,
-		.nclasses = load->nclasses,.one_hash = load->one_hash
+		.nentries = load->nentries,.nclasses = load->nclasses,.one_hash = load->one_hash
 	};
 
 	PUT(letter, note);
@@ -173,7 +177,7 @@ write_letter(const PfLoad *load, Letter *letter)
 		ColumnNote	about = {
 			.type = column->reader.type,.role = column->role,.identity = column->identity,
 			.position = column->position,.store = column->store,.length = column->length,
-			.first_feature = column->first_feature
+			.first_feature = column->first_feature,.entry_place = column->entry_place
 		};
 
 		CHECK_FOR_INTERRUPTS();
@@ -339,6 +343,7 @@ read_letter(PfLoad *load, Letter *letter)
 	load->nclasses = note.nclasses;
 	load->one_hash = note.one_hash;
 	load->nfeatures = note.nfeatures;
+	load->nentries = note.nentries;
 	load->ncolumns = note.ncolumns;
 	load->columns = palloc0(note.ncolumns * sizeof(PfLoadColumn));
 	load->nfeature_columns = note.nfeature_columns;
@@ -359,6 +364,7 @@ read_letter(PfLoad *load, Letter *letter)
 		column->store = about.store;
 		column->length = about.length;
 		column->first_feature = about.first_feature;
+		column->entry_place = about.entry_place;
 		column->name = letter->data + letter->size;
 		length = strlen(column->name) + 1;
 		get(letter, length);
@@ -391,6 +397,8 @@ read_letter(PfLoad *load, Letter *letter)
 			{
 				column->dictionary = get_dictionary(letter);
 				column->code_bin = get(letter, column->dictionary->n);
+				if (load->nentries > 0)
+					column->code_entry = get(letter, column->dictionary->n * sizeof(uint16));
 				pf_dictionary_index(column->dictionary, load->context);
 			}
 			continue;
@@ -438,7 +446,7 @@ pf_team_join(dsm_segment *segment)
 	if (load->pass == PF_COLLECT_BINS)
 	{
 		load->packed.nfeatures = load->nfeatures;
-		load->packed.stride = PF_STRIDE(load->nfeatures);
+		load->packed.stride = PF_STRIDE(load);
 		load->packed.room = load->team->room;
 		place_rows(load, (char *) load->team + load->team->rows, load->team->room);
 	}

@@ -1,0 +1,157 @@
+/*
+ * folds.c
+ *	  Which fold a training row is in.
+ *
+ * By the hash of the row and nothing else: rows in the order of their fold hashes are cut
+ * into n pieces of equal size, for classification within each class, so that every fold has
+ * its share of each.  With a key it is the key's hash, of all classes together, and rows
+ * of one key stay together.  So do rows that are equal in everything.  Neither the
+ * seed nor the order of arrival has a say.
+ *
+ * By time: the bins of the column order_by are dealt into n + 1 parts in their
+ * order; fold f is trained on the first f + 1 of them and measured on the next, so that
+ * nothing is predicted from what came after it.  The column is read as the last
+ * feature, which gives it its bins, and taken off again here: no tree sees it.
+ */
+#include "postgres.h"
+
+#include "catalog/pgenv.h"
+#include "engine/bins/binmap.h"
+#include "engine/bins/hash.h"
+#include "engine/bins/sort.h"
+#include "tune/tune.h"
+
+#define PIECE 65536				/* rows between two interrupt checks */
+
+static void
+too_few(int n, const char *what, uint32 there)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the training rows cannot make %d folds", n),
+			 errdetail("They have %u different %s.", there, what),
+			 errhint("Pass fewer folds.")));
+}
+
+/* Pieces of equal size along the hash, for each class or for all. */
+static void
+deal_by_hash(PfFolds *folds, bool grouped)
+{
+	const PfLoaded *loaded = folds->loaded;
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	const PfMatrix *rows = &loaded->train;
+	bool		by_class = loaded->task == PF_CLASSIFICATION && !grouped;
+	int			nclasses = by_class ? loaded->nclasses : 1;
+	uint32	   *size = palloc0(nclasses * sizeof(uint32));
+	uint32	   *rank = palloc0(nclasses * sizeof(uint32));
+	uint64	   *last = palloc0(nclasses * sizeof(uint64));
+	uint8	   *part = palloc0(nclasses);
+	uint32	   *members = palloc0(folds->n * sizeof(uint32));
+	PfItem	   *items = pf_alloc(env, Max(rows->nrows, 1) * sizeof(PfItem));
+	uint32		different = 0;
+
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		if (i % PIECE == 0)
+			pf_check(env);
+		items[i].key = pf_repurpose(loaded->train_order[i], PF_FOR_ORDER, PF_FOR_FOLD);
+		items[i].index = i;
+		size[by_class ? rows->label[i] : 0]++;
+	}
+	pf_sort_items(env, items, rows->nrows);
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		uint32		row = items[i].index;
+		uint32		c = by_class ? rows->label[row] : 0;
+
+		if (i % PIECE == 0)
+			pf_check(env);
+		/* rows of one hash go with the first of them */
+		if (rank[c] == 0 || items[i].key != last[c])
+		{
+			part[c] = (uint8) ((uint64) rank[c] * folds->n / size[c]);
+			last[c] = items[i].key;
+			different++;
+		}
+		rank[c]++;
+		folds->part[row] = part[c];
+		members[part[c]]++;
+	}
+	for (int f = 0; f < folds->n; f++)
+	{
+		if (members[f] == 0)
+			too_few(folds->n, grouped ? "keys" : "rows", different);
+	}
+	pf_release(env, items);
+}
+
+/* Parts of about equal size along the bins of the last feature, which goes. */
+static void
+deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
+{
+	const PfMatrix *rows = &loaded->train;
+	uint32		feature = loaded->nfeatures - 1;
+	uint32		size[PF_MAX_BINS + 1] = {0};
+	uint8		part[PF_MAX_BINS + 1] = {0};
+	uint32		before = 0;
+	int			parts = 0;
+	int			reached = -1;
+
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		if (i % PIECE == 0)
+			CHECK_FOR_INTERRUPTS();
+		size[rows->bins[(Size) i * rows->stride + feature]]++;
+	}
+	if (size[PF_MISSING_BIN] > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("column \"%s\" is NULL in %u of the training rows", order_by, size[PF_MISSING_BIN]),
+				 errhint("Rows that are put in an order need a value there; leave the others out in the source.")));
+	for (int b = 0; b < PF_MAX_BINS; b++)
+	{
+		int			wanted = (int) ((uint64) before * (folds->n + 1) / rows->nrows);
+
+		if (size[b] == 0)
+			continue;
+		/* a large bin may reach over several parts: it is one, and there are fewer */
+		if (wanted > reached)
+		{
+			reached = wanted;
+			parts++;
+		}
+		part[b] = (uint8) (parts - 1);
+		before += size[b];
+	}
+	if (parts < folds->n + 1)
+		too_few(folds->n, psprintf("parts by \"%s\"", order_by), parts);
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		if (i % PIECE == 0)
+			CHECK_FOR_INTERRUPTS();
+		folds->part[i] = part[rows->bins[(Size) i * rows->stride + feature]];
+	}
+	folds->forward = true;
+	loaded->ncolumns--;
+	loaded->nfeatures--;
+	loaded->train.nfeatures--;
+	loaded->validation.nfeatures--;
+	loaded->test.nfeatures--;
+}
+
+PfFolds *
+pf_folds_make(PfLoaded *loaded, int n, bool grouped, const char *order_by, int max_bins)
+{
+	PfFolds    *folds = palloc0(sizeof(PfFolds));
+
+	folds->loaded = loaded;
+	folds->n = n;
+	folds->entries_at = loaded->nfeatures;
+	folds->max_bins = max_bins;
+	folds->part = MemoryContextAllocHuge(CurrentMemoryContext, Max(loaded->train.nrows, 1));
+	if (order_by)
+		deal_by_time(folds, loaded, order_by);
+	else
+		deal_by_hash(folds, grouped);
+	return folds;
+}
