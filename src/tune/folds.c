@@ -8,8 +8,8 @@
  * of one key stay together.  So do rows that are equal in everything.  Neither the
  * seed nor the order of arrival has a say.
  *
- * By time: the bins of the column order_by are dealt into n + 1 parts in their
- * order; fold f is trained on the first f + 1 of them and measured on the next, so that
+ * By time: the bins of the column order_by are dealt into n + 1 parts of about equal size in
+ * their order; fold f is trained on the first f + 1 of them and measured on the next, so that
  * nothing is predicted from what came after it.  The column is read as the last
  * feature, which gives it its bins, and taken off again here: no tree sees it.
  */
@@ -93,9 +93,10 @@ deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
 	uint32		feature = loaded->nfeatures - 1;
 	uint32		size[PF_MAX_BINS + 1] = {0};
 	uint8		part[PF_MAX_BINS + 1] = {0};
-	uint32		before = 0;
-	int			parts = 0;
-	int			reached = -1;
+	uint32		nbins = 0;
+	uint64		rows_left = rows->nrows;	/* those of parts that are full are taken off */
+	uint32		parts_left = folds->n + 1;
+	uint64		members = 0;	/* of the part at hand */
 
 	for (uint32 i = 0; i < rows->nrows; i++)
 	{
@@ -109,22 +110,25 @@ deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
 				 errmsg("column \"%s\" is NULL in %u of the training rows", order_by, size[PF_MISSING_BIN]),
 				 errhint("Rows that are put in an order need a value there; leave the others out in the source.")));
 	for (int b = 0; b < PF_MAX_BINS; b++)
+		nbins += size[b] > 0;
+	if (nbins < parts_left)
+		too_few(folds->n, psprintf("values of \"%s\" to part them by", order_by), nbins);
+	for (int b = 0; b < PF_MAX_BINS; b++)
 	{
-		int			wanted = (int) ((uint64) before * (folds->n + 1) / rows->nrows);
-
 		if (size[b] == 0)
 			continue;
-		/* a large bin may reach over several parts: it is one, and there are fewer */
-		if (wanted > reached)
+		/* the part is as full as those to come will be on average, or each of them needs a bin */
+		if (members > 0 && parts_left > 1 &&
+			((2 * members + size[b]) * parts_left >= 2 * rows_left || nbins < parts_left))
 		{
-			reached = wanted;
-			parts++;
+			rows_left -= members;
+			members = 0;
+			parts_left--;
 		}
-		part[b] = (uint8) (parts - 1);
-		before += size[b];
+		part[b] = (uint8) (folds->n + 1 - parts_left);
+		members += size[b];
+		nbins--;
 	}
-	if (parts < folds->n + 1)
-		too_few(folds->n, psprintf("parts by \"%s\"", order_by), parts);
 	for (uint32 i = 0; i < rows->nrows; i++)
 	{
 		if (i % PIECE == 0)

@@ -370,7 +370,7 @@ winner(Tuning *tuning)
 	}
 	if (tuning->stopped)
 		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("no trial was finished in %g seconds", tuning->budget),
 				 errhint("Raise seconds, or pass fewer folds.")));
 	ereport(ERROR,
