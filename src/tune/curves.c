@@ -239,7 +239,7 @@ plan_validation_curve(FunctionCallInfo fcinfo, Curve *curve)
 				 errhint("For example: parameter => 'max_depth', choices => '[4, 8, 16, null]'.")));
 	if (strcmp(parameter, "max_bins") == 0)
 		pf_refuse_bins();
-	for (int i = 0; i < JB_ROOT_COUNT(choices); i++)
+	for (uint32 i = 0; i < JB_ROOT_COUNT(choices); i++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(&choices->root, i);
 		char	   *text = pf_json_text(value);

@@ -82,62 +82,94 @@ mean_target(const PfMatrix *all, const uint32 *rows, uint32 n)
 	return mean;
 }
 
-/* The map of a category feature as the fold's training rows make it. */
-static void
-order_categories(const PfFolds *folds, const uint32 *rows, uint32 n, double mean, int category,
-				 PfBins *bins)
+/* What is known of the categories of a feature; as pf_cut_categories takes it. */
+typedef struct Tally
+{
+	uint32		feature;
+	uint32		ncategories;
+	double	   *stats;			/* by entry */
+	double	   *count;
+} Tally;
+
+/* One for each category feature, from the fold's training rows; row by row, as they lie. */
+static Tally *
+count_categories(const PfFolds *folds, const uint32 *rows, uint32 n)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
-	const PfMatrix *all = &folds->loaded->train;
-	uint32		width = Max(folds->loaded->nclasses, 1);
-	uint32		ncategories = bins->ncategories;
-	double	   *stats = pf_alloc(env, Max((Size) ncategories * width, 1) * sizeof(double));
-	double	   *count = palloc0(Max(ncategories, 1) * sizeof(double));
-	double	   *packed = palloc(Max(ncategories, 1) * sizeof(double));
-	PfBins		present = *bins;
+	const PfLoaded *loaded = folds->loaded;
+	const PfMatrix *all = &loaded->train;
+	uint32		width = Max(loaded->nclasses, 1);
+	double		mean = all->label ? 0 : mean_target(all, rows, n);
+	Tally	   *tallies = palloc(loaded->nentries * sizeof(Tally));
+	Tally	   *tally = tallies;
 
-	pf_clear(env, stats, (Size) ncategories * width * sizeof(double));
+	for (int f = 0; f < loaded->nfeatures; f++)
+	{
+		Size		size;
+
+		if (loaded->bins[f].kind != PF_CATEGORY)
+			continue;
+		tally->feature = f;
+		tally->ncategories = loaded->bins[f].ncategories;
+		size = Max((Size) tally->ncategories, 1) * sizeof(double);
+		tally->stats = pf_alloc(env, size * width);
+		tally->count = palloc0(size);
+		pf_clear(env, tally->stats, size * width);
+		tally++;
+	}
 	for (uint32 i = 0; i < n; i++)
 	{
 		uint32		row = rows[i];
-		uint16		entry = entry_of(folds, row, category);
 		double		weight = all->weight ? all->weight[row] : 1.0;
 
-		if (i % PIECE == 0)
+		if (i % (PIECE / 16) == 0)
 			pf_check(env);
-		if (entry == PF_NO_ENTRY)
-			continue;
-		count[entry] += weight;
-		if (all->label)
-			stats[(Size) entry * width + all->label[row]] += weight;
-		else
-			stats[entry] += weight * (all->target[row] - mean);
-	}
+		for (int c = 0; c < loaded->nentries; c++)
+		{
+			uint16		entry = entry_of(folds, row, c);
 
-	/* a map of those that are there */
+			if (entry == PF_NO_ENTRY)
+				continue;
+			tallies[c].count[entry] += weight;
+			if (all->label)
+				tallies[c].stats[(Size) entry * width + all->label[row]] += weight;
+			else
+				tallies[c].stats[entry] += weight * (all->target[row] - mean);
+		}
+	}
+	return tallies;
+}
+
+/* The bins of a feature's categories; one that no training row of the fold has is missing. */
+static void
+order_categories(const PfFolds *folds, const Tally *tally, PfBins *bins)
+{
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	uint32		width = Max(folds->loaded->nclasses, 1);
+	double	   *count = palloc(Max(tally->ncategories, 1) * sizeof(double));
+	PfBins		present = *bins;
+
 	present.ncategories = 0;
-	for (uint32 e = 0; e < ncategories; e++)
+	for (uint32 e = 0; e < tally->ncategories; e++)
 	{
-		if (count[e] == 0)
+		if (tally->count[e] == 0)
 			continue;
-		memmove(stats + (Size) present.ncategories * width, stats + (Size) e * width,
-				width * sizeof(double));
-		packed[present.ncategories++] = count[e];
+		memmove(tally->stats + (Size) present.ncategories * width,
+				tally->stats + (Size) e * width, width * sizeof(double));
+		count[present.ncategories++] = tally->count[e];
 	}
-	pf_cut_categories(env, width, stats, packed, folds->max_bins, &present);
-
+	pf_cut_categories(env, width, tally->stats, count, folds->max_bins, &present);
 	bins->nbins = present.nbins;
-	bins->category_bin = palloc(Max(ncategories, 1));
-	for (uint32 e = 0, p = 0; e < ncategories; e++)
-		bins->category_bin[e] = count[e] == 0 ? PF_MISSING_BIN : present.category_bin[p++];
-	pf_release(env, stats);
+	bins->category_bin = palloc(Max(tally->ncategories, 1));
+	for (uint32 e = 0, p = 0; e < tally->ncategories; e++)
+		bins->category_bin[e] = tally->count[e] == 0 ? PF_MISSING_BIN : present.category_bin[p++];
 	pfree(count);
-	pfree(packed);
 }
 
 /* The chosen rows as a matrix, with the bins of the fold. */
 static void
-copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins, PfMatrix *out)
+copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins,
+		  const Tally *categories, PfMatrix *out)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	const PfMatrix *all = &folds->loaded->train;
@@ -164,27 +196,19 @@ copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins
 			pf_check(env);
 		memcpy(to, all->bins + (Size) row * all->stride, nfeatures);
 		memset(to + nfeatures, 0, out->stride - nfeatures);
+		for (int c = 0; c < folds->loaded->nentries; c++)
+		{
+			uint16		entry = entry_of(folds, row, c);
+			uint32		f = categories[c].feature;
+
+			to[f] = entry == PF_NO_ENTRY ? PF_MISSING_BIN : bins[f].category_bin[entry];
+		}
 		if (all->label)
 			out->label[i] = all->label[row];
 		else
 			out->target[i] = all->target[row];
 		if (all->weight)
 			out->weight[i] = all->weight[row];
-	}
-	for (uint32 f = 0, category = 0; f < nfeatures && folds->loaded->nentries > 0; f++)
-	{
-		if (bins[f].kind != PF_CATEGORY)
-			continue;
-		for (uint32 i = 0; i < n; i++)
-		{
-			uint16		entry = entry_of(folds, rows[i], category);
-
-			if (i % PIECE == 0)
-				pf_check(env);
-			out->bins[(Size) i * out->stride + f] =
-				entry == PF_NO_ENTRY ? PF_MISSING_BIN : bins[f].category_bin[entry];
-		}
-		category++;
 	}
 }
 
@@ -197,23 +221,17 @@ pf_fold_rows(const PfFolds *folds, int fold, double share)
 	uint32		ntest;
 	uint32	   *rows = choose_rows(folds, fold, true, &n);
 	uint32	   *test = choose_rows(folds, fold, false, &ntest);
-	double		mean;
+	Tally	   *categories;
 
 	n = Max((uint32) ceil(n * share), 1);
 	*loaded = *all;
 	loaded->bins = MemoryContextAllocHuge(CurrentMemoryContext, all->nfeatures * sizeof(PfBins));
 	memcpy(loaded->bins, all->bins, all->nfeatures * sizeof(PfBins));
-	if (all->nentries > 0)
-	{
-		mean = all->train.label ? 0 : mean_target(&all->train, rows, n);
-		for (int f = 0, category = 0; f < all->nfeatures; f++)
-		{
-			if (loaded->bins[f].kind == PF_CATEGORY)
-				order_categories(folds, rows, n, mean, category++, &loaded->bins[f]);
-		}
-	}
-	copy_rows(folds, rows, n, loaded->bins, &loaded->train);
-	copy_rows(folds, test, ntest, loaded->bins, &loaded->validation);
+	categories = count_categories(folds, rows, n);
+	for (int c = 0; c < all->nentries; c++)
+		order_categories(folds, &categories[c], &loaded->bins[categories[c].feature]);
+	copy_rows(folds, rows, n, loaded->bins, categories, &loaded->train);
+	copy_rows(folds, test, ntest, loaded->bins, categories, &loaded->validation);
 	memset(&loaded->test, 0, sizeof(PfMatrix));
 	pfree(rows);
 	pfree(test);

@@ -1,13 +1,15 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality]
-# (make bench, make bench BENCH=quality)
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune]
+# (make bench, make bench BENCH=quality, make bench BENCH=tune)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
 #                   those that are installed take part: sklearn,ranger,xgboost,lightgbm or none
 #   JOBS=2          processes of pgforest, threads of a peer
-#   TABLES=...      speed: these parts, of cls_100k htru2 mix_100k reg_100k cls_1m mix_1m reg_1m scaling
+#   TABLES=...      speed: these parts, of cls_100k htru2 diabetes mix_100k reg_100k cls_1m mix_1m reg_1m scaling
 #                   scaling_10m workers, or all; without it those that take about ten minutes together
 #   RUNS=3          speed: how often each is run; medians are shown (a peer on a million rows: once)
+#   TRIALS=20       tune: combinations that are tried
+#   FOLDS=5         tune: folds of each
 #   SEEDS=10        quality: how many seeds
 #   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
 #   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
@@ -25,8 +27,8 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality) ;;
-	*) echo "no such benchmark: $what (speed or quality)" >&2; exit 2 ;;
+	speed | quality | tune) ;;
+	*) echo "no such benchmark: $what (speed, quality or tune)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
@@ -68,11 +70,16 @@ if [ "$what" = speed ]; then
 	arguments+=(--runs "${RUNS:-0}" --server "$server" --data "$inputs" --records "$workspace/records.jsonl")
 	[ -z "${TABLES:-}" ] || arguments+=(--tables "$TABLES")
 	[ "${PEERS:-install}" = install ] || arguments+=(--peers "$PEERS")
-	[ ! -f "$shared/data/htru2.csv.gz" ] || cp "$shared/data/htru2.csv.gz" "$inputs"
+	cp "$shared"/data/{htru2,diabetes_130_hospitals}.csv.gz "$inputs" 2>/dev/null || true
 	if [ -f "$shared/bench/gen.sql" ]; then
 		cp "$shared/bench/gen.sql" "$inputs"
 		arguments+=(--generator "$inputs/gen.sql")
 	fi
+elif [ "$what" = tune ]; then
+	heading "Tuning"
+	arguments+=(--runs "${RUNS:-1}" --trials "${TRIALS:-20}" --folds "${FOLDS:-5}" --server "$server" --data "$inputs"
+		--records "$workspace/records.jsonl")
+	cp "$shared"/data/diabetes_130_hospitals.csv.gz "$inputs" 2>/dev/null || true
 else
 	heading "Quality"
 	if ! [ -d "$shared/data" ]; then

@@ -107,12 +107,12 @@ def run_pgforest(server, table, jobs, seed):
         answer, places, count = f"ml_predict('{model}', t, NULL::float8) AS p", ["p"], "> 0"
     else:
         answer, count = f"ml_predict_proba('{model}', t) AS p", "= '1'"
-        places = [f"p[{place + 1}]" for place in range(len(classes(table)))]
+        places = [f"p[{place + 1}]" for place in range(len(table.classes()))]
     db.run("DROP TABLE IF EXISTS bench.answer")
     measured["predict all"] = timed(f"CREATE UNLOGGED TABLE bench.answer AS SELECT id, {answer} FROM {table.relation} t")
     value = f"ml_predict('{model}', t{', NULL::float8' if table.regression else ''})"
     measured["count"] = timed(f"SELECT count(*) FROM {table.relation} t WHERE {value} {count}")
-    measured["quality"] = quality(table, places)
+    measured["quality"] = table.quality(places)
     db.run(f"SELECT ml_drop('{model}')")
     return measured
 
@@ -140,36 +140,9 @@ def run_peer(name, table, jobs, seed):
             raise Failed((complaint.read().strip().splitlines() or [f"ended with {process.returncode}"])[-1])
     measured["in all"] = measured["fetch"] + measured["train"]
     measured["predict all"] = measured["fetch all"] + measured["predict"] + measured["write"]
-    nclasses = len(classes(table)) if not table.regression else 1
-    measured["quality"] = quality(table, [f"p{place}" for place in range(nclasses)])
+    nclasses = len(table.classes()) if not table.regression else 1
+    measured["quality"] = table.quality([f"p{place}" for place in range(nclasses)])
     return measured
-
-
-# ----- quality, the same for everybody: from bench.answer, in SQL -----
-
-def classes(table):
-    return [row["class"] for row in db.rows(f"""
-        SELECT DISTINCT {table.target}::text COLLATE "C" AS class FROM {table.relation} ORDER BY 1""")]
-
-
-def quality(table, columns):
-    """On the rows that were not trained on: RMSE, or ROC AUC (of several classes the mean of one against the rest)."""
-    rows = f"FROM ({table.held_out()}) t JOIN bench.answer a USING (id)"
-    if table.regression:
-        query = f"SELECT sqrt(avg((t.{table.target} - a.{columns[0]})^2)) AS value {rows}"
-        return float(db.rows(query)[0]["value"])
-    pairs = list(zip(classes(table), columns))
-    if len(pairs) == 2:
-        pairs = pairs[1:]
-    return statistics.fmean(float(db.rows(f"""
-        WITH answer AS (
-            SELECT t.{table.target}::text = {db.literal(name)} AS positive, a.{column} AS score {rows}),
-        ranked AS (     -- rows of one score share their mean rank
-            SELECT positive, rank() OVER (ORDER BY score) + (count(*) OVER (PARTITION BY score) - 1) / 2.0::float8 AS place
-            FROM answer)
-        SELECT (sum(place) FILTER (WHERE positive) - n * (n + 1) / 2) / (n * (total - n)) AS value
-        FROM ranked, (SELECT count(*) FILTER (WHERE positive)::float8 AS n, count(*)::float8 AS total FROM answer) c
-        GROUP BY n, total""")[0]["value"]) for name, column in pairs)
 
 
 # ----- the parts of the report -----
