@@ -34,15 +34,19 @@ FROM ml_cross_validate('rows', 'v', exclude => '{owner,y}', weight => 'w', key =
     JOIN by_hand('v', 'rmse', 'w', '{"n_estimators": 10}') h USING (fold);
 
 -- Without an order folds are equal parts of the rows, and of each class; with a key, whole owners.
+-- An owner goes with the class of one of its rows.
 CREATE VIEW folds AS
 SELECT 'rows' AS what, * FROM ml_cross_validate('rows', 'y', exclude => '{owner,v,w,part}', params => '{"n_estimators": 3}', folds => 4)
 UNION ALL SELECT 'owners', * FROM ml_cross_validate('rows', 'y', exclude => '{id,v,w,part}', key => '{owner}', params => '{"n_estimators": 3}', folds => 4)
+UNION ALL SELECT 'ids', * FROM ml_cross_validate('rows', 'y', exclude => '{owner,v,w,part}', key => '{id}', params => '{"n_estimators": 3}', folds => 4)
 UNION ALL SELECT 'values', * FROM ml_cross_validate('rows', 'v', exclude => '{id,owner,y,w,part}', params => '{"n_estimators": 3}', folds => 4);
 SELECT what, sum(test_rows), min(train_rows + test_rows) = max(train_rows + test_rows) AS all_rows, max(test_rows) - min(test_rows) <= 3 AS equal,
        bool_and(test_rows % 30 = 0) AS of_thirty, metric FROM folds GROUP BY what, metric ORDER BY what;
--- Three of a class are one in each of three folds.
+-- Three of a class are one in each of three folds, with a key as well.
 SELECT fold, test_rows FROM ml_cross_validate($$SELECT id, 'rare' AS y FROM rows WHERE id <= 3 UNION ALL SELECT id, 'common' FROM rows WHERE id > 3$$, 'y',
     folds => 3, params => '{"n_estimators": 3}') WHERE test_score IS NOT NULL;
+SELECT fold, test_rows FROM ml_cross_validate($$SELECT id, 1 AS a, 'rare' AS y FROM rows WHERE id <= 3 UNION ALL SELECT id, 1, 'common' FROM rows WHERE id > 3$$, 'y',
+    key => '{id}', folds => 3, params => '{"n_estimators": 3}') WHERE test_score IS NOT NULL;
 -- Equal rows stay together.
 SELECT min(test_rows), max(test_rows) FROM ml_cross_validate('SELECT 1 + id % 5 AS a, id % 5 AS v FROM rows', 'v', task => 'regression', folds => 5, params => '{"n_estimators": 3}');
 
@@ -209,6 +213,12 @@ BEGIN;
 SELECT count(*) FROM ml_tune('rolled back', 'rows', 'y', '{"n_estimators": [2, 3]}', exclude => '{id}');
 ROLLBACK;
 SELECT count(*) FROM pgforest.models WHERE name = 'rolled back';
+-- Canceled at once, and then as if nothing had been.
+SET statement_timeout = '300ms';
+SELECT ml_tune('e', 'rows', 'y', '{"n_estimators": [100000, 99999]}', exclude => '{id}');
+SELECT count(*) FROM ml_cross_validate('rows', 'y', params => '{"n_estimators": 100000}');
+RESET statement_timeout;
+SELECT count(*) FROM pgforest.models WHERE name = 'e';
 BEGIN READ ONLY;
 SELECT count(*) FROM ml_cross_validate('rows', 'y', params => '{"n_estimators": 2}');
 SELECT ml_tune('e', 'rows', 'y', '{}');

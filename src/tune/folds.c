@@ -4,8 +4,8 @@
  *
  * By the hash of the row and nothing else: rows in the order of their fold hashes are cut
  * into n pieces of equal size, for classification within each class, so that every fold has
- * its share of each.  With a key it is the key's hash, of all classes together, and rows
- * of one key stay together.  So do rows that are equal in everything.  Neither the
+ * its share of each.  Rows of one hash stay together, those of one key or, without a key, those
+ * that are equal in everything; they go with the class of the first of them.  Neither the
  * seed nor the order of arrival has a say.
  *
  * By time: the bins of the column order_by are dealt into n + 1 parts of about equal size in
@@ -33,54 +33,57 @@ too_few(int n, const char *what, uint32 there)
 			 errhint("Pass fewer folds.")));
 }
 
-/* Pieces of equal size along the hash, for each class or for all. */
+/* Pieces of equal size along the hash, for each class. */
 static void
-deal_by_hash(PfFolds *folds, bool grouped)
+deal_by_hash(PfFolds *folds, bool has_key)
 {
 	const PfLoaded *loaded = folds->loaded;
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	const PfMatrix *rows = &loaded->train;
-	bool		by_class = loaded->task == PF_CLASSIFICATION && !grouped;
-	int			nclasses = by_class ? loaded->nclasses : 1;
-	uint32	   *size = palloc0(nclasses * sizeof(uint32));
-	uint32	   *rank = palloc0(nclasses * sizeof(uint32));
-	uint64	   *last = palloc0(nclasses * sizeof(uint64));
-	uint8	   *part = palloc0(nclasses);
+	uint32		n = rows->nrows;
+	uint32	   *size = palloc0(Max(loaded->nclasses, 1) * sizeof(uint32));
+	uint32	   *rank = palloc0(Max(loaded->nclasses, 1) * sizeof(uint32));
 	uint32	   *members = palloc0(folds->n * sizeof(uint32));
-	PfItem	   *items = pf_alloc(env, Max(rows->nrows, 1) * sizeof(PfItem));
+	PfItem	   *items = pf_alloc(env, Max(n, 1) * sizeof(PfItem));
 	uint32		different = 0;
 
-	for (uint32 i = 0; i < rows->nrows; i++)
+	for (uint32 i = 0; i < n; i++)
 	{
 		if (i % PIECE == 0)
 			pf_check(env);
 		items[i].key = pf_repurpose(loaded->train_order[i], PF_FOR_ORDER, PF_FOR_FOLD);
 		items[i].index = i;
-		size[by_class ? rows->label[i] : 0]++;
 	}
-	pf_sort_items(env, items, rows->nrows);
-	for (uint32 i = 0; i < rows->nrows; i++)
-	{
-		uint32		row = items[i].index;
-		uint32		c = by_class ? rows->label[row] : 0;
+	pf_sort_items(env, items, n);
 
-		if (i % PIECE == 0)
-			pf_check(env);
-		/* rows of one hash go with the first of them */
-		if (rank[c] == 0 || items[i].key != last[c])
+	/* first the sizes of the classes, then the parts; rows of one hash count as the first of them */
+	for (int pass = 0; pass < 2; pass++)
+	{
+		for (uint32 i = 0, end; i < n; i = end)
 		{
-			part[c] = (uint8) ((uint64) rank[c] * folds->n / size[c]);
-			last[c] = items[i].key;
-			different++;
+			uint32		c = rows->label ? rows->label[items[i].index] : 0;
+			uint8		part = pass ? (uint8) ((uint64) rank[c] * folds->n / size[c]) : 0;
+
+			if (different++ % PIECE == 0)
+				pf_check(env);
+			for (end = i; end < n && items[end].key == items[i].key; end++)
+			{
+				if (pass)
+					folds->part[items[end].index] = part;
+			}
+			if (pass)
+			{
+				rank[c] += end - i;
+				members[part] += end - i;
+			}
+			else
+				size[c] += end - i;
 		}
-		rank[c]++;
-		folds->part[row] = part[c];
-		members[part[c]]++;
 	}
 	for (int f = 0; f < folds->n; f++)
 	{
 		if (members[f] == 0)
-			too_few(folds->n, grouped ? "keys" : "rows", different);
+			too_few(folds->n, has_key ? "keys" : "rows", different / 2);
 	}
 	pf_release(env, items);
 }
@@ -144,7 +147,7 @@ deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
 }
 
 PfFolds *
-pf_folds_make(PfLoaded *loaded, int n, bool grouped, const char *order_by, int max_bins)
+pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char *order_by, int max_bins)
 {
 	PfFolds    *folds = palloc0(sizeof(PfFolds));
 
@@ -156,6 +159,6 @@ pf_folds_make(PfLoaded *loaded, int n, bool grouped, const char *order_by, int m
 	if (order_by)
 		deal_by_time(folds, loaded, order_by);
 	else
-		deal_by_hash(folds, grouped);
+		deal_by_hash(folds, has_key);
 	return folds;
 }

@@ -70,7 +70,7 @@ typedef struct PfTuneRequest
 } PfTuneRequest;
 
 /* folds.c */
-extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool grouped, const char *order_by,
+extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char *order_by,
 							  int max_bins);
 
 /*

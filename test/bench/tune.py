@@ -2,14 +2,15 @@
 
 tune.py --data FOLDER [--trials N] [--folds N] [--jobs N] [--runs N] [--records FILE]
 
-Both try so many random combinations of the same lists by cross-validation on four fifths of
-the rows of diabetes, train the best on all of those, and are measured on the
-others: ml_tune, and RandomizedSearchCV of RandomForestClassifier, whose trials run in
-two processes.  scikit-learn gets texts as numbers.
+Both try the same combinations by cross-validation on four fifths of the rows of diabetes, train
+the best on all of those, and are measured on the others.  ml_tune draws them; scikit-learn
+searches those that were drawn, of RandomForestClassifier and in two processes, as
+its RandomizedSearchCV does (GridSearchCV takes such a list).  It gets texts as numbers.
 Prints Markdown between <!-- begin tune --> and <!-- end tune -->.
 """
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -39,17 +40,16 @@ def run_pgforest(options, table, seed):
             f"CREATE UNLOGGED TABLE bench.answer AS SELECT id, ml_predict_proba('{model}', t) AS p "
             f"FROM ({table.held_out()}) t"])
     score = table.quality([f"p[{place + 1}]" for place in range(len(table.classes()))])
+    trials = [json.loads(row["params"]) for row in db.rows("SELECT params FROM pgforest.trials WHERE fold = 1 ORDER BY trial")]
     db.run(f"SELECT ml_drop('{model}')")
-    return {"fetch": 0.0, "search": elapsed, "cv": float(best["score"]), "quality": score, "peak": used.peak,
-            "params": best["params"]}
+    return trials, {"fetch": 0.0, "search": elapsed, "cv": float(best["score"]), "quality": score, "peak": used.peak,
+                    "params": best["params"]}
 
 
-def run_sklearn(options, table, seed):
-    import os
-
+def run_sklearn(options, table, seed, trials):
     import pandas
     from sklearn.ensemble import RandomForestClassifier
-    from sklearn.model_selection import RandomizedSearchCV
+    from sklearn.model_selection import GridSearchCV
 
     with memory.of_family(os.getpid()) as used:
         start = time.perf_counter()
@@ -57,9 +57,9 @@ def run_sklearn(options, table, seed):
         coding = peers.Coding(frame, ["id", table.target], fill=True)
         rows = coding.matrix(frame)
         fetched = time.perf_counter()
-        search = RandomizedSearchCV(RandomForestClassifier(n_estimators=TREES, random_state=seed), SPACE,
-                                    n_iter=options.trials, cv=options.folds, scoring="roc_auc_ovr",
-                                    n_jobs=options.jobs, random_state=seed)
+        search = GridSearchCV(RandomForestClassifier(random_state=seed),
+                              [{name: [value] for name, value in trial.items()} for trial in trials],
+                              cv=options.folds, scoring="roc_auc_ovr", n_jobs=options.jobs)
         search.fit(rows, frame[table.target])
         ended = time.perf_counter()
     held_out = db.read_frame(table.held_out())
@@ -94,12 +94,14 @@ def main():
 
     table.load(options)
     busy = report.load()
-    who = {"pgforest": run_pgforest, **({"scikit-learn": run_sklearn} if found else {})}
-    results = {name: speed.Results() for name in who}
+    results = {name: speed.Results() for name in ["pgforest"] + (["scikit-learn"] if found else [])}
     params = {}
     for turn in range(1, options.runs + 1):
-        for name, run in who.items():
-            measured = run(options, table, turn)
+        for name in results:
+            if name == "pgforest":
+                trials, measured = run_pgforest(options, table, turn)
+            else:
+                measured = run_sklearn(options, table, turn, trials)
             print(json.dumps({"who": name, "turn": turn, **measured}), file=sys.stderr, flush=True)
             if options.records:
                 with open(options.records, "a") as records:
