@@ -21,6 +21,10 @@ relations() {
 	SQL
 }
 
+parameters() {
+	echo "SELECT '\`' || parameter || '\`' AS parameter, type, default_value AS \"default\", minimum, maximum, choices, description FROM ml_parameters('$1')"
+}
+
 declare -A part=(
 	[functions]="SELECT '\`' || p.proname || '(' || regexp_replace(regexp_replace(replace(
 				pg_get_function_arguments(p.oid), 'double precision', 'float8'),
@@ -31,7 +35,9 @@ declare -A part=(
 			AND p.prorettype <> 'internal'::regtype
 			AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest')
 		ORDER BY p.proname, pg_get_function_arguments(p.oid)"
-	[parameters]="SELECT '\`' || parameter || '\`' AS parameter, type, default_value AS \"default\", minimum, maximum, choices, description FROM ml_parameters()"
+	[parameters]="$(parameters random_forest)"
+	[parameters_extra_trees]="$(parameters extra_trees)"
+	[parameters_gradient_boosting]="$(parameters gradient_boosting)"
 	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", s.unit, min, max, concat_ws(' ', description, extra_desc) AS description
 		FROM pgforest.settings AS s JOIN pg_settings USING (name) ORDER BY name"
 	[tables]="$(relations r)"

@@ -61,7 +61,7 @@ SELECT count(*) FROM (TABLE scores INTERSECT SELECT * FROM scores('shuffled')) s
 SET pgforest.train_workers = 2;
 SELECT count(*) FROM (TABLE scores INTERSECT SELECT * FROM scores('shuffled')) s;
 RESET pgforest.train_workers;
-SET pgforest.train_memory = 640;
+SET pgforest.train_memory = 1024;
 SELECT count(*) FROM (TABLE scores INTERSECT SELECT * FROM scores('rows')) s;
 RESET pgforest.train_memory;
 SELECT count(*) FROM (SELECT * FROM scores INTERSECT SELECT fold, train_score, test_score
@@ -96,17 +96,41 @@ SELECT version FROM ml_train('grid', 'rows', 'y', exclude => '{id,owner,v,w,part
 SELECT * FROM compare('grid');
 
 -- Draws: no combination twice, the same ones for a seed, and all when there are no more.
-SELECT * FROM tune('draw', 'rows', 'random', 4, 3);
+SELECT * FROM tune('drawn trials', 'rows', 'random', 4, 3);
 SET pgforest.train_workers = 0;
-SELECT count(*) FROM (SELECT * FROM tune('draw', 'shuffled', 'random', 4, 3) INTERSECT ALL SELECT * FROM tune('draw', 'rows', 'random', 4, 3)) t WHERE version IS NULL;
+SELECT count(*) FROM (SELECT * FROM tune('drawn trials', 'shuffled', 'random', 4, 3) INTERSECT ALL SELECT * FROM tune('drawn trials', 'rows', 'random', 4, 3)) t WHERE version IS NULL;
 RESET pgforest.train_workers;
-SELECT * FROM compare('draw');
+SELECT * FROM compare('drawn trials');
 SELECT count(DISTINCT params) FROM tune('all', 'rows', 'random', 100);
 SELECT count(*) FROM tune('all', 'rows', 'random');
 
 -- Halving: a third of the trials goes on, with three times the rows.
 SELECT * FROM tune('halve', 'rows', 'halving', 9);
 SELECT rung, round(share::numeric, 3) AS share, count(DISTINCT trial) AS trials, count(*), max(train_rows) FROM pgforest.trials WHERE model = 'halve' GROUP BY 1, 2 ORDER BY 1;
+
+-- Several algorithms: a parameter is for those that know it.  Trees want bins, linear models values; the winner is
+-- what ml_train makes, whichever it is.
+CREATE FUNCTION algorithms(name text, target text, search jsonb) RETURNS TABLE (rank int, trial int, algorithm text, params jsonb, status text, message text, version int)
+BEGIN ATOMIC
+    SELECT rank, trial, algorithm, params, status, message, version FROM ml_tune(name, 'rows', target, search, folds => 3, exclude => ARRAY['id', 'owner', 'w', 'part', CASE target WHEN 'y' THEN 'v' ELSE 'y' END]);
+END;
+CREATE FUNCTION again(name text, target text) RETURNS boolean LANGUAGE plpgsql SET client_min_messages = warning AS $$
+DECLARE v pgforest.versions;
+BEGIN
+    SELECT * INTO v FROM pgforest.versions WHERE model = name AND version = 1;
+    PERFORM ml_train(name || ' again', 'rows', target, v.algorithm, v.params, exclude => ARRAY['id', 'owner', 'w', 'part', CASE target WHEN 'y' THEN 'v' ELSE 'y' END]);
+    RETURN (SELECT sha256 = v.sha256 FROM pgforest.versions WHERE model = name || ' again');
+END $$;
+SELECT * FROM algorithms('classes', 'y', '{"algorithm": ["random_forest", "extra_trees", "linear"], "n_estimators": [5, 20], "C": [0.1, 10], "max_depth": 6, "class_weight": "balanced"}') ORDER BY trial;
+SELECT again('classes', 'y');
+SELECT algorithm, status FROM algorithms('trees', 'y', '{"algorithm": ["linear", "random_forest"], "C": 1e-9, "n_estimators": 20, "max_depth": 6}');
+SELECT again('trees', 'y');
+SELECT algorithm, status FROM algorithms('values', 'v', '{"algorithm": ["random_forest", "linear"], "n_estimators": 2, "max_depth": 1}');
+SELECT again('values', 'v');
+SELECT algorithm, params, status FROM algorithms('calibrated', 'y', '{"algorithm": ["extra_trees", "random_forest"], "calibration": ["sigmoid", "isotonic", null], "n_estimators": 10, "min_samples_leaf": 5}') ORDER BY trial;
+SELECT again('calibrated', 'y');
+SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE '% again' OR name IN ('classes', 'trees', 'values', 'calibrated');
+SELECT count(*) FROM ml_cross_validate('rows', 'v', 'linear', exclude => '{id,owner,y}', order_by => 'part', folds => 3) WHERE test_score BETWEEN 0.1 AND 3;
 
 -- A trial that fails is a row; parameters that no algorithm takes, or no value, are errors at once.
 SELECT rank, trial, params, score IS NULL AS no_score, status, message, version
@@ -117,7 +141,7 @@ SELECT trial, rung, fold, score, train_rows, rows, status, sqlstate, message, hi
 SELECT version FROM ml_promote('grid', 2);
 SELECT ml_drop('grid@1');
 SELECT count(*) FROM pgforest.trials WHERE model = 'grid';
-SELECT ml_drop('draw');
+SELECT ml_drop('drawn trials');
 SELECT count(*) FROM pgforest.trial t WHERE NOT EXISTS (SELECT FROM pgforest.version v WHERE v.model_id = t.model_id AND v.version = t.version);
 
 -- Roles: trials are seen by those who see the model; a cross-validation reads as its caller.
@@ -165,6 +189,9 @@ CALL refuse($$ml_cross_validate('rows', 'y', order_by => 'part', folds => 4)$$);
 CALL refuse($$ml_cross_validate('rows', 'y', key => '{owner}', folds => 41)$$);
 CALL refuse($$ml_cross_validate('SELECT * FROM rows LIMIT 3', 'v', folds => 4)$$);
 CALL refuse($$ml_cross_validate('no_rows', 'y')$$);
+CALL refuse($$ml_cross_validate('rows', 'y', 'isolation_forest')$$);
+CALL refuse($$ml_cross_validate('rows', 'y', 'isolation_forest', task => 'anomaly')$$);
+CALL refuse($$ml_cross_validate('rows', 'v', params => '{"calibration": "sigmoid"}')$$);
 CALL refuse($$ml_learning_curve('rows', 'y', sizes => NULL)$$);
 CALL refuse($$ml_learning_curve('rows', 'y', sizes => '{}')$$);
 CALL refuse($$ml_learning_curve('rows', 'y', sizes => '{0.5,0}')$$);
@@ -188,6 +215,9 @@ CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_bins": [10, 20]}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["random_forest", "random_forrest"]}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["random_forest", "random_forest"]}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": 3}')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["linear", "extra_trees"], "max_rows": [100, 200]}')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["linear", "extra_trees"], "learning": [100, 200]}')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": "isolation_forest"}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', strategy => 'bayes')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', trials => 3)$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', strategy => 'random', trials => 0)$$);

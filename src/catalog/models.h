@@ -167,6 +167,11 @@ typedef struct PfNewVersion
 	Size		nbytes;
 	double		seconds;
 	Jsonb	   *stage_seconds;
+
+	/* NULL, or sets the two above when all is stored but them and what describes the version */
+	void		(*take_times) (struct PfNewVersion *version, void *arg);
+	void	   *take_times_arg;
+
 	int			nmeasured;
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
@@ -196,7 +201,7 @@ typedef struct PfTrialRow
  * task, and names were checked by the caller before training and are checked again here under
  * the lock.  Returns the version's number.
  */
-extern int32 pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out);
+extern int32 pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out);
 
 /* The trials (PfTrialRow *) that led to a version, right after it was added. */
 extern void pf_catalog_add_trials(const char *model, int32 version, List *rows);

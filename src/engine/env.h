@@ -66,7 +66,8 @@ typedef enum PfTask
 {
 	PF_TASK_AUTO = 0,			/* from the target's type */
 	PF_CLASSIFICATION = 1,
-	PF_REGRESSION = 2
+	PF_REGRESSION = 2,
+	PF_ANOMALY = 3				/* no target */
 } PfTask;
 
 /* What a column of the source is to a model. */

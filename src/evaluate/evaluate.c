@@ -1,6 +1,6 @@
 /*
  * evaluate.c
- *	  ml_evaluate, ml_confusion_matrix and ml_roc_curve.
+ *	  ml_evaluate, ml_confusion_matrix, ml_roc_curve and ml_calibration.
  *
  * Without a source they show what was stored at training and read no row of
  * the data; with one the source is read as the caller.  Only ml_evaluate keeps
@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "catalog/pgenv.h"
+#include "engine/walk/walk.h"
 #include "evaluate/score.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -23,6 +24,8 @@
 
 /* A curve has at most so many points; more cannot be told apart when drawn. */
 #define CURVE_POINTS 1000
+
+#define MAX_CALIBRATION_BINS 1000
 
 /* What a call is about: a version, and a stored or a fresh measurement of it. */
 typedef struct Measurement
@@ -39,13 +42,14 @@ static void check_stored(const Measurement *stored, bool curves);
 static void read_stored(Measurement *out, bool curves);
 static void scan_source(Measurement *out, const char *source, const PfModel *model);
 static void count_confusion(Measurement *measurement);
-static uint32 choose_class(FunctionCallInfo fcinfo, const char *model, char *const *classes,
-						   uint32 nclasses);
+static uint32 choose_class(FunctionCallInfo fcinfo, int n, const char *model,
+						   char *const *classes, uint32 nclasses);
 static void put_double(Datum *values, bool *nulls, int column, double value);
 
 PG_FUNCTION_INFO_V1(ml_evaluate);
 PG_FUNCTION_INFO_V1(ml_confusion_matrix);
 PG_FUNCTION_INFO_V1(ml_roc_curve);
+PG_FUNCTION_INFO_V1(ml_calibration);
 
 /* ml_evaluate(model text, source text) returns table (metric, class, value, baseline) */
 Datum
@@ -155,6 +159,73 @@ ml_roc_curve(PG_FUNCTION_ARGS)
 }
 
 /*
+ * ml_calibration(model text, source text, bins int, class text) returns table (bin, mean_score, rate, count)
+ *
+ * Of one class its share, and how often it is there.  Of more than two when none is
+ * named, the share of the predicted class, and how often that is right.
+ */
+Datum
+ml_calibration(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Measurement measurement;
+	const PfScored *scored;
+	int32		nbins = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	bool		any;
+	uint32		class = 0;
+	double	   *sum;
+	int64	   *count;
+	int64	   *hits;
+
+	if (nbins < 1 || nbins > MAX_CALIBRATION_BINS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("bins must be between 1 and %d", MAX_CALIBRATION_BINS),
+				 errhint("Leave it out for 10.")));
+	if (!PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("source must not be null"),
+				 errhint("Pass rows that the model was not trained on: a table or a query.")));
+	InitMaterializedSRF(fcinfo, 0);
+	measure(fcinfo, true, NULL, &measurement);
+	scored = measurement.scored;
+	any = PG_ARGISNULL(3) && scored->nclasses > 2;
+	if (!any)
+		class = choose_class(fcinfo, 3, measurement.version.model.name, scored->classes,
+							 scored->nclasses);
+
+	sum = palloc0(nbins * sizeof(double));
+	count = palloc0(nbins * sizeof(int64));
+	hits = palloc0(nbins * sizeof(int64));
+	for (int64 row = 0; row < measurement.scores->rows; row++)
+	{
+		const double *shares = scored->shares + (Size) row * scored->nclasses;
+		uint32		of = any ? pf_best_class(shares, scored->nclasses) : class;
+		double		place = shares[of] * nbins;
+		int			bin = place >= nbins ? nbins - 1 : place > 0 ? (int) place : 0;
+
+		if (row % 16384 == 0)
+			CHECK_FOR_INTERRUPTS();
+		sum[bin] += shares[of];
+		count[bin]++;
+		hits[bin] += scored->actual[row] == of;
+	}
+	for (int bin = 0; bin < nbins; bin++)
+	{
+		Datum		values[4];
+		bool		nulls[4] = {false, false, false, false};
+
+		values[0] = Int32GetDatum(bin + 1);
+		put_double(values, nulls, 1, count[bin] ? sum[bin] / count[bin] : NAN);
+		put_double(values, nulls, 2, count[bin] ? (double) hits[bin] / count[bin] : NAN);
+		values[3] = Int64GetDatum(count[bin]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
  * The first two arguments, and what they ask for.  class: of a curve, the third
  * argument; NULL: no curve is wanted.
  */
@@ -169,6 +240,13 @@ measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("model must not be null")));
 	pf_catalog_resolve(text_to_cstring(PG_GETARG_TEXT_PP(0)), PF_RIGHT_PREDICT, version);
+	if (strcmp(version->model.task, "anomaly") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is for anomalies and has no target to be measured by",
+						version->model.name),
+				 errhint("Its scores are given by ml_predict(%s, ..., NULL::float8).",
+						 quote_literal_cstr(version->model.name))));
 	if (classes_only && strcmp(version->model.task, "classification") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -181,7 +259,7 @@ measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *
 	{
 		read_stored(out, class != NULL);
 		if (class != NULL)
-			*class = choose_class(fcinfo, version->model.name, out->measured.classes,
+			*class = choose_class(fcinfo, 2, version->model.name, out->measured.classes,
 								  out->measured.nclasses);
 	}
 	else
@@ -189,7 +267,7 @@ measure(FunctionCallInfo fcinfo, bool classes_only, uint32 *class, Measurement *
 		const PfModel *model = pf_hold_model(CurrentMemoryContext, version);
 
 		if (class != NULL)
-			*class = choose_class(fcinfo, version->model.name, model->classes,
+			*class = choose_class(fcinfo, 2, version->model.name, model->classes,
 								  model->nclasses);
 		scan_source(out, text_to_cstring(PG_GETARG_TEXT_PP(1)), model);
 	}
@@ -265,16 +343,17 @@ count_confusion(Measurement *measurement)
 				 measurement->scored->shares, measured->confusion);
 }
 
-/* The class of a curve: the third argument, or the second of two. */
+/* The class of a curve: argument n, or the second of two. */
 static uint32
-choose_class(FunctionCallInfo fcinfo, const char *model, char *const *classes, uint32 nclasses)
+choose_class(FunctionCallInfo fcinfo, int n, const char *model, char *const *classes,
+			 uint32 nclasses)
 {
 	char	   *name = NULL;
 	StringInfoData list;
 
-	if (!PG_ARGISNULL(2))
+	if (!PG_ARGISNULL(n))
 	{
-		name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+		name = text_to_cstring(PG_GETARG_TEXT_PP(n));
 		for (uint32 i = 0; i < nclasses; i++)
 			if (strcmp(classes[i], name) == 0)
 				return i;

@@ -413,7 +413,7 @@ store_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 	if (block->label)
 		block->label[place] = load->target->code;
 	else
-		block->target[place] = load->target->number;
+		block->target[place] = load->target ? load->target->number : 0;
 	if (block->weight)
 		block->weight[place] = (float) load->weight->number;
 	for (int c = 0; c < load->ncolumns; c++)
@@ -543,6 +543,9 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 			store_row(load, identity, content, side);
 			if (pf_stored_rows(load) >= load->thin_at)
 				pf_thin_sample(load);
+			/* arrays turned out to be long, or the planner's guess was wrong */
+			if (load->raw_bytes > (Size) pf_train_memory * 1024)
+				pf_check_memory(load, load->rows_used, PF_AT_LEAST);
 			break;
 		case PF_COLLECT_BINS:
 			store_row(load, identity, content, side);
@@ -551,6 +554,8 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 				pf_pack_block(load, load->blocks[0]);
 				load->blocks[0]->nrows = 0;
 			}
+			break;
+		case PF_COUNT_ROWS:
 			break;
 	}
 }
@@ -563,12 +568,11 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 	uint64		identity = PF_HASH_START;
 	uint64		content = PF_HASH_START;
 	PfSide		side = PF_TRAIN;
-	int			target = load->target - load->columns;
 
 	load->rows_read++;
 	if (load->team && load->rows_read % SEEN_ROWS == 0)
 		pf_team_see(load->team, SEEN_ROWS);
-	if (nulls[target])
+	if (load->target && nulls[load->target - load->columns])
 	{
 		load->rows_no_target++;
 		return;
@@ -593,6 +597,9 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 		if (load->weight->number == 0)
 			return;
 	}
+	if ((load->pass == PF_COUNT_ROWS || load->draw_bound < UINT64_MAX) &&
+		!pf_draw_row(load, values, nulls))
+		return;
 
 	for (int c = 0; c < load->ncolumns; c++)
 	{

@@ -13,18 +13,24 @@
 
 #define PF_NO_ENTRY		0xffff
 
+/* What else is to be known of the memory that training takes. */
+typedef struct PfGrowNotes
+{
+	bool		votes;			/* rows are measured out of bag, see PfVotes */
+	const char *saves;			/* a parameter that would lower it much, such as "\"oob_score\": false" */
+} PfGrowNotes;
+
 /*
  * Bytes that training takes, without workers, once the rows are loaded into a matrix of
- * which the sizes are given.  measured: rows are held out for measuring.  *saves is set to
- * a parameter that would lower it much, such as "\"oob_score\": false", if there is one.
+ * which the sizes are given.  measured: rows are held out for measuring.
  */
 typedef uint64 (*PfGrowMemory) (const void *arg, const PfMatrix *sizes, bool measured,
-								const char **saves);
+								PfGrowNotes *notes);
 
 typedef struct PfLoadSpec
 {
 	PfSource   *source;
-	char	   *target;
+	char	   *target;			/* NULL: none, for the task anomaly */
 	List	   *features;		/* of char *; NIL with features_given false: every other column */
 	bool		features_given;
 	List	   *exclude;
@@ -34,6 +40,8 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	uint32		max_rows;		/* taken at most, by hash; 0: all */
+	bool		values;			/* rows of values, not of bins: see engine/bins/matrix.h */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
 	bool		for_folds;		/* training rows will be put into folds: keep what that takes */
@@ -47,7 +55,8 @@ typedef struct PfLoaded
 	char	  **column_types;	/* format_type of each */
 	int			nfeatures;
 	PfBins	   *bins;
-	int			nclasses;		/* 0: regression */
+	double	   *positions;		/* task anomaly: see pf_cut_spread */
+	int			nclasses;		/* 0: no classification */
 	char	  **classes;
 	Oid			target_type;
 	PfMatrix	train;
@@ -57,15 +66,18 @@ typedef struct PfLoaded
 	int64		rows_read;
 	int64		rows_no_target; /* target NULL: left out */
 	int64		rows_no_split;	/* split NULL: left out */
+	int64		rows_not_drawn; /* more than max_rows: left out */
 	int			nidentity;
 	char	  **identity;		/* hash columns, sorted; split by column: none */
 
 	/*
-	 * for_folds: the order key of each training row, and the categories themselves.
-	 * The latter are in the matrix, after the bins of a row: for each category feature, in their
-	 * order, the two bytes of its entry in the bin map; PF_NO_ENTRY is a missing value.
+	 * for_folds: the order key of each training row, and in every row of the matrices more than
+	 * one training wants.  bins_at: where its bins begin (0, or after the values).  After them, for each
+	 * of nentries category features in their order, the two bytes of its entry in the bin map;
+	 * PF_NO_ENTRY is a missing value.
 	 */
 	uint64	   *train_order;
+	uint32		bins_at;
 	int			nentries;
 } PfLoaded;
 

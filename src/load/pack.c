@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "engine/bins/hash.h"
+#include "engine/linear/linear.h"
 #include "load/stages.h"
 
 #define PIECE			4096	/* rows copied between two interrupt checks */
@@ -19,7 +20,7 @@
 uint64
 pf_load_memory(const PfLoad *load, uint32 nrows)
 {
-	uint64		a_row = PF_STRIDE(load) +
+	uint64		a_row = pf_row_bytes(load) +
 		(load->task == PF_CLASSIFICATION ? sizeof(uint32) : sizeof(double)) +
 		(load->weight ? sizeof(float) : 0);
 	uint64		keys = (load->spec->for_folds ? 3 : 2) * sizeof(uint64) + sizeof(uint8);
@@ -36,7 +37,7 @@ pf_pack_start(PfLoad *load)
 	packed->nrows = 0;
 	packed->room = (uint32) load->rows_used;
 	packed->nfeatures = load->nfeatures;
-	packed->stride = PF_STRIDE(load);
+	packed->stride = pf_row_bytes(load);
 }
 
 /* Room for them in private memory. */
@@ -120,12 +121,46 @@ pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
 	}
 }
 
+/* The same, but the values themselves, and NaN for what is missing. */
+static void
+pack_values(PfLoad *load, const PfBlock *block, int c, double *out)
+{
+	const PfLoadColumn *column = &load->columns[c];
+	uint32		width = load->packed.stride / sizeof(double);
+	int			length = column->length;
+
+	out += column->first_feature;
+	for (int i = 0; i < block->nrows; i++, out += width)
+	{
+		for (int e = 0; e < length; e++)
+		{
+			Size		at = (Size) i * length + e;
+
+			if (block->values[c] == NULL)
+				out[e] = NAN;
+			else if (column->store == PF_FLOATS)
+				out[e] = pf_linear_value(((const float *) block->values[c])[at]);
+			else if (column->store == PF_DOUBLES)
+				out[e] = pf_linear_value(((const double *) block->values[c])[at]);
+			else
+			{
+				uint32		code = ((const uint32 *) block->values[c])[at];
+				uint8		bin = code == PF_NO_CODE ? PF_MISSING_BIN : column->code_bin[code];
+
+				out[e] = bin == PF_MISSING_BIN ? NAN : bin;
+			}
+		}
+		if (i % 16 == 15)
+			pf_check(load->env);
+	}
+}
+
 /* A block of raw rows into bins. */
 void
 pf_pack_block(PfLoad *load, const PfBlock *block)
 {
 	PfPacked   *packed = &load->packed;
-	uint32		padding = packed->stride - PF_ROW_SIZE(load);
+	uint32		padding = packed->stride - pf_row_size(load);
 	uint32		first = packed->nrows;
 	uint8	   *out;
 
@@ -140,7 +175,10 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 	{
 		if (load->columns[c].role != PF_FEATURE)
 			continue;
-		pack_column(load, block, c, out);
+		if (load->values)
+			pack_values(load, block, c, (double *) out);
+		if (!load->values || load->folds)
+			pack_column(load, block, c, out + pf_bins_at(load));
 	}
 	for (int i = 0; i < block->nrows; i++)
 	{

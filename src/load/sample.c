@@ -35,6 +35,24 @@ sample_rows(const PfLoad *load)
 	return Max(Min(rows, SAMPLE_ROWS), SAMPLE_LEAST_ROWS);
 }
 
+/* How many rows are stored at most, before the sample so far is chosen among them. */
+static inline uint32
+most_stored(const PfLoad *load)
+{
+	return sample_rows(load) / 2 * 3;
+}
+
+/* Bytes that the sample takes at most, of so many rows. */
+uint64
+pf_sample_memory(const PfLoad *load, uint32 nrows)
+{
+	uint64		a_row = sizeof(PfBlock) / PF_BLOCK_ROWS + sizeof(double);
+
+	for (int f = 0; f < load->nfeature_columns; f++)
+		a_row += pf_value_size(load->features[f]) * load->features[f]->length;
+	return a_row * Min(nrows, most_stored(load));
+}
+
 static inline uint64
 sample_key(const PfLoad *load, uint32 row)
 {
@@ -161,7 +179,7 @@ thin_alone(PfLoad *load)
 	pf_sort_indexes(load->env, rows, n, compare_rows, NULL);
 	pf_copy_rows(load, rows, n);
 	pfree(rows);
-	load->thin_at = 2 * sample_rows(load);
+	load->thin_at = most_stored(load);
 }
 
 /*
@@ -218,8 +236,15 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 {
 	int			c = column - load->columns;
 	int			tile = Min(column->length, TILE);
-	double	   *values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
+	double	   *values;
 
+	if (load->values && !load->folds)
+	{
+		for (int e = 0; e < column->length; e++)
+			load->bins[column->first_feature + e].kind = PF_NUMBER;
+		return;
+	}
+	values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
 	for (int first = 0; first < column->length; first += tile)
 	{
 		int			width = Min(tile, column->length - first);
@@ -244,8 +269,16 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 			}
 		}
 		for (int e = 0; e < width; e++)
-			pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
-						   &load->bins[column->first_feature + first + e]);
+		{
+			uint32		feature = column->first_feature + first + e;
+
+			if (load->positions)
+				pf_cut_spread(env, values + (Size) e * n, count[e], load->spec->max_bins,
+							  &load->bins[feature], load->positions + (Size) feature * PF_MAX_BINS);
+			else
+				pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
+							   &load->bins[feature]);
+		}
 	}
 	pfree(values);
 }
@@ -299,7 +332,7 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 	int			c = column - load->columns;
 	PfBins	   *bins = &load->bins[column->first_feature];
 	uint32	   *entry = list_categories(load, env, column->dictionary, bins);
-	uint32		width = load->task == PF_CLASSIFICATION ? load->nclasses : 1;
+	uint32		width = load->task == PF_CLASSIFICATION ? load->nclasses : load->target ? 1 : 0;
 	Size		size = Max((Size) bins->ncategories * width, 1);
 	double	   *stats = pf_alloc(load->env, size * sizeof(double));
 	double	   *count = pf_alloc(load->env, Max(bins->ncategories, 1) * sizeof(double));
@@ -325,10 +358,15 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 		count[entry[code]] += weight;
 		if (load->task == PF_CLASSIFICATION)
 			stats[(Size) entry[code] * width + load->class_of_code[block->label[place]]] += weight;
-		else
+		else if (width > 0)
 			stats[entry[code]] += weight * (block->target[place] - mean);
 	}
 	pf_cut_categories(env, width, stats, count, load->spec->max_bins, bins);
+	if (load->positions)
+	{
+		for (uint32 b = 0; b < bins->nbins; b++)
+			load->positions[(Size) column->first_feature * PF_MAX_BINS + b] = b;
+	}
 	pfree(stats);
 	pfree(count);
 
@@ -387,6 +425,9 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 
 	load->bins = MemoryContextAllocExtended(context, load->nfeatures * sizeof(PfBins),
 											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	if (load->task == PF_ANOMALY)
+		load->positions = MemoryContextAllocHuge(context, (Size) load->nfeatures * PF_MAX_BINS *
+												 sizeof(double));
 	for (int f = 0; f < load->nfeature_columns; f++)
 	{
 		PfLoadColumn *column = load->features[f];

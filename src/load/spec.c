@@ -170,9 +170,12 @@ list_requests(const PfLoadSpec *spec, int *n)
 	Request    *requests;
 	List	   *names = NIL;
 	ListCell   *lc;
+	int			before;			/* weight, split and key */
 	int			nroles;
 
-	names = lappend(names, spec->target);
+	if (spec->target)
+		names = lappend(names, spec->target);
+	before = list_length(names);
 	if (spec->weight)
 		names = lappend(names, spec->weight);
 	if (spec->split)
@@ -202,13 +205,13 @@ list_requests(const PfLoadSpec *spec, int *n)
 		Request    *request = &requests[*n];
 
 		request->name = lfirst(lc);
-		if (*n == 0)
+		if (*n < before)
 			request->role = PF_TARGET;
 		else if (*n >= nroles)
 			request->role = PF_FEATURE;
-		else if (*n == 1 && spec->weight)
+		else if (*n == before && spec->weight)
 			request->role = PF_WEIGHT;
-		else if (*n == (spec->weight ? 2 : 1) && spec->split)
+		else if (*n == before + (spec->weight ? 1 : 0) && spec->split)
 			request->role = PF_SPLIT;
 		else
 			request->role = PF_KEY;
@@ -375,8 +378,11 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 	Request    *requests;
 
 	load->spec = spec;
+	load->values = spec->values;
+	load->folds = spec->for_folds;
 	load->context = context;
 	load->env = pf_pg_env(context);
+	load->task = spec->task;	/* unless a target tells */
 	requests = list_requests(spec, &load->ncolumns);
 	load->columns = palloc0(load->ncolumns * sizeof(PfLoadColumn));
 
@@ -438,6 +444,7 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 	if (load->task == PF_CLASSIFICATION)
 		load->labels = pf_dictionary_create(context, PF_MAX_CLASSES);
 	load->sample_bound = UINT64_MAX;
+	load->draw_bound = UINT64_MAX;
 	load->one_hash = spec->key == NIL && load->split == NULL;
 	MemoryContextSwitchTo(previous);
 	return load;

@@ -1,6 +1,6 @@
 /*
  * bind.c
- *	  Rows and arrays to bins; see bind.h.
+ *	  Rows and arrays; see bind.h.
  *
  * A row is matched by column name, so columns may be added, reordered and
  * widened without any change in the answers.  What a column is to the model
@@ -198,7 +198,7 @@ describe(bool number, bool array)
 }
 
 void
-pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bins)
+pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *row)
 {
 	const PfModel *model = binder->model;
 	uint32		feature = 0;
@@ -213,7 +213,7 @@ pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bin
 		{
 			uint32		n = pf_column_features(column);
 
-			memset(bins + feature, PF_MISSING_BIN, n);
+			pf_put_missing(model, feature, n, row);
 			feature += n;
 		}
 		else if (bound->untyped)
@@ -227,7 +227,7 @@ pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bin
 								column->name, binder->reference),
 						 errdetail("It is the literal '%s' without a type.", text),
 						 errhint("Write it without quotes, or cast it, as in '%s'::float8.", text)));
-			bins[feature] = pf_bin_category(&model->bins[feature], text, strlen(text));
+			pf_put_category(model, feature, text, strlen(text), row);
 			feature++;
 		}
 		else if (column->length > 0)
@@ -238,12 +238,11 @@ pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bin
 			if (n != (int) column->length)
 				pf_wrong_length(binder->reference, column, n);
 			for (int e = 0; e < n; e++, feature++)
-				bins[feature] = pf_bin_number(&model->bins[feature], binder->elements[e]);
+				pf_put_number(model, feature, binder->elements[e], row);
 		}
 		else if (column->kind == PF_NUMBER)
 		{
-			bins[feature] = pf_bin_number(&model->bins[feature],
-										  pf_read_number(&bound->reader, value));
+			pf_put_number(model, feature, pf_read_number(&bound->reader, value), row);
 			feature++;
 		}
 		else
@@ -251,7 +250,7 @@ pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bin
 			const char *bytes;
 			size_t		length = pf_read_category(&bound->reader, value, &bytes);
 
-			bins[feature] = pf_bin_category(&model->bins[feature], bytes, length);
+			pf_put_category(model, feature, bytes, length, row);
 			feature++;
 		}
 	}
@@ -269,7 +268,7 @@ pf_wrong_length(const char *reference, const PfColumn *column, int64 length)
 }
 
 void
-pf_bind_array(const PfModel *model, const char *reference, ArrayType *array, uint8 *bins)
+pf_bind_array(const PfModel *model, const char *reference, ArrayType *array, uint8 *row)
 {
 	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	const float8 *value = (const float8 *) ARR_DATA_PTR(array);
@@ -289,9 +288,9 @@ pf_bind_array(const PfModel *model, const char *reference, ArrayType *array, uin
 		if (model->bins[i].kind == PF_CATEGORY)
 			refuse_categories(model, reference);
 		if (present != NULL && (present[i / 8] & (1 << (i % 8))) == 0)
-			bins[i] = PF_MISSING_BIN;	/* a NULL takes no room in the data */
+			pf_put_missing(model, i, 1, row);	/* a NULL takes no room in the data */
 		else
-			bins[i] = pf_bin_number(&model->bins[i], *value++);
+			pf_put_number(model, i, *value++, row);
 	}
 }
 

@@ -1,6 +1,7 @@
 /*
  * bind.h
- *	  From what the caller gives (a row, an array, a JSON object) to a row of bins.
+ *	  From what the caller gives (a row, an array, a JSON object) to a row as
+ *	  the walkers take it: bins, or values for a linear model.
  *
  * Whatever can be checked from types and names is checked when a binder is
  * made, with all offenders in one error; what only a value can show (the
@@ -49,16 +50,49 @@ extern const PfModel *pf_hold_model(MemoryContext context, const PfVersionInfo *
  */
 extern PfBinder *pf_binder_create(const PfModel *model, const char *reference, TupleDesc desc);
 
-/* bins: model->nfeatures.  values and nulls: as heap_deform_tuple gives them. */
-extern void pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *bins);
+/* row: pf_row_size(model) bytes.  values and nulls: as heap_deform_tuple gives them. */
+extern void pf_bind_row(PfBinder *binder, const Datum *values, const bool *nulls, uint8 *row);
 
 /* One element a feature, in the order of the features. */
 extern void pf_bind_array(const PfModel *model, const char *reference,
-						  ArrayType *array, uint8 *bins);
+						  ArrayType *array, uint8 *row);
 
 /* An object, matched by key (bind_json.c). */
 extern void pf_bind_json(const PfModel *model, const char *reference,
-						 Jsonb *document, uint8 *bins);
+						 Jsonb *document, uint8 *row);
+
+/* One value into its place in a row; NaN is missing. */
+static inline void
+pf_put_number(const PfModel *model, uint32 feature, double value, uint8 *row)
+{
+	if (model->kind == PF_MODEL_LINEAR)
+		((double *) row)[feature] = pf_linear_value(value);
+	else
+		row[feature] = pf_bin_number(&model->bins[feature], value);
+}
+
+static inline void
+pf_put_category(const PfModel *model, uint32 feature, const char *bytes, size_t length, uint8 *row)
+{
+	uint8		bin = pf_bin_category(&model->bins[feature], bytes, length);
+
+	if (model->kind == PF_MODEL_LINEAR)
+		((double *) row)[feature] = bin == PF_MISSING_BIN ? NAN : bin;
+	else
+		row[feature] = bin;
+}
+
+static inline void
+pf_put_missing(const PfModel *model, uint32 feature, uint32 n, uint8 *row)
+{
+	if (model->kind == PF_MODEL_LINEAR)
+	{
+		for (uint32 i = 0; i < n; i++)
+			((double *) row)[feature + i] = NAN;
+	}
+	else
+		memset(row + feature, PF_MISSING_BIN, n);
+}
 
 /* An array column's value has the wrong number of elements. */
 extern void pf_wrong_length(const char *reference, const PfColumn *column,

@@ -1,6 +1,6 @@
 /*
  * bind_json.c
- *	  A JSON object to bins, matched by key.
+ *	  A JSON object to a row, matched by key.
  *
  * Nothing is guessed: a string is no number and a number is no category, so a
  * client that sends "7" for 7 hears of it instead of getting an answer for a
@@ -17,13 +17,13 @@ static bool find(Jsonb *document, const PfColumn *column, JsonbValue *value);
 static bool fits(const PfColumn *column, const JsonbValue *value);
 static void complain(const PfModel *model, const char *reference, Jsonb *document);
 static void bind_elements(const PfModel *model, const char *reference, uint32 column,
-						  uint32 feature, JsonbContainer *array, uint8 *bins);
+						  uint32 feature, JsonbContainer *array, uint8 *row);
 static bool is_number(const JsonbValue *value);
 static double read_number(const JsonbValue *value);
 static const char *json_type(const JsonbValue *value);
 
 void
-pf_bind_json(const PfModel *model, const char *reference, Jsonb *document, uint8 *bins)
+pf_bind_json(const PfModel *model, const char *reference, Jsonb *document, uint8 *row)
 {
 	uint32		feature = 0;
 
@@ -43,14 +43,13 @@ pf_bind_json(const PfModel *model, const char *reference, Jsonb *document, uint8
 			complain(model, reference, document);
 
 		if (value.type == jbvNull)
-			memset(bins + feature, PF_MISSING_BIN, n);
+			pf_put_missing(model, feature, n, row);
 		else if (column->length > 0)
-			bind_elements(model, reference, i, feature, value.val.binary.data, bins);
+			bind_elements(model, reference, i, feature, value.val.binary.data, row);
 		else if (column->kind == PF_NUMBER)
-			bins[feature] = pf_bin_number(&model->bins[feature], read_number(&value));
+			pf_put_number(model, feature, read_number(&value), row);
 		else
-			bins[feature] = pf_bin_category(&model->bins[feature], value.val.string.val,
-											value.val.string.len);
+			pf_put_category(model, feature, value.val.string.val, value.val.string.len, row);
 		feature += n;
 	}
 }
@@ -113,7 +112,7 @@ complain(const PfModel *model, const char *reference, Jsonb *document)
 /* An array column: one feature an element. */
 static void
 bind_elements(const PfModel *model, const char *reference, uint32 column,
-			  uint32 feature, JsonbContainer *array, uint8 *bins)
+			  uint32 feature, JsonbContainer *array, uint8 *row)
 {
 	const PfColumn *shape = &model->columns[column];
 	JsonbIterator *it;
@@ -130,9 +129,9 @@ bind_elements(const PfModel *model, const char *reference, uint32 column,
 		if (token != WJB_ELEM)
 			continue;
 		if (value.type == jbvNull)
-			bins[feature + n] = PF_MISSING_BIN;
+			pf_put_missing(model, feature + n, 1, row);
 		else if (is_number(&value))
-			bins[feature + n] = pf_bin_number(&model->bins[feature + n], read_number(&value));
+			pf_put_number(model, feature + n, read_number(&value), row);
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),

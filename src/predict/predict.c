@@ -77,6 +77,7 @@ static void bind_record(Predictor *predictor, HeapTupleHeader record);
 static void bind_type(Predictor *predictor, Oid type, int32 typmod);
 static Datum answer(FunctionCallInfo fcinfo, Form form);
 static Datum label_result(Predictor *predictor, uint32 class);
+static Datum score_result(Predictor *predictor, double score);
 static Datum value_result(Predictor *predictor, double value);
 static void find_result_type(Predictor *predictor, FmgrInfo *flinfo);
 static Datum shares(FunctionCallInfo fcinfo, Form form);
@@ -282,7 +283,42 @@ answer(FunctionCallInfo fcinfo, Form form)
 	if (predictor->model->nclasses > 0)
 		return label_result(predictor, pf_best_class(predictor->out,
 													 predictor->model->nclasses));
+	if (predictor->model->kind == PF_MODEL_ISOLATION)
+		return score_result(predictor, predictor->out[0]);
 	return value_result(predictor, predictor->out[0]);
+}
+
+/*
+ * An anomaly's score where a number with fractions is asked for, else what the score means:
+ * anomaly or normal, true or false.
+ */
+static Datum
+score_result(Predictor *predictor, double score)
+{
+	bool		anomaly = score > predictor->model->threshold;
+
+	switch (predictor->result_type)
+	{
+		case FLOAT8OID:
+		case FLOAT4OID:
+		case NUMERICOID:
+			return value_result(predictor, score);
+		case BOOLOID:
+			return BoolGetDatum(anomaly);
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("the score of model \"%s\" is no integer", predictor->reference),
+					 errhint("Ask for NULL::float8 to get the score, or NULL::boolean or NULL::text to get whether the row is an anomaly.")));
+		default:
+			break;
+	}
+	if (predictor->result_type == TEXTOID)
+		return CStringGetTextDatum(anomaly ? "anomaly" : "normal");
+	return InputFunctionCall(&predictor->result_input, anomaly ? "anomaly" : "normal",
+							 predictor->result_ioparam, -1);
 }
 
 /*
@@ -366,9 +402,12 @@ shares(FunctionCallInfo fcinfo, Form form)
 	if (model->nclasses == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("model \"%s\" is a regression and has no class probabilities",
-						predictor->reference),
-				 errhint("Call ml_predict with NULL::float8 as its last argument to get the value.")));
+				 model->kind == PF_MODEL_ISOLATION
+				 ? errmsg("model \"%s\" is for anomalies and has no class probabilities", predictor->reference)
+				 : errmsg("model \"%s\" is a regression and has no class probabilities",
+						  predictor->reference),
+				 errhint("Call ml_predict with NULL::float8 as its last argument to get the %s.",
+						 model->kind == PF_MODEL_ISOLATION ? "score" : "value")));
 
 	if (PG_NARGS() > 2)
 	{

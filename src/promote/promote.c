@@ -197,6 +197,14 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 	promotion->measure = promotion->version == 0 || !PG_ARGISNULL(3) ||
 		!isnan(promotion->threshold) || !isnan(promotion->max_regression) ||
 		!PG_ARGISNULL(6) || promotion->source != NULL;
+	if (promotion->measure && strcmp(promotion->model.task, "anomaly") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is for anomalies and has no metric to be promoted by",
+						promotion->model.name),
+				 errhint("Name a version and no condition: SELECT * FROM ml_promote(%s, %d).",
+						 quote_literal_cstr(promotion->model.name),
+						 promotion->version > 0 ? promotion->version : promotion->model.last_version)));
 }
 
 static double

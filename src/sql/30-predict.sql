@@ -76,3 +76,9 @@ CREATE FUNCTION @extschema@.ml_importance(model text)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
 COMMENT ON FUNCTION @extschema@.ml_importance(text) IS
 	'how much each feature contributed to the splits, the most important first; the sum is 1';
+
+CREATE FUNCTION @extschema@.ml_coefficients(model text)
+	RETURNS TABLE (class text, feature text, kind text, category text, coefficient float8)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION @extschema@.ml_coefficients(text) IS
+	'what a linear model adds up for each class: the intercept, slopes times values, and what categories and missing values add';

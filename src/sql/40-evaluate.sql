@@ -20,3 +20,10 @@ CREATE FUNCTION @extschema@.ml_roc_curve(model text, source text DEFAULT NULL,
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 500;
 COMMENT ON FUNCTION @extschema@.ml_roc_curve(text, text, text) IS
 	'points of the ROC and precision-recall curves of a class (of two: the second): as stored at training, or measured on a source';
+
+CREATE FUNCTION @extschema@.ml_calibration(model text, source text, bins integer DEFAULT 10,
+										   class text DEFAULT NULL)
+	RETURNS TABLE (bin integer, mean_score float8, rate float8, count bigint)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION @extschema@.ml_calibration(text, text, integer, text) IS
+	'how often a class is there, by the share that a version gives it: of two classes the second, of more the one that is predicted, or that named';

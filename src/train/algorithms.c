@@ -13,10 +13,17 @@
 
 #define CLASSES (1 << PF_CLASSIFICATION)
 #define VALUES	(1 << PF_REGRESSION)
+#define ANOMALY	(1 << PF_ANOMALY)
 
 static const PfAlgorithm algorithms[] = {
-	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params,
-		pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{PF_DEFAULT_ALGORITHM, CLASSES | VALUES, pf_random_forest_params, false,
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params, false,
+	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"linear", CLASSES | VALUES, pf_linear_params, true,
+	pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
+	{"isolation_forest", ANOMALY, pf_isolation_forest_params, false,
+	pf_isolation_fit_task, pf_isolation_train_memory, pf_isolation_train},
 };
 
 const PfAlgorithm *
@@ -51,7 +58,7 @@ pf_find_algorithm(const char *name)
 const char *
 pf_task_name(PfTask task)
 {
-	return task == PF_CLASSIFICATION ? "classification" : "regression";
+	return task == PF_CLASSIFICATION ? "classification" : task == PF_REGRESSION ? "regression" : "anomaly";
 }
 
 void

@@ -15,6 +15,7 @@ typedef struct PfAlgorithm
 	const char *name;
 	uint32		tasks;			/* a bit 1 << PfTask for each that it can be trained as */
 	const PfParam *params;		/* its table in engine/grow/params.c */
+	bool		values;			/* it learns from values, not from bins */
 
 	/*
 	 * The task is known, but no row yet: errors when a parameter does not fit it, or
@@ -44,8 +45,31 @@ extern const char *pf_task_name(PfTask task);
 /* forest.c: random_forest and extra_trees */
 extern void pf_forest_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
-									 const char **saves);
+									 PfGrowNotes *notes);
 extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
+
+/* linear.c */
+extern void pf_linear_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+									 PfGrowNotes *notes);
+extern void pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							bool measured, PfModel *model, PfGrown *grown);
+
+/* isolation.c */
+extern void pf_isolation_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+										PfGrowNotes *notes);
+extern void pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							   bool measured, PfModel *model, PfGrown *grown);
+
+/* calibrate.c: calibrated classifiers of whatever algorithm */
+extern void pf_calibration_fit_task(const PfTrainParams *params, PfTask task);
+extern bool pf_calibration_is_out_of_bag(const PfTrainParams *params);
+extern uint64 pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes);
+extern double *pf_calibration_shares(const PfAlgorithm *algorithm, const PfTrainParams *params,
+									 const PfLoaded *loaded, int64 seed, const PfModel *template);
+extern void pf_calibration_train(const PfTrainParams *params, const PfMatrix *rows, double *shares,
+								 const PfVotes *votes, PfModel *model);
 
 #endif							/* PF_ALGORITHMS_H */

@@ -6,6 +6,15 @@
 
 #include "train/algorithms.h"
 
+#define PLACES_SIZE(nfeatures) ((Size) (nfeatures) * 256 * sizeof(float))
+
+/* extra_trees has the parameters of random_forest in a table of its own. */
+static bool
+cuts_at_random(const PfTrainParams *params)
+{
+	return params->table == pf_extra_trees_params;
+}
+
 void
 pf_forest_fit_task(PfTrainParams *params, PfTask task)
 {
@@ -42,14 +51,16 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 }
 
 uint64
-pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	const PfParams *given = &((const PfTrainParams *) arg)->given;
 	PfForestParams params = {.bootstrap = given->bootstrap};
 
+	notes->votes = given->bootstrap && (given->oob_score || !measured);
 	if (given->oob_score && sizes->nclasses > 16)
-		*saves = "\"oob_score\": false";
-	return pf_forest_memory(sizes, &params, given->oob_score || !measured, 1);
+		notes->saves = "\"oob_score\": false";
+	return pf_forest_memory(sizes, &params, notes->votes, 1) +
+		(cuts_at_random(arg) ? PLACES_SIZE(sizes->nfeatures) : 0);
 }
 
 void
@@ -84,6 +95,12 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	else if (weights->name != NULL)
 		forest.class_weight = strcmp(weights->name, "balanced") == 0
 			? PF_WEIGHT_BALANCED : PF_WEIGHT_BALANCED_SUBSAMPLE;
+	if (cuts_at_random(params))
+	{
+		forest.places = palloc0(PLACES_SIZE(rows->nfeatures));
+		for (uint32 f = 0; f < rows->nfeatures; f++)
+			pf_bin_places(&loaded->bins[f], forest.places + (Size) f * 256);
+	}
 	model->kind = PF_MODEL_FOREST;
 	pf_grow_forest(rows, &forest, forest.oob_score || !measured, model, grown);
 }

@@ -72,10 +72,23 @@ pf_parse_task(const char *task)
 		return PF_CLASSIFICATION;
 	if (strcmp(task, "regression") == 0)
 		return PF_REGRESSION;
+	if (strcmp(task, "anomaly") == 0)
+		return PF_ANOMALY;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized task \"%s\"", task),
-			 errhint("This release knows \"classification\" and \"regression\".")));
+			 errhint("The tasks are \"classification\", \"regression\" and \"anomaly\".")));
+}
+
+/* What the algorithm takes, and a calibration. */
+static uint64
+train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
+{
+	const PfTrainRequest *request = arg;
+
+	measured = measured && !pf_calibration_is_out_of_bag(request->params);
+	return request->algorithm->memory(request->params, sizes, measured, notes) +
+		pf_calibration_train_memory(request->params, sizes);
 }
 
 double
@@ -97,7 +110,7 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 	memset(request, 0, sizeof(*request));
 	request->model = needed_argument(fcinfo, 0, "model");
 	request->source = needed_argument(fcinfo, 1, "source");
-	load->target = needed_argument(fcinfo, 2, "target");
+	load->target = text_argument(fcinfo, 2);
 	request->algorithm = pf_find_algorithm(needed_argument(fcinfo, 3, "algorithm"));
 	if (PG_ARGISNULL(4))
 		needed_argument(fcinfo, 4, "params");
@@ -118,8 +131,41 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
 	load->max_bins = request->params->given.max_bins;
-	load->grow_memory = request->algorithm->memory;
-	load->grow_arg = request->params;
+	load->max_rows = request->params->given.max_rows;
+	load->values = request->algorithm->values;
+	load->grow_memory = train_memory;
+	load->grow_arg = request;
+}
+
+/*
+ * Is there a target where one is needed, and none where it is not?  Nothing is measured
+ * without one, so no rows are held out.
+ */
+static void
+check_target(FunctionCallInfo fcinfo, PfTrainRequest *request)
+{
+	PfLoadSpec *load = &request->load;
+
+	if (load->task == PF_TASK_AUTO && request->algorithm->tasks == 1 << PF_ANOMALY)
+		load->task = PF_ANOMALY;
+	if (load->task != PF_ANOMALY)
+	{
+		needed_argument(fcinfo, 2, "target");
+		return;
+	}
+	pf_check_algorithm_task(request->algorithm, load->task);
+	if (load->target != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no target"),
+				 errhint("Leave out target; exclude => ARRAY[%s] keeps that column from the features.",
+						 quote_literal_cstr(load->target))));
+	if (load->weight != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" takes no weight"),
+				 errhint("Leave out weight.")));
+	load->holdout = 0;
 }
 
 /*
@@ -181,18 +227,36 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-/* All but that of storing, which is not over when they are stored. */
+/* Of storing all but its end, which comes after they are stored. */
 static Jsonb *
 stage_seconds(const PfProgress *progress)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	for (PfPhase phase = PF_PHASE_SCAN; phase < PF_PHASE_STORE; phase++)
+	for (PfPhase phase = PF_PHASE_SCAN; phase < PF_PHASES; phase++)
 		appendStringInfo(&json, "%c\"%s\": %.6f", json.len ? ',' : '{',
 						 pf_phase_name(phase), pf_progress_seconds(progress, phase));
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+typedef struct Clock
+{
+	const PfProgress *progress;
+	instr_time	start;
+} Clock;
+
+/* A take_times. */
+static void
+take_times(PfNewVersion *version, void *arg)
+{
+	Clock	   *clock = arg;
+
+	/* ends what was stored so far */
+	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
+	version->seconds = seconds_since(clock->start);
+	version->stage_seconds = stage_seconds(clock->progress);
 }
 
 /* ----- measuring ----- */
@@ -233,15 +297,17 @@ measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 	pf_release(env, predicted);
 }
 
-/* Training rows, each by the trees that did not see it; false when there is none. */
+/*
+ * Training rows, each by the trees that did not see it; false when there is none.  Of
+ * no use afterwards are the votes, in whose place the predictions are put, and the
+ * rows' answers, of which those of rows without a vote are taken out.
+ */
 static bool
-measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
-				   const PfVotes *votes, PfMeasured *measured)
+measure_out_of_bag(const PfEnv *env, const PfModel *model, PfMatrix *rows,
+				   PfVotes *votes, PfMeasured *measured)
 {
 	uint32		width = model->width;
-	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * width * sizeof(double));
-	uint32	   *label = rows->label ? pf_alloc(env, rows->nrows * sizeof(uint32)) : NULL;
-	double	   *target = rows->target ? pf_alloc(env, rows->nrows * sizeof(double)) : NULL;
+	double	   *predicted = (double *) votes->sum;
 	size_t		n = 0;
 
 	for (uint32 i = 0; i < rows->nrows; i++)
@@ -250,18 +316,30 @@ measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
 			pf_check(env);
 		if (!pf_votes_read(votes, rows, i, predicted + n * width))
 			continue;
-		if (label)
-			label[n] = rows->label[i];
+		pf_calibration_apply(&model->calibration, model->nclasses, predicted + n * width);
+		if (rows->label)
+			rows->label[n] = rows->label[i];
 		else
-			target[n] = rows->target[i];
+			rows->target[n] = rows->target[i];
 		n++;
 	}
 	if (n > 0)
-		measure(env, model, "oob", n, label, target, predicted, measured);
-	pf_release(env, predicted);
-	pf_release(env, label);
-	pf_release(env, target);
+		measure(env, model, "oob", n, rows->label, rows->target, predicted, measured);
 	return n > 0;
+}
+
+/* What only growing and measuring need, before the model is compressed. */
+static void
+release_rows(const PfEnv *env, PfMatrix *rows)
+{
+	pf_release(env, rows->bins);
+	pf_release(env, rows->label);
+	pf_release(env, rows->target);
+	pf_release(env, rows->weight);
+	rows->bins = NULL;
+	rows->label = NULL;
+	rows->target = NULL;
+	rows->weight = NULL;
 }
 
 double
@@ -280,7 +358,7 @@ pf_train_metric(const PfMetrics *metrics, const char *name)
 /* ----- what the user should know about the rows ----- */
 
 void
-pf_train_report_rows(const PfLoaded *loaded)
+pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows)
 {
 	const PfMatrix *held = &loaded->validation;
 
@@ -296,6 +374,16 @@ pf_train_report_rows(const PfLoaded *loaded)
 							   "%lld rows whose split is null were left out",
 							   loaded->rows_no_split,
 							   (long long) loaded->rows_no_split)));
+	if (loaded->rows_not_drawn > 0)
+	{
+		int64		taken = (int64) loaded->train.nrows + held->nrows + loaded->test.nrows;
+
+		ereport(NOTICE,
+				(errmsg("training on a sample of %lld of %lld rows",
+						(long long) taken, (long long) (taken + loaded->rows_not_drawn)),
+				 errdetail("These are the rows with the smallest hashes; \"max_rows\" is %u.",
+						   max_rows)));
+	}
 	if (loaded->task == PF_CLASSIFICATION && held->nrows > 0)
 	{
 		bool	   *present = palloc0(loaded->nclasses);
@@ -354,6 +442,9 @@ void
 pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params, PfLoaded *loaded,
 			  int64 seed, PfModel *model, PfGrown *grown)
 {
+	bool		out_of_bag = pf_calibration_is_out_of_bag(params);
+	double	   *shares = NULL;
+
 	model->task = loaded->task;
 	model->ncolumns = loaded->ncolumns;
 	model->columns = loaded->columns;
@@ -362,7 +453,12 @@ pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params, PfLoade
 	model->nclasses = loaded->nclasses;
 	model->classes = loaded->classes;
 	model->width = Max(loaded->nclasses, 1);
-	algorithm->grow(params, loaded, seed, loaded->validation.nrows > 0, model, grown);
+	if (params->given.calibration != NULL && !out_of_bag)
+		shares = pf_calibration_shares(algorithm, params, loaded, seed, model);
+	algorithm->grow(params, loaded, seed, loaded->validation.nrows > 0 && !out_of_bag, model, grown);
+	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
+	if (params->given.calibration != NULL)
+		pf_calibration_train(params, &loaded->train, shares, &grown->votes, model);
 }
 
 int32
@@ -370,6 +466,7 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 				 instr_time start, PfNewVersion *version)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	Clock		clock = {.progress = progress,.start = start};
 	PfGrown		grown = {0};
 	PfModel		model = {0};
 	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
@@ -377,16 +474,19 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	size_t		nbytes;
 
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
-
-	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	if (loaded->validation.nrows > 0)
+	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "validation", &loaded->validation,
 						 &measured[version->nmeasured++]);
-	if (loaded->test.nrows > 0)
+	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
 		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
 		version->nmeasured++;
+	release_rows(env, &loaded->train);
+	release_rows(env, &loaded->validation);
+	release_rows(env, &loaded->test);
+	pf_release(env, grown.votes.sum);
+	pf_release(env, grown.votes.trees);
 
 	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
 	version->bytes = pf_model_encode(env, &model, &nbytes);
@@ -420,13 +520,15 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	version->note = request->note;
 	version->rows = loaded->train.nrows;
 	version->features = loaded->nfeatures;
-	version->metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
+	if (loaded->task != PF_ANOMALY)
+		version->metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
 	version->score = version->nmeasured > 0 ? pf_train_metric(&measured[0].metrics, version->metric) : NAN;
 	memcpy(version->fingerprint, loaded->fingerprint, sizeof(version->fingerprint));
 	version->measured = measured;
 	version->seconds = seconds_since(start);
+	version->take_times = take_times;
+	version->take_times_arg = &clock;
 	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
-	version->stage_seconds = stage_seconds(progress);
 	return pf_catalog_add_version(version, sha256);
 }
 
@@ -450,16 +552,18 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	INSTR_TIME_SET_CURRENT(start);
 
 	read_request(fcinfo, &request);
+	check_target(fcinfo, &request);
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
 	request.load.task = pf_load_check(&request.load);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
+	pf_calibration_fit_task(request.params, request.load.task);
 	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);
-	pf_train_report_rows(loaded);
+	pf_train_report_rows(loaded, request.load.max_rows);
 	number = pf_train_version(&request, loaded, progress, start, &version);
 
 	MemoryContextSwitchTo(caller);

@@ -35,9 +35,9 @@ extern double pf_check_holdout(double holdout);
 extern void pf_train_check_model(const char *name, PfTask task);
 
 /* Notices of rows that were left out, and of classes that no held-out row has. */
-extern void pf_train_report_rows(const PfLoaded *loaded);
+extern void pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows);
 
-/* Describes the model by the rows and grows it; see PfAlgorithm.grow. */
+/* Describes the model by the rows, grows and calibrates it; see PfAlgorithm.grow. */
 extern void pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params,
 						  PfLoaded *loaded, int64 seed, PfModel *model, PfGrown *grown);
 

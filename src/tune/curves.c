@@ -237,8 +237,7 @@ plan_validation_curve(FunctionCallInfo fcinfo, Curve *curve)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("choices must be a list with at least one value"),
 				 errhint("For example: parameter => 'max_depth', choices => '[4, 8, 16, null]'.")));
-	if (strcmp(parameter, "max_bins") == 0)
-		pf_refuse_bins();
+	pf_check_searchable(parameter);
 	for (uint32 i = 0; i < JB_ROOT_COUNT(choices); i++)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(&choices->root, i);

@@ -166,19 +166,23 @@ order_categories(const PfFolds *folds, const Tally *tally, PfBins *bins)
 	pfree(count);
 }
 
-/* The chosen rows as a matrix, with the bins of the fold. */
+/*
+ * Rows of a matrix (NULL: the first n) in one of their own: values or bins.  categories: with the
+ * order that bins has of them; NULL: as they are.
+ */
 static void
-copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins,
-		  const Tally *categories, PfMatrix *out)
+copy_rows(const PfFolds *folds, const PfMatrix *all, const uint32 *rows, uint32 n, bool values,
+		  const PfBins *bins, const Tally *categories, PfMatrix *out)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
-	const PfMatrix *all = &folds->loaded->train;
+	const PfLoaded *loaded = folds->loaded;
 	uint32		nfeatures = all->nfeatures;
+	Size		size = values ? nfeatures * sizeof(double) : nfeatures;
+	Size		from = values ? 0 : loaded->bins_at;
 	uint32		room = Max(n, 1);
 
 	*out = (PfMatrix) {
-		.nrows = n,.nfeatures = nfeatures,.stride = (nfeatures + 3) / 4 * 4,
-			.nclasses = all->nclasses
+		.nrows = n,.nfeatures = nfeatures,.stride = (size + 3) / 4 * 4,.nclasses = all->nclasses
 	};
 	out->bins = pf_alloc(env, (Size) room * out->stride);
 	if (all->label)
@@ -189,19 +193,23 @@ copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins
 		out->weight = pf_alloc(env, room * sizeof(float));
 	for (uint32 i = 0; i < n; i++)
 	{
-		uint32		row = rows[i];
+		uint32		row = rows ? rows[i] : i;
 		uint8	   *to = out->bins + (Size) i * out->stride;
 
 		if (i % (PIECE / 16) == 0)
 			pf_check(env);
-		memcpy(to, all->bins + (Size) row * all->stride, nfeatures);
-		memset(to + nfeatures, 0, out->stride - nfeatures);
-		for (int c = 0; c < folds->loaded->nentries; c++)
+		memcpy(to, all->bins + (Size) row * all->stride + from, size);
+		memset(to + size, 0, out->stride - size);
+		for (int c = 0; c < loaded->nentries && categories; c++)
 		{
 			uint16		entry = entry_of(folds, row, c);
 			uint32		f = categories[c].feature;
+			uint8		bin = entry == PF_NO_ENTRY ? PF_MISSING_BIN : bins[f].category_bin[entry];
 
-			to[f] = entry == PF_NO_ENTRY ? PF_MISSING_BIN : bins[f].category_bin[entry];
+			if (values)
+				((double *) to)[f] = bin == PF_MISSING_BIN ? NAN : bin;
+			else
+				to[f] = bin;
 		}
 		if (all->label)
 			out->label[i] = all->label[row];
@@ -212,8 +220,25 @@ copy_rows(const PfFolds *folds, const uint32 *rows, uint32 n, const PfBins *bins
 	}
 }
 
+/* A copy of the bin maps; models of values have no bins of numbers. */
+static PfBins *
+copy_bins(const PfLoaded *loaded, bool values)
+{
+	PfBins	   *bins = MemoryContextAllocHuge(CurrentMemoryContext, loaded->nfeatures * sizeof(PfBins));
+
+	memcpy(bins, loaded->bins, loaded->nfeatures * sizeof(PfBins));
+	for (int f = 0; f < loaded->nfeatures && values; f++)
+	{
+		if (bins[f].kind == PF_NUMBER)
+			bins[f] = (PfBins) {
+			.kind = PF_NUMBER
+		};
+	}
+	return bins;
+}
+
 PfLoaded *
-pf_fold_rows(const PfFolds *folds, int fold, double share)
+pf_fold_rows(const PfFolds *folds, int fold, double share, bool values)
 {
 	const PfLoaded *all = folds->loaded;
 	PfLoaded   *loaded = palloc(sizeof(PfLoaded));
@@ -225,16 +250,32 @@ pf_fold_rows(const PfFolds *folds, int fold, double share)
 
 	n = Max((uint32) ceil(n * share), 1);
 	*loaded = *all;
-	loaded->bins = MemoryContextAllocHuge(CurrentMemoryContext, all->nfeatures * sizeof(PfBins));
-	memcpy(loaded->bins, all->bins, all->nfeatures * sizeof(PfBins));
+	loaded->bins = copy_bins(all, values);
 	categories = count_categories(folds, rows, n);
 	for (int c = 0; c < all->nentries; c++)
 		order_categories(folds, &categories[c], &loaded->bins[categories[c].feature]);
-	copy_rows(folds, rows, n, loaded->bins, categories, &loaded->train);
-	copy_rows(folds, test, ntest, loaded->bins, categories, &loaded->validation);
+	copy_rows(folds, &all->train, rows, n, values, loaded->bins, categories, &loaded->train);
+	copy_rows(folds, &all->train, test, ntest, values, loaded->bins, categories, &loaded->validation);
 	memset(&loaded->test, 0, sizeof(PfMatrix));
 	pfree(rows);
 	pfree(test);
+	return loaded;
+}
+
+PfLoaded *
+pf_fold_all(const PfFolds *folds, bool values)
+{
+	const PfLoaded *all = folds->loaded;
+	PfLoaded   *loaded = palloc(sizeof(PfLoaded));
+
+	*loaded = *all;
+	loaded->bins = copy_bins(all, values);
+	if (values || all->bins_at == 0)
+		return loaded;			/* a row begins with what is wanted */
+	copy_rows(folds, &all->train, NULL, all->train.nrows, false, NULL, NULL, &loaded->train);
+	copy_rows(folds, &all->validation, NULL, all->validation.nrows, false, NULL, NULL,
+			  &loaded->validation);
+	copy_rows(folds, &all->test, NULL, all->test.nrows, false, NULL, NULL, &loaded->test);
 	return loaded;
 }
 
@@ -260,7 +301,8 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfFoldScore *score)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
-	PfLoaded   *loaded = pf_fold_rows(folds, fold, share);
+	bool		values = trial->algorithm->values;
+	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, values);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
 	PfGrown		grown = {0};
@@ -275,7 +317,7 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 		return;
 	/* they may have gone with the growing */
 	if (loaded->train.bins == NULL)
-		loaded = pf_fold_rows(folds, fold, share);
+		loaded = pf_fold_rows(folds, fold, share, values);
 	score->train_score = measure(env, &model, &loaded->train, goal->metric);
 }
 

@@ -93,7 +93,7 @@ static void
 deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
 {
 	const PfMatrix *rows = &loaded->train;
-	uint32		feature = loaded->nfeatures - 1;
+	uint32		feature = loaded->bins_at + loaded->nfeatures - 1;
 	uint32		size[PF_MAX_BINS + 1] = {0};
 	uint8		part[PF_MAX_BINS + 1] = {0};
 	uint32		nbins = 0;
@@ -153,7 +153,7 @@ pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char *order_by, int m
 
 	folds->loaded = loaded;
 	folds->n = n;
-	folds->entries_at = loaded->nfeatures;
+	folds->entries_at = loaded->bins_at + loaded->nfeatures;
 	folds->max_bins = max_bins;
 	folds->part = MemoryContextAllocHuge(CurrentMemoryContext, Max(loaded->train.nrows, 1));
 	if (order_by)

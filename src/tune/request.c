@@ -69,6 +69,7 @@ fit_trial(PfTrial *trial, PfTask task, bool catch_errors)
 	{
 		pf_check_algorithm_task(trial->algorithm, task);
 		trial->algorithm->fit_task(trial->params, task);
+		pf_calibration_fit_task(trial->params, task);
 	}
 	PG_CATCH();
 	{
@@ -83,7 +84,7 @@ fit_trial(PfTrial *trial, PfTask task, bool catch_errors)
 
 /* A PfGrowMemory: the rows of all folds stay while the hungriest trial grows on a copy. */
 static uint64
-fold_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+fold_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	const List *trials = arg;
 	const ListCell *lc;
@@ -95,7 +96,9 @@ fold_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **
 
 		if (trial->error == NULL)
 		{
-			uint64		bytes = trial->algorithm->memory(trial->params, sizes, true, saves);
+			bool		held_out = !pf_calibration_is_out_of_bag(trial->params);
+			uint64		bytes = trial->algorithm->memory(trial->params, sizes, held_out, notes) +
+				pf_calibration_train_memory(trial->params, sizes);
 
 			most = Max(most, bytes);
 		}
@@ -216,9 +219,20 @@ pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("folds must be between 2 and %d, not %d", PF_MAX_FOLDS, request->nfolds)));
-	asked->max_bins = 0;
+	if (asked->task == PF_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the task \"anomaly\" has no score to compare"),
+				 errhint("Folds are for classification and regression.")));
 	foreach(lc, trials)
-		asked->max_bins = Max(asked->max_bins, (int) ((PfTrial *) lfirst(lc))->params->given.max_bins);
+	{
+		const PfTrial *trial = lfirst(lc);
+
+		/* neither is searched: of those who have it, all have the same */
+		asked->max_bins = Max(asked->max_bins, (int) trial->params->given.max_bins);
+		asked->max_rows = Max(asked->max_rows, trial->params->given.max_rows);
+		asked->values |= trial->algorithm->values;
+	}
 	if (asked->max_bins == 0)
 		asked->max_bins = PF_MAX_BINS;
 	asked->source = pf_source_open(request->train.source);
@@ -237,7 +251,7 @@ pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors)
 		pf_train_check_model(request->train.model, spec.task);
 
 	loaded = pf_load(&spec);
-	pf_train_report_rows(loaded);
+	pf_train_report_rows(loaded, spec.max_rows);
 	return pf_folds_make(loaded, request->nfolds, spec.key != NIL, request->order_by,
 						 spec.max_bins);
 }

@@ -48,13 +48,14 @@ pf_json_text(JsonbValue *value)
 }
 
 void
-pf_refuse_bins(void)
+pf_check_searchable(const char *parameter)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("max_bins cannot be searched"),
-			 errdetail("The rows are put into bins once for all trials."),
-			 errhint("Give it one value.")));
+	if (strcmp(parameter, "max_bins") == 0 || strcmp(parameter, "max_rows") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot be searched", parameter),
+				 errdetail("The rows are loaded and put into bins once for all trials."),
+				 errhint("Give it one value.")));
 }
 
 /* A list, or a value as a list of one. */
@@ -83,8 +84,8 @@ read_dimension(const char *name, JsonbValue *value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the list of \"%s\" has no value", name),
 				 errhint("Give it values, or leave it out.")));
-	if (strcmp(name, "max_bins") == 0 && dimension->n > 1)
-		pf_refuse_bins();
+	if (dimension->n > 1)
+		pf_check_searchable(name);
 	return dimension;
 }
 

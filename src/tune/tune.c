@@ -446,7 +446,7 @@ tune(FunctionCallInfo fcinfo, PfProgress *progress)
 
 	request->train.algorithm = best->trial->algorithm;
 	request->train.params = best->trial->params;
-	number = pf_train_version(&request->train, unconstify(PfLoaded *, tuning.folds->loaded),
+	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial->algorithm->values),
 							  progress, tuning.start, &version);
 	pf_catalog_add_trials(request->train.model, number, tuning.rows);
 	put_leaderboard(&tuning, (ReturnSetInfo *) fcinfo->resultinfo, best, number);

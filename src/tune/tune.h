@@ -75,9 +75,11 @@ extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char 
 
 /*
  * fold.c.  A fold as a load of its own, in the current context: its training rows, the first
- * `share` of them in hash order, and the rows it is measured on as validation rows.
+ * `share` of them in hash order, and the rows it is measured on as validation rows; values or
+ * bins.  And all rows, as ml_train would have loaded them; they may be the load's own.
  */
-extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share);
+extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, bool values);
+extern PfLoaded *pf_fold_all(const PfFolds *folds, bool values);
 
 /* Trains on a fold and measures.  With catch_errors an error is part of the score. */
 extern void pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
@@ -94,9 +96,9 @@ extern void pf_tune_columns(FunctionCallInfo fcinfo, int first, PfTuneRequest *r
 /* The trial of an algorithm; errors as in ml_train. */
 extern PfTrial *pf_trial_make(const PfAlgorithm *algorithm, Jsonb *given);
 
-/* search.c: a value as JSON; the error when max_bins is to be searched. */
+/* search.c: a value as JSON; error when a parameter is one of the load's and cannot be searched. */
 extern char *pf_json_text(JsonbValue *value);
-pg_noreturn extern void pf_refuse_bins(void);
+extern void pf_check_searchable(const char *parameter);
 
 /*
  * Opens and checks the source with the trials that come into question, and loads its rows

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 import db
-import memory
+import footprint
 import peers
 import report
 from tables import TABLES
@@ -81,7 +81,7 @@ def train_pgforest(server, source, target, jobs, seed, **params):
     params = json.dumps({"n_estimators": TREES, **params})
     statement = (f"SELECT version FROM ml_train('bench', {db.literal(source)}, '{target}', exclude => '{{id}}', "
                  f"holdout => 0, seed => {seed}, params => '{params}')")
-    with memory.of_new_children(server) as used:
+    with footprint.of_new_children(server) as used:
         start = time.perf_counter()
         version = db.rows(settings(jobs) + [statement])[0]["version"]
         elapsed = time.perf_counter() - start
@@ -129,7 +129,7 @@ def run_peer(name, table, jobs, seed):
     measured = {}
     with tempfile.TemporaryFile("w+") as complaint:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaint, text=True)
-        with memory.of_family(process.pid) as used:
+        with footprint.of_family(process.pid) as used:
             for line in process.stdout:
                 step, value = line.rsplit(" ", 1)
                 measured[step] = float(value)

@@ -15,7 +15,7 @@ import sys
 import time
 
 import db
-import memory
+import footprint
 import peers
 import report
 import speed
@@ -31,7 +31,7 @@ def run_pgforest(options, table, seed):
     statement = (f"SELECT version, score, params FROM ml_tune('tuned', {db.literal(table.training())}, "
                  f"'{table.target}', '{search}', 'random', {options.trials}, folds => {options.folds}, "
                  f"exclude => '{{id}}', holdout => 0, seed => {seed}) WHERE version IS NOT NULL")
-    with memory.of_new_children(options.server) as used:
+    with footprint.of_new_children(options.server) as used:
         start = time.perf_counter()
         best = db.rows(speed.settings(options.jobs) + [statement])[0]
         elapsed = time.perf_counter() - start
@@ -51,7 +51,7 @@ def run_sklearn(options, table, seed, trials):
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import GridSearchCV
 
-    with memory.of_family(os.getpid()) as used:
+    with footprint.of_family(os.getpid()) as used:
         start = time.perf_counter()
         frame = db.read_frame(table.training())
         coding = peers.Coding(frame, ["id", table.target], fill=True)

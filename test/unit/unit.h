@@ -18,10 +18,13 @@
 /* The suites; weak, so that the harness links with any of them alone. */
 extern void test_bins(void) __attribute__((weak));
 extern void test_grow(void) __attribute__((weak));
+extern void test_randomcut(void) __attribute__((weak));
 extern void test_model(void) __attribute__((weak));
 extern void test_walk(void) __attribute__((weak));
 extern void test_golden(void) __attribute__((weak));
 extern void test_measure(void) __attribute__((weak));
+extern void test_linear(void) __attribute__((weak));
+extern void test_isolation(void) __attribute__((weak));
 
 /* Counts one check; a failed one is printed with its place and both values. */
 extern bool unit_check(bool passed, const char *file, int line, const char *text);

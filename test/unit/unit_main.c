@@ -18,10 +18,13 @@ static const struct
 {
 	{"bins", test_bins},
 	{"grow", test_grow},
+	{"randomcut", test_randomcut},
 	{"model", test_model},
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"linear", test_linear},
+	{"isolation", test_isolation},
 };
 
 static uint64_t passed,

@@ -76,3 +76,36 @@ pf_find_category(const PfBins *bins, const char *bytes, size_t length)
 	}
 	return -1;
 }
+
+/* A number's bin lies in its middle; the outermost have one end, and are as wide as their neighbours. */
+static double
+middle_of(const PfBins *bins, uint32_t bin)
+{
+	const double *cuts = bins->cuts;
+	uint32_t	last = bins->nbins - 1;
+
+	if (bin == 0)
+		return cuts[0] - (cuts[1] / 2 - cuts[0] / 2);
+	if (bin == last)
+		return cuts[last - 1] + (cuts[last - 1] / 2 - cuts[last - 2] / 2);
+	return cuts[bin - 1] / 2 + cuts[bin] / 2;
+}
+
+void
+pf_bin_places(const PfBins *bins, float *out)
+{
+	uint32_t	n = bins->nbins;
+	bool		even = bins->kind == PF_CATEGORY || n < 3;
+	double		low = even ? 0 : middle_of(bins, 0);
+	double		width = even ? n - 1.0 : middle_of(bins, n - 1) - low;
+
+	/* infinite cuts, or nearly: no scale */
+	if (!isfinite(width) || width <= 0)
+	{
+		even = true;
+		low = 0;
+		width = n > 1 ? n - 1.0 : 1;
+	}
+	for (uint32_t b = 0; b < n; b++)
+		out[b] = (float) (((even ? b : middle_of(bins, b)) - low) / width);
+}

@@ -66,6 +66,12 @@ pf_bin_number(const PfBins *bins, double value)
 extern void pf_bin_numbers(const PfBins *bins, const double *values, size_t n,
 						   uint8_t *out, size_t stride);
 
+/*
+ * Where on a feature's scale its bins lie, from 0 for the lowest to 1 for the highest:
+ * out[nbins].  A category's bins lie evenly.
+ */
+extern void pf_bin_places(const PfBins *bins, float *out);
+
 /* The index of a category among the map's entries, or -1. */
 extern int32_t pf_find_category(const PfBins *bins, const char *bytes, size_t length);
 

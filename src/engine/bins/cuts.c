@@ -116,22 +116,13 @@ deal_bins(const PfEnv *env, const double *count, size_t n, uint32_t max_bins,
 	return nbins;
 }
 
-/* Cut points of a number from a sample of its values. */
-void
-pf_cut_numbers(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
-			   PfBins *bins)
+/* Values in order, each once, and how often there are; returns how many. */
+static size_t
+count_values(const PfEnv *env, double *values, size_t n, double *count)
 {
-	double	   *count;
 	size_t		distinct = 0;
 
-	bins->kind = PF_NUMBER;
-	bins->nbins = 0;
-	bins->cuts = NULL;
-	if (n == 0)
-		return;
-
 	pf_sort_numbers(env, values, n);
-	count = pf_alloc(env, n * sizeof(double));
 	for (size_t i = 0; i < n; i++)
 	{
 		if (i % PIECE == 0)
@@ -144,29 +135,119 @@ pf_cut_numbers(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
 			count[distinct++] = 1;
 		}
 	}
+	return distinct;
+}
 
+/* Bins that begin with the values number first[b], the first of them with the first. */
+static void
+place_cuts(const PfEnv *env, const double *values, const uint32_t *first, uint32_t nbins,
+		   PfBins *bins)
+{
+	bins->nbins = nbins;
+	if (nbins < 2)
+		return;
+	bins->cuts = pf_alloc(env, (nbins - 1) * sizeof(double));
+	for (uint32_t b = 1; b < nbins; b++)
+		bins->cuts[b - 1] = cut_between(values[first[b] - 1], values[first[b]]);
+}
+
+/* Cut points of a number from a sample of its values. */
+void
+pf_cut_numbers(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
+			   PfBins *bins)
+{
+	uint32_t	first[PF_MAX_BINS];
+	uint32_t	nbins;
+	double	   *count;
+	size_t		distinct;
+
+	bins->kind = PF_NUMBER;
+	bins->nbins = 0;
+	bins->cuts = NULL;
+	if (n == 0)
+		return;
+	count = pf_alloc(env, n * sizeof(double));
+	distinct = count_values(env, values, n, count);
 	if (distinct <= max_bins)
 	{
-		bins->nbins = (uint32_t) distinct;
-		if (distinct > 1)
-		{
-			bins->cuts = pf_alloc(env, (distinct - 1) * sizeof(double));
-			for (size_t i = 1; i < distinct; i++)
-				bins->cuts[i - 1] = cut_between(values[i - 1], values[i]);
-		}
+		nbins = (uint32_t) distinct;
+		for (uint32_t b = 0; b < nbins; b++)
+			first[b] = b;
+	}
+	else
+		nbins = deal_bins(env, count, distinct, max_bins, first);
+	place_cuts(env, values, first, nbins, bins);
+	pf_release(env, count);
+}
+
+static double
+make_finite(double value)
+{
+	return value < -DBL_MAX ? -DBL_MAX : value > DBL_MAX ? DBL_MAX : value;
+}
+
+/* Which of so many cells of equal width a value lies in. */
+static uint32_t
+cell_of(double value, double low, double high, uint32_t cells)
+{
+	double		cell = (value / 2 - low / 2) / (high / 2 - low / 2) * cells;
+
+	return cell >= cells ? cells - 1 : (uint32_t) cell;
+}
+
+/* A bin begins where one of equal counts does, or a cell of equal width. */
+void
+pf_cut_spread(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
+			  PfBins *bins, double *positions)
+{
+	uint32_t	first[PF_MAX_BINS + 1] = {0};
+	uint32_t	nbins = 0;
+	double	   *count;
+	size_t		distinct;
+
+	bins->kind = PF_NUMBER;
+	bins->nbins = 0;
+	bins->cuts = NULL;
+	if (n == 0)
+		return;
+	count = pf_alloc(env, n * sizeof(double));
+	distinct = count_values(env, values, n, count);
+	if (distinct <= max_bins)
+	{
+		for (; nbins < distinct; nbins++)
+			first[nbins] = nbins;
 	}
 	else
 	{
-		uint32_t	first[PF_MAX_BINS];
+		uint32_t	by_count[PF_MAX_BINS];
+		uint32_t	half = max_bins / 2 > 1 ? max_bins / 2 : 1;
+		uint32_t	ncounts = deal_bins(env, count, distinct, half, by_count);
+		uint32_t	next = 0;
+		uint32_t	cell = UINT32_MAX;
+		double		low = make_finite(values[0]);
+		double		high = make_finite(values[distinct - 1]);
 
-		bins->nbins = deal_bins(env, count, distinct, max_bins, first);
-		if (bins->nbins > 1)
+		for (uint32_t i = 0; i < distinct; i++)
 		{
-			bins->cuts = pf_alloc(env, (bins->nbins - 1) * sizeof(double));
-			for (uint32_t b = 1; b < bins->nbins; b++)
-				bins->cuts[b - 1] = cut_between(values[first[b] - 1], values[first[b]]);
+			uint32_t	into = cell_of(make_finite(values[i]), low, high, max_bins - half + 1);
+			bool		begins = into != cell;
+
+			if (i % PIECE == PIECE - 1)
+				pf_check(env);
+			if (next < ncounts && by_count[next] == i)
+			{
+				begins = true;
+				next++;
+			}
+			if (begins)
+				first[nbins++] = i;
+			cell = into;
 		}
 	}
+	place_cuts(env, values, first, nbins, bins);
+	first[nbins] = (uint32_t) distinct;
+	for (uint32_t b = 0; b < nbins; b++)
+		positions[b] = make_finite(values[first[b]]) / 2 + make_finite(values[first[b + 1] - 1]) / 2;
 	pf_release(env, count);
 }
 
@@ -245,9 +326,16 @@ static void
 score_categories(const PfEnv *env, uint32_t width, const double *stats,
 				 const double *count, uint32_t n, double *score)
 {
-	double	   *overall = pf_alloc(env, width * sizeof(double));
+	double	   *overall;
 	double		rows = 0;
 	size_t		work = 0;
+
+	if (width == 0)
+	{
+		memcpy(score, count, n * sizeof(double));
+		return;
+	}
+	overall = pf_alloc(env, width * sizeof(double));
 
 	for (uint32_t c = 0; c < width; c++)
 		overall[c] = 0;

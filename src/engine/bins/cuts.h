@@ -20,10 +20,19 @@ extern void pf_cut_numbers(const PfEnv *env, double *values, size_t n,
 						   uint32_t max_bins, PfBins *bins);
 
 /*
+ * The same for those who cut uniformly in value: equal counts would lump together what lies
+ * far out.  Half of the bins are of equal counts, half of equal width; positions
+ * (PF_MAX_BINS) are the middles of the bins' values, finite.
+ */
+extern void pf_cut_spread(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
+						  PfBins *bins, double *positions);
+
+/*
  * What is known of one category of a feature, from the sample.  The bins'
  * category entries (sorted) must be filled; statistics are by entry.
  *
  * width 1: regression, stats[entry] = sum of the target.
+ * width 0: no target, stats is not looked at; the order is by count, the rarest first.
  * width k: classification, stats[entry * k + c] = weight of class c.
  * count[entry]: weight of the entry in the sample (0: in training, not in the sample).
  *

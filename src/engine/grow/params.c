@@ -12,37 +12,86 @@
 #define BIG 2147483647.0
 
 #define PARAM(name, type) #name, type, offsetof(PfParams, name)
+/* Whatever is trained: which rows are taken, for the load. */
+#define MAX_ROWS \
+	{PARAM(max_rows, PF_PARAM_INT), true, 1, BIG, NULL, "null", \
+	"Rows of the source taken at most, held-out ones among them: those with the smallest hashes, the same ones every time. null: all."}
 #define END {NULL, PF_PARAM_INT, 0, false, 0, 0, NULL, NULL, NULL}
 
-const PfParam pf_random_forest_params[] = {
+/* Averaged trees: which rows a tree sees by default is all they differ in. */
+#define FOREST_PARAMS(bootstrap_default) \
+	{PARAM(n_estimators, PF_PARAM_INT), false, 1, 100000, NULL, "100", \
+	"Number of trees."}, \
+	{PARAM(criterion, PF_PARAM_NAME), true, 0, 0, "gini, entropy, log_loss, squared_error", "null", \
+	"What a split improves: gini or entropy (log_loss is the same) for classification, squared_error for regression. null: gini, or squared_error."}, \
+	{PARAM(max_depth, PF_PARAM_INT), true, 1, 10000, NULL, "null", \
+	"Depth of a tree at most. null: until the leaves are pure."}, \
+	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), true, 0, PF_MAX_FEATURES, "sqrt, log2", "null", \
+	"Features drawn for each split: a number, a share of all, sqrt or log2. null: sqrt for classification, 1.0 (all) for regression."}, \
+	{PARAM(max_leaf_nodes, PF_PARAM_INT), true, 2, BIG, NULL, "null", \
+	"Leaves of a tree at most; the split that improves most comes first. null: no limit."}, \
+	{PARAM(min_samples_split, PF_PARAM_INT), false, 2, BIG, NULL, "2", \
+	"A node with fewer rows is a leaf."}, \
+	{PARAM(min_samples_leaf, PF_PARAM_INT), false, 1, BIG, NULL, "1", \
+	"Rows that each side of a split must keep."}, \
+	{PARAM(min_weight_fraction_leaf, PF_PARAM_REAL), false, 0, 0.5, NULL, "0", \
+	"Share of the tree's weight that each side of a split must keep."}, \
+	{PARAM(min_impurity_decrease, PF_PARAM_REAL), false, 0, 1e300, NULL, "0", \
+	"A split must lower the impurity, weighted by the node's share of the rows, by this much."}, \
+	{PARAM(bootstrap, PF_PARAM_BOOL), false, 0, 0, NULL, bootstrap_default, \
+	"Each tree sees rows drawn with replacement. false: all rows."}, \
+	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null", \
+	"Rows drawn for each tree: a number or a share of all. null: as many as there are."}, \
+	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "true", \
+	"Measure each row by the trees that did not see it. Always done when no rows are held out."}, \
+	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null", \
+	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."}, \
+	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null", \
+	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false. null: as they are."}, \
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255", \
+	"Bins of a feature at most; missing values have one more."}, \
+	MAX_ROWS
+
+const PfParam pf_random_forest_params[] = {FOREST_PARAMS("true"), END};
+const PfParam pf_extra_trees_params[] = {FOREST_PARAMS("false"), END};
+
+const PfParam pf_linear_params[] = {
+	{PARAM(alpha, PF_PARAM_REAL), false, 0, 1e100, NULL, "1",
+	"Regression: weight of the penalty. With l1_ratio 0 of the sum of squared coefficients beside the sum of squared errors, as Ridge has it; else beside half the mean of them, as ElasticNet."},
+	{PARAM(l1_ratio, PF_PARAM_REAL), false, 0, 1, NULL, "0",
+	"Regression: share of the penalty that is of absolute coefficients, which makes small ones 0. 0: ridge; 1: lasso."},
+	{PARAM(C, PF_PARAM_REAL), false, 1e-12, 1e12, NULL, "1",
+	"Classification: the smaller, the stronger the penalty of squared coefficients."},
+	{PARAM(fit_intercept, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
+	"Is there an intercept? false: a row of zeros gives 0, or equal shares."},
+	{PARAM(max_iter, PF_PARAM_INT), false, 1, 1000000, NULL, "1000",
+	"Steps of the solver at most. Ridge is solved in one."},
+	{PARAM(tol, PF_PARAM_REAL), false, 1e-15, 1, NULL, "1e-08",
+	"The solver is done when no derivative of the mean loss, on standardised columns and target, is greater."},
+	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced", "null",
+	"Weights of the classes: balanced (inverse to their counts), or an object from class to weight. null: all 1."},
+	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null",
+	"Classification: make shares mean probabilities, by a curve fitted to the shares of five cross-validated models. null: as they are."},
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
+	"Coefficients of a category column at most; when it has more categories, those with like targets share one."},
+	MAX_ROWS,
+	END
+};
+
+const PfParam pf_isolation_forest_params[] = {
 	{PARAM(n_estimators, PF_PARAM_INT), false, 1, 100000, NULL, "100",
 	"Number of trees."},
-	{PARAM(criterion, PF_PARAM_NAME), true, 0, 0, "gini, entropy, log_loss, squared_error", "null",
-	"What a split improves: gini or entropy (log_loss is the same) for classification, squared_error for regression. null: gini, or squared_error."},
-	{PARAM(max_depth, PF_PARAM_INT), true, 1, 10000, NULL, "null",
-	"Depth of a tree at most. null: until the leaves are pure."},
-	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), true, 0, PF_MAX_FEATURES, "sqrt, log2", "null",
-	"Features drawn for each split: a number, a share of all, sqrt or log2. null: sqrt for classification, 1.0 (all) for regression."},
-	{PARAM(max_leaf_nodes, PF_PARAM_INT), true, 2, BIG, NULL, "null",
-	"Leaves of a tree at most; the split that improves most comes first. null: no limit."},
-	{PARAM(min_samples_split, PF_PARAM_INT), false, 2, BIG, NULL, "2",
-	"A node with fewer rows is a leaf."},
-	{PARAM(min_samples_leaf, PF_PARAM_INT), false, 1, BIG, NULL, "1",
-	"Rows that each side of a split must keep."},
-	{PARAM(min_weight_fraction_leaf, PF_PARAM_REAL), false, 0, 0.5, NULL, "0",
-	"Share of the tree's weight that each side of a split must keep."},
-	{PARAM(min_impurity_decrease, PF_PARAM_REAL), false, 0, 1e300, NULL, "0",
-	"A split must lower the impurity, weighted by the node's share of the rows, by this much."},
-	{PARAM(bootstrap, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
-	"Each tree sees rows drawn with replacement. false: all rows."},
 	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null",
-	"Rows drawn for each tree: a number or a share of all. null: as many as there are."},
-	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "true",
-	"Measure each row by the trees that did not see it. Always done when no rows are held out."},
-	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null",
-	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."},
+	"Rows drawn for each tree: a number or a share of all. null: 256, or all when there are fewer."},
+	{PARAM(contamination, PF_PARAM_REAL), true, 1e-9, 0.5, NULL, "null",
+	"Share of the training rows that are labelled anomalies. null: those whose score is above 0.5."},
+	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), false, 0, PF_MAX_FEATURES, NULL, "1.0",
+	"Features drawn for each tree: a number or a share of all."},
+	{PARAM(bootstrap, PF_PARAM_BOOL), false, 0, 0, NULL, "false",
+	"Rows of a tree are drawn with replacement."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
+	MAX_ROWS,
 	END
 };
 

@@ -41,6 +41,7 @@ typedef struct PfForestParams
 	bool		oob_score;
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
+	float	   *places;			/* nfeatures x 256, see pf_bin_places: random cuts; NULL: the best */
 	uint64_t	seed;
 } PfForestParams;
 
@@ -83,6 +84,15 @@ typedef struct PfParams
 	bool		oob_score;
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
+	uint32_t	max_rows;
+	double		alpha;
+	double		l1_ratio;
+	double		C;
+	uint32_t	max_iter;
+	double		tol;
+	bool		fit_intercept;
+	double		contamination;
+	const char *calibration;
 } PfParams;
 
 /* How a value is read, and the type of its field. */
@@ -111,6 +121,9 @@ typedef struct PfParam
 
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
+extern const PfParam pf_extra_trees_params[];
+extern const PfParam pf_linear_params[];
+extern const PfParam pf_isolation_forest_params[];
 
 /* The entry of that name in a table, or NULL. */
 extern const PfParam *pf_find_param(const PfParam *table, const char *name);

@@ -52,6 +52,7 @@ pf_metric_names(PfTask task)
 			return CLASS_NAMES;
 		case PF_REGRESSION:
 			return VALUE_NAMES;
+		case PF_ANOMALY:
 		case PF_TASK_AUTO:
 			break;
 	}

@@ -304,6 +304,32 @@ get_sums(Reader *reader, PfModel *model)
 		get_reals(reader, model->nsums, &model->base);
 }
 
+static void
+get_score(Reader *reader, PfModel *model)
+{
+	model->path = get_real(reader);
+	model->threshold = get_real(reader);
+	if (!(model->path >= 0 && isfinite(model->path) && isfinite(model->threshold)))
+		fail(reader, "a score is out of range");
+}
+
+static void
+get_linear(Reader *reader, PfModel *model)
+{
+	PfLinear   *linear = &model->linear;
+
+	if (model->nclasses == 1)
+	{
+		fail(reader, "the number of classes is out of range");
+		return;
+	}
+	pf_linear_layout(reader->env, linear, model->bins, model->nfeatures, model->nclasses);
+	reader->memory += ((size_t) model->nfeatures + 1) * sizeof(uint32_t);
+	get_reals(reader, linear->noutputs, &linear->intercept);
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) linear->noutputs * linear->ncoefficients, &linear->coefficient);
+}
+
 static bool
 bit(const uint8_t *bits, uint32_t i)
 {
@@ -311,7 +337,7 @@ bit(const uint8_t *bits, uint32_t i)
 }
 
 static void
-get_trees(Reader *reader, PfModel *model)
+get_nodes(Reader *reader, PfModel *model)
 {
 	uint64_t	nnodes = 0;
 	uint32_t	feature_planes = pf_wire_planes(model->nfeatures);
@@ -431,15 +457,114 @@ get_trees(Reader *reader, PfModel *model)
 }
 
 static void
+get_trees(Reader *reader, PfModel *model)
+{
+	model->nleaves = (uint32_t) get(reader, 4);
+	if (model->nleaves == 0)
+		fail(reader, "no leaves");
+	if (reader->reason == NULL)
+		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
+	if (reader->reason == NULL)
+		get_nodes(reader, model);
+}
+
+/* A pair that a curve may begin with, or go on with after the one before. */
+static bool
+is_pair(PfCalibrationMethod method, const PfCalibrationCurve *curve, uint32_t i)
+{
+	double		x = curve->x[i];
+	double		y = curve->y[i];
+
+	if (!isfinite(x) || !isfinite(y))
+		return false;
+	if (method == PF_SIGMOID)
+		return true;
+	return y >= 0 && y <= 1 && (i == 0 || (x > curve->x[i - 1] && y >= curve->y[i - 1]));
+}
+
+static void
+get_calibration(Reader *reader, PfModel *model)
+{
+	PfCalibration *calibration = &model->calibration;
+
+	calibration->method = (PfCalibrationMethod) get(reader, 1);
+	if ((calibration->method != PF_SIGMOID && calibration->method != PF_ISOTONIC) ||
+		model->nclasses < 2)
+	{
+		fail(reader, "the calibration is out of range");
+		return;
+	}
+	calibration->ncurves = pf_calibration_curves(model->nclasses);
+	calibration->curves = get_memory(reader, calibration->ncurves, sizeof(PfCalibrationCurve));
+	for (uint32_t c = 0; c < calibration->ncurves && reader->reason == NULL; c++)
+	{
+		PfCalibrationCurve *curve = &calibration->curves[c];
+
+		curve->n = calibration->method == PF_SIGMOID ? 1 : (uint32_t) get(reader, 4);
+		if (curve->n == 0 || !has_bytes(reader, 16 * (uint64_t) curve->n))
+		{
+			fail(reader, "the calibration is out of range");
+			return;
+		}
+		curve->x = get_memory(reader, curve->n, sizeof(double));
+		curve->y = get_memory(reader, curve->n, sizeof(double));
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(reader->env);
+			curve->x[i] = get_real(reader);
+			curve->y[i] = get_real(reader);
+			if (!is_pair(calibration->method, curve, i))
+			{
+				fail(reader, "the calibration is out of range");
+				return;
+			}
+		}
+	}
+}
+
+/* What a model may have besides; each kind of section at most once. */
+static void
+get_sections(Reader *reader, PfModel *model)
+{
+	uint32_t	count = (uint32_t) get(reader, 4);
+
+	for (uint32_t i = 0; i < count && reader->reason == NULL; i++)
+	{
+		uint32_t	tag = (uint32_t) get(reader, 1);
+		uint64_t	length = get(reader, 8);
+		const uint8_t *start = reader->at;
+
+		if (!has_bytes(reader, length))
+			return;
+		if (tag == PF_WIRE_CALIBRATION && model->calibration.method == PF_NOT_CALIBRATED)
+			get_calibration(reader, model);
+		else
+			fail(reader, "a section that this release does not know");
+		if (reader->reason == NULL && (uint64_t) (reader->at - start) != length)
+			fail(reader, "a section has the wrong length");
+	}
+}
+
+/* Is it a kind of model that the format version has? */
+static bool
+is_kind(uint32_t kind, uint32_t version)
+{
+	return kind == PF_MODEL_FOREST ||
+		(version >= 2 && kind >= PF_MODEL_BOOSTING && kind <= PF_MODEL_LINEAR);
+}
+
+static void
 get_payload(Reader *reader, uint32_t version, PfModel *model)
 {
 	uint32_t	kind = (uint32_t) get(reader, 1);
 	uint32_t	task = (uint32_t) get(reader, 1);
 
-	if (kind != PF_MODEL_FOREST && (kind != PF_MODEL_BOOSTING || version < 2))
+	if (!is_kind(kind, version))
 		fail(reader, "a kind of model that this release does not know");
 	model->kind = (PfModelKind) kind;
-	if (task != PF_CLASSIFICATION && task != PF_REGRESSION)
+	if (kind == PF_MODEL_ISOLATION ? task != PF_ANOMALY
+		: task != PF_CLASSIFICATION && task != PF_REGRESSION)
 		fail(reader, "a task that this release does not know");
 	model->task = (PfTask) task;
 	if (reader->reason == NULL)
@@ -452,18 +577,14 @@ get_payload(Reader *reader, uint32_t version, PfModel *model)
 		get_reals(reader, model->nfeatures, &model->importance);
 	if (reader->reason == NULL && model->kind == PF_MODEL_BOOSTING)
 		get_sums(reader, model);
-	if (reader->reason == NULL)
-	{
-		model->nleaves = (uint32_t) get(reader, 4);
-		if (model->nleaves == 0)
-			fail(reader, "no leaves");
-	}
-	if (reader->reason == NULL)
-		get_reals(reader, (uint64_t) model->nleaves * model->leaf_width, &model->leaves);
-	if (reader->reason == NULL)
+	if (reader->reason == NULL && model->kind == PF_MODEL_ISOLATION)
+		get_score(reader, model);
+	if (reader->reason == NULL && model->kind == PF_MODEL_LINEAR)
+		get_linear(reader, model);
+	else if (reader->reason == NULL)
 		get_trees(reader, model);
-	if (reader->reason == NULL && version > 1 && get(reader, 4) != 0)
-		fail(reader, "a section that this release does not know");
+	if (reader->reason == NULL && version > 1)
+		get_sections(reader, model);
 	if (reader->reason == NULL && reader->at != reader->end)
 		fail(reader, "bytes are left over");
 }

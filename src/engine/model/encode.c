@@ -137,7 +137,7 @@ put_tree(const PfEnv *env, const PfNode *tree, uint32_t *stack,
 }
 
 static void
-put_trees(Writer *writer, const PfModel *model)
+put_nodes(Writer *writer, const PfModel *model)
 {
 	const PfEnv *env = writer->env;
 	uint32_t	nnodes = model->roots[model->ntrees];
@@ -181,6 +181,71 @@ put_trees(Writer *writer, const PfModel *model)
 }
 
 static void
+put_trees(Writer *writer, const PfModel *model)
+{
+	put(writer, model->nleaves, 4);
+	for (size_t i = 0; i < (size_t) model->nleaves * model->leaf_width; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(writer->env);
+		put_real(writer, model->leaves[i]);
+	}
+	put(writer, model->ntrees, 4);
+	put_nodes(writer, model);
+}
+
+static void
+put_linear(Writer *writer, const PfLinear *linear)
+{
+	for (uint32_t k = 0; k < linear->noutputs; k++)
+		put_real(writer, linear->intercept[k]);
+	for (size_t i = 0; i < (size_t) linear->noutputs * linear->ncoefficients; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(writer->env);
+		put_real(writer, linear->coefficient[i]);
+	}
+}
+
+/* A tag, the length, and the bytes of it. */
+static void
+put_calibration(Writer *writer, const PfCalibration *calibration)
+{
+	bool		isotonic = calibration->method == PF_ISOTONIC;
+	uint64_t	length = 1;
+
+	for (uint32_t c = 0; c < calibration->ncurves; c++)
+		length += (isotonic ? 4 : 0) + 16 * (uint64_t) calibration->curves[c].n;
+	put(writer, PF_WIRE_CALIBRATION, 1);
+	put(writer, length, 8);
+	put(writer, calibration->method, 1);
+	for (uint32_t c = 0; c < calibration->ncurves; c++)
+	{
+		const PfCalibrationCurve *curve = &calibration->curves[c];
+
+		if (isotonic)
+			put(writer, curve->n, 4);
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(writer->env);
+			put_real(writer, curve->x[i]);
+			put_real(writer, curve->y[i]);
+		}
+	}
+}
+
+static void
+put_sections(Writer *writer, const PfModel *model)
+{
+	bool		calibrated = model->calibration.method != PF_NOT_CALIBRATED;
+
+	put(writer, calibrated, 4);
+	if (calibrated)
+		put_calibration(writer, &model->calibration);
+}
+
+static void
 put_payload(Writer *writer, const PfModel *model)
 {
 	put(writer, model->kind, 1);
@@ -209,17 +274,17 @@ put_payload(Writer *writer, const PfModel *model)
 		for (uint32_t i = 0; i < model->nsums; i++)
 			put_real(writer, model->base[i]);
 	}
-	put(writer, model->nleaves, 4);
-	for (size_t i = 0; i < (size_t) model->nleaves * model->leaf_width; i++)
+	if (model->kind == PF_MODEL_ISOLATION)
 	{
-		if (i % 65536 == 0)
-			pf_check(writer->env);
-		put_real(writer, model->leaves[i]);
+		put_real(writer, model->path);
+		put_real(writer, model->threshold);
 	}
-	put(writer, model->ntrees, 4);
-	put_trees(writer, model);
+	if (model->kind == PF_MODEL_LINEAR)
+		put_linear(writer, &model->linear);
+	else
+		put_trees(writer, model);
 	if (pf_wire_version(model) > 1)
-		put(writer, 0, 4);		/* sections */
+		put_sections(writer, model);
 }
 
 /* The checksum runs over the blocks' hashes, so that it can be taken in pieces. */

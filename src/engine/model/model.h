@@ -9,16 +9,22 @@
 
 #include "engine/bins/binmap.h"
 #include "engine/grow/tree.h"
+#include "engine/linear/linear.h"
+#include "engine/model/calibrate.h"
 
 /*
  * How the trees make an answer.  Of a forest, their leaf rows are averaged; of
  * boosted trees, tree t is added to the sum number t % nsums, which begins at its
- * base, and the link makes of the sums what is predicted.
+ * base, and the link makes of the sums what is predicted.  The leaves of an isolation
+ * forest are path lengths, whose mean becomes a score.  A linear model has no
+ * trees; its outputs are the sums, and its rows are values, not bins.
  */
 typedef enum PfModelKind
 {
 	PF_MODEL_FOREST = 1,
-	PF_MODEL_BOOSTING = 2
+	PF_MODEL_BOOSTING = 2,
+	PF_MODEL_ISOLATION = 3,
+	PF_MODEL_LINEAR = 4
 } PfModelKind;
 
 typedef enum PfLink
@@ -44,14 +50,21 @@ typedef struct PfModel
 	PfNode	   *nodes;
 	uint32_t	nleaves;
 	uint32_t	width;			/* of a prediction: nclasses, or 1 */
-	uint32_t	leaf_width;		/* of a leaf row: width for a forest, 1 for boosted trees */
+	uint32_t	leaf_width;		/* of a leaf row: width for a forest, else 1 */
 	double	   *leaves;			/* nleaves x leaf_width */
 
 	/* boosted trees */
 	PfLink		link;
-	uint32_t	nsums;			/* 0 for a forest */
+	uint32_t	nsums;			/* 0 for all others */
 	double	   *base;			/* nsums */
 
+	/* isolation forest */
+	double		path;			/* the average one, that makes a score of 0.5 */
+	double		threshold;		/* a greater score is an anomaly */
+
+	PfLinear	linear;			/* of a linear model */
+
+	PfCalibration calibration;	/* of a classification, or none */
 	double	   *importance;		/* nfeatures */
 	size_t		memory;			/* bytes that the decoded model takes */
 } PfModel;
@@ -67,6 +80,13 @@ typedef void (*PfNextTree) (void *arg, uint32_t number, PfTree *tree);
 extern void pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees,
 								uint32_t leaf_width, uint32_t nnodes, PfNextTree next, void *arg);
 
+/* The link of so many classes, each of which has a sum, or only the second of two. */
+static inline PfLink
+pf_class_link(uint32_t nclasses)
+{
+	return nclasses == 0 ? PF_LINK_IDENTITY : nclasses == 2 ? PF_LINK_LOGISTIC : PF_LINK_SOFTMAX;
+}
+
 /* The number of sums that a link makes a prediction of; 0 when it does not fit so many classes. */
 extern uint32_t pf_link_sums(PfLink link, uint32_t nclasses);
 
@@ -74,7 +94,7 @@ extern uint32_t pf_link_sums(PfLink link, uint32_t nclasses);
 static inline size_t
 pf_row_size(const PfModel *model)
 {
-	return model->nfeatures;
+	return model->kind == PF_MODEL_LINEAR ? model->nfeatures * sizeof(double) : model->nfeatures;
 }
 
 /* The bytes of a model, compressed; *size is their number.  NULL when zstd has no memory. */

@@ -16,11 +16,15 @@
 #define PF_WIRE_BLOCK		1048576 /* payload bytes a compressed block holds */
 #define PF_WIRE_LEVEL		3	/* of zstd */
 
+/* Tags of sections. */
+#define PF_WIRE_CALIBRATION	1
+
 /* The format version that a model is written in: the oldest that can say it. */
 static inline uint32_t
 pf_wire_version(const PfModel *model)
 {
-	return model->kind == PF_MODEL_FOREST ? 1 : 2;
+	return model->kind == PF_MODEL_FOREST &&
+		model->calibration.method == PF_NOT_CALIBRATED ? 1 : 2;
 }
 
 /* Bytes that an index below n takes: one plane each. */

@@ -63,5 +63,12 @@ pf_output_finish(const PfModel *model, double *out)
 		case PF_MODEL_BOOSTING:
 			pf_link_apply(model->link, model->width, out);
 			break;
+		case PF_MODEL_ISOLATION:
+			out[0] /= model->ntrees;
+			out[0] = exp2(-(model->path > 0 ? out[0] / model->path : 1));
+			break;
+		case PF_MODEL_LINEAR:
+			break;				/* has no leaves */
 	}
+	pf_calibration_apply(&model->calibration, model->nclasses, out);
 }

@@ -15,9 +15,23 @@
 #define STEPS	 100			/* what a tree's way down costs, in additions of a share */
 #define CHECK_EVERY 1000000		/* of these between two checks */
 
+/* A model without trees: its rows are values. */
+static void
+answer_linear(const PfModel *model, const uint8_t *row, double *out)
+{
+	pf_linear_outputs(&model->linear, model->bins, model->nfeatures, (const double *) row, out);
+	pf_link_apply(pf_class_link(model->nclasses), model->width, out);
+	pf_calibration_apply(&model->calibration, model->nclasses, out);
+}
+
 void
 pf_walk_row(const PfModel *model, const uint8_t *row, double *out)
 {
+	if (model->kind == PF_MODEL_LINEAR)
+	{
+		answer_linear(model, row, out);
+		return;
+	}
 	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t++)
 		pf_output_add(model, pf_tree_leaf(model->nodes + model->roots[t], row),
@@ -30,6 +44,11 @@ pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, dou
 {
 	uint32_t	work = 0;		/* since the last check */
 
+	if (model->kind == PF_MODEL_LINEAR)
+	{
+		answer_linear(model, row, out);
+		return;
+	}
 	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t += PF_TOGETHER)
 	{
@@ -62,6 +81,22 @@ walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t s
 {
 	uint32_t	width = model->width;
 
+	if (model->kind == PF_MODEL_LINEAR)
+	{
+		uint64_t	work = 0;
+
+		for (uint32_t i = 0; i < nrows; i++)
+		{
+			answer_linear(model, rows + i * stride, out + (size_t) i * width);
+			work += (uint64_t) model->nfeatures * width;
+			if (work > CHECK_EVERY || i == nrows - 1)
+			{
+				pf_check(env);
+				work = 0;
+			}
+		}
+		return;
+	}
 	for (uint32_t i = 0; i < nrows; i++)
 		pf_output_start(model, out + (size_t) i * width);
 	for (uint32_t t = 0; t < model->ntrees; t++)

@@ -1,0 +1,105 @@
+/*
+ * solve.h
+ *	  What the files of this folder share: rows as columns, and the solvers.
+ *
+ * Private to engine/linear.
+ */
+#ifndef PF_SOLVE_H
+#define PF_SOLVE_H
+
+#include "engine/linear/linear.h"
+
+#define PF_NO_COLUMN	UINT32_MAX
+#define PF_FLOPS_A_CHECK 1000000	/* of plain arithmetic between two checks */
+
+/*
+ * The matrix as a solver sees it: a row is ndense standardised numbers and a
+ * list of the columns, from ndense on, in which it has a 1.
+ */
+typedef struct PfDesign
+{
+	const PfEnv *env;
+	const PfMatrix *matrix;
+	const PfBins *bins;
+	uint32_t	ndense;
+	uint32_t	ncolumns;
+	uint32_t   *column;			/* nfeatures: the number's, or the category's first one */
+	uint32_t   *missing;		/* nfeatures: of missing values, or PF_NO_COLUMN */
+	double	   *mean;			/* nfeatures: of numbers */
+	double	   *scale;			/* nfeatures: their standard deviation, 1 when it is 0 */
+	bool	   *constant;		/* nfeatures: a number of one value */
+	double	   *share;			/* ncolumns: the column's mean over the rows */
+	double	   *class_weight;	/* nclasses, or NULL */
+	double		total;			/* weight of all rows */
+	bool		centred;
+	uint64_t	work;			/* since the last check */
+
+	/* the row at hand */
+	double	   *dense;			/* ndense */
+	uint32_t   *ones;			/* nfeatures at most */
+	uint32_t	nones;
+	double		weight;
+} PfDesign;
+
+/* design.c */
+extern void pf_design_make(PfDesign *design, const PfEnv *env, const PfMatrix *matrix,
+						   const PfBins *bins, const PfLinearParams *params);
+extern void pf_design_row(PfDesign *design, uint32_t row);
+extern void pf_design_release(PfDesign *design);
+
+static inline void
+pf_work(PfDesign *design, uint64_t flops)
+{
+	design->work += flops;
+	if (design->work >= PF_FLOPS_A_CHECK)
+	{
+		design->work = 0;
+		pf_check(design->env);
+	}
+}
+
+/* Four partial sums: quick, and the same on every machine. */
+static inline double
+pf_dot(const double *a, const double *b, size_t n)
+{
+	double		sum[4] = {0};
+	size_t		i = 0;
+
+	for (; i + 4 <= n; i += 4)
+	{
+		sum[0] += a[i] * b[i];
+		sum[1] += a[i + 1] * b[i + 1];
+		sum[2] += a[i + 2] * b[i + 2];
+		sum[3] += a[i + 3] * b[i + 3];
+	}
+	for (; i < n; i++)
+		sum[0] += a[i] * b[i];
+	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+static inline void
+pf_add_multiple(double *to, double factor, const double *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += factor * from[i];
+}
+
+/*
+ * cholesky.c: solves a symmetric system whose lower triangle is given (row by
+ * row, n a row; overwritten).  A column that depends on those before it gets 0.
+ */
+extern void pf_solve_symmetric(const PfEnv *env, double *matrix, uint32_t n, double *vector);
+
+/* least_squares.c: w[ncolumns], intercept of the standardised columns */
+extern void pf_fit_squares(PfDesign *design, const PfLinearParams *params,
+						   double *w, double *intercept, PfLinearFit *fit);
+
+/*
+ * descend.c: minimises a mean loss plus penalty / 2 times the squares of the
+ * coefficients: that of classes, or the halved squares of target / scale (offset taken away).
+ * theta: of each output ncolumns coefficients and the intercept; starts from what it holds.
+ */
+extern void pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
+						   double offset, double scale, double *theta, PfLinearFit *fit);
+
+#endif							/* PF_SOLVE_H */
