@@ -105,6 +105,7 @@ CALL refuse($$ml_train('e', 'SELECT i % 2 AS y, ''c'' || i AS c FROM generate_se
 SET pgforest.train_memory = 512;
 CALL refuse($$ml_train('e', 'SELECT i AS a, i % 2 AS y FROM generate_series(1, 30000) i', 'y')$$);
 CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification')$$);
+CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification', params => '{"oob_score": false}')$$);
 SET parallel_setup_cost = 0;
 SET min_parallel_table_scan_size = 0;
 CREATE TABLE large AS SELECT i AS a, i % 2 AS y FROM generate_series(1, 30000) i;
@@ -112,6 +113,9 @@ ANALYZE large;
 CALL refuse($$ml_train('e', 'large', 'y')$$);
 RESET parallel_setup_cost;
 RESET min_parallel_table_scan_size;
+SET pgforest.train_memory = 1000;
+CALL refuse($$ml_train('e', 'SELECT array_fill(i, ''{2000}'') AS a, i % 2 AS y FROM generate_series(1, 2000) i', 'y')$$);
+CALL refuse($$ml_train('e', 'SELECT i AS a, hashint4(i) & 1 AS y FROM generate_series(1, 2000) i', 'y', params => '{"n_estimators": 500}')$$);
 SET pgforest.train_memory = 2100;
 CALL refuse($$ml_train('e', 'SELECT random() AS a, i % 2 AS y FROM generate_series(1, 30000) i', 'y')$$);
 RESET pgforest.train_memory;

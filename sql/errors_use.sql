@@ -104,6 +104,16 @@ SELECT version FROM generate_series(1, 2) seed, ml_train('part', 'changing', 'y'
 SELECT version FROM ml_train('keyed', 'changing', 'y', features => '{a}', key => '{id}', params => '{"n_estimators": 3}');
 SELECT version FROM generate_series(1, 2) seed, ml_train('big', 'changing', 'v', features => '{id,a}', holdout => 0.1, params => '{"n_estimators": 300}', seed => seed);
 SET pgforest.train_memory = 64;
+CALL refuse($$ml_evaluate('value', 'SELECT r.* FROM rows r, generate_series(1, 60)')$$);
+CALL refuse($$ml_evaluate('m', 'SELECT r.* FROM rows r, generate_series(1, 60)')$$);
+CALL refuse($$ml_confusion_matrix('m', 'SELECT r.* FROM rows r, generate_series(1, 60)')$$);
+CALL refuse($$ml_roc_curve('m', 'SELECT r.* FROM rows r, generate_series(1, 60)')$$);
+CALL refuse($$ml_evaluate('m', 'SELECT a, b, c, v, ''class '' || i % 50 AS y FROM rows, generate_series(1, 10) i')$$);
+CALL refuse($$ml_promote('m', source => 'SELECT r.* FROM rows r, generate_series(1, 60)')$$);
+CALL refuse($$ml_promote('m', 2, max_regression => 1, by => '{c}', source => 'SELECT r.* FROM rows r, generate_series(1, 6)')$$);
+-- Two versions do not fit at once, each alone does.
+SELECT version, previous, rows FROM ml_promote('m', alias => 'champion', source => 'SELECT r.* FROM rows r, generate_series(1, 6)');
+SET pgforest.train_memory = 450;
 CALL refuse($$ml_promote('big', source => 'SELECT c.* FROM changing c, generate_series(1, 50) WHERE nextval(''counter'') <= 10500')$$);
 RESET pgforest.train_memory;
 UPDATE changing SET part = 'train';

@@ -45,7 +45,8 @@ _PG_init(void)
 	DefineCustomIntVariable("pgforest.train_memory",
 							"Sets the memory that a training may use.",
 							"A source whose values need more is read twice, and as many workers are used as it allows. "
-							"The model is the same either way. Rows that do not fit are an error.",
+							"The model is the same either way. Rows that do not fit are an error, also where "
+							"ml_evaluate, ml_promote and the like measure on a source.",
 							&pf_train_memory,
 							1024 * 1024, 64, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB,

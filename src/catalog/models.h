@@ -166,6 +166,11 @@ typedef struct PfNewVersion
 	Size		nbytes;
 	double		seconds;
 	Jsonb	   *stage_seconds;
+
+	/* NULL, or sets the two above when all is stored but them and what describes the version */
+	void		(*take_times) (struct PfNewVersion *version, void *arg);
+	void	   *take_times_arg;
+
 	int			nmeasured;
 	PfMeasured *measured;
 } PfNewVersion;
@@ -177,7 +182,7 @@ typedef struct PfNewVersion
  * task, and names were checked by the caller before training and are checked again here under
  * the lock.  Returns the version's number.
  */
-extern int32 pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out);
+extern int32 pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out);
 
 /*
  * What was measured of a version at training, one entry a set in the order in which they were

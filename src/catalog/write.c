@@ -530,7 +530,7 @@ write_run(const PfNewVersion *version, int64 model, int32 number, const char *ro
 }
 
 int32
-pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out)
+pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 {
 	char	   *role = GetUserNameFromId(GetUserId(), false);
 	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
@@ -552,11 +552,14 @@ pf_catalog_add_version(const PfNewVersion *version, uint8 *sha256_out)
 		elog(ERROR, "locked row of model \"%s\" is gone", version->model);
 	number = DatumGetInt32(pf_written(1, &isnull));
 
-	write_version(version, model.id, number, sha256_out, role);
+	/* the version's row last: it says how long the rest has taken */
 	write_bytes(model.id, number, version->bytes, version->nbytes);
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);
+	if (version->take_times)
+		version->take_times(version, version->take_times_arg);
+	write_version(version, model.id, number, sha256_out, role);
 	write_run(version, model.id, number, role, began);
 	SPI_finish();
 	return number;

@@ -9,7 +9,8 @@
  * writes or takes a transaction id.
  *
  * Memory: everything that lasts is in the context that pf_score was called in;
- * what the callback allocates on the way dies with the scan's own context.
+ * what the callback allocates on the way dies with the scan's own context.  The arrays
+ * never have room for more rows than can be measured within pgforest.train_memory.
  */
 #include "postgres.h"
 
@@ -24,6 +25,7 @@
 #include "load/scan.h"
 #include "miscadmin.h"
 #include "predict/bind.h"
+#include "settings.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -97,6 +99,8 @@ typedef struct Scan
 	PfReader   *by_reader;
 	char	  **by_name;
 
+	uint64		row_size;		/* bytes of memory for a row */
+	size_t		limit;			/* rows for which there is enough */
 	size_t		capacity;
 	size_t		rows;			/* collected */
 	uint32		pending;		/* of these, in the block */
@@ -117,6 +121,8 @@ static bool is_wanted(Scan *scan, Datum *values, bool *nulls);
 static uint32 find_slice(Scan *scan, Datum *values, bool *nulls);
 static void start_dictionary(Dictionary *dictionary, MemoryContext context, uint32 limit);
 static int64 find_word(Dictionary *dictionary, MemoryContext context, const char *text);
+static uint64 further_classes_size(const Scan *scan);
+static void give_up(Scan *scan);
 static void grow(Scan *scan);
 static void predict_block(Scan *scan);
 static void refuse_no_rows(const Scan *scan, uint64 scanned, bool held_out);
@@ -151,13 +157,21 @@ pf_score(const PfSource *source, PfVersionInfo *const *versions,
 	read_types(scan, versions[0], held_out, by);
 	start_dictionary(&scan->labels, scan->context, PF_MAX_CLASSES);
 	start_dictionary(&scan->slices, scan->context, MAX_SLICES);
+	scan->row_size = pf_score_row_size(models, nversions, by != NIL);
+	scan->limit = (uint64) pf_train_memory * 1024 / scan->row_size;
 	grow(scan);
 
 	scanned = pf_source_scan(source, scan->columns, take_row, scan);
-	predict_block(scan);
 	scores->rows = (int64) scan->rows;
+	if (!scores->counted_only)
+		predict_block(scan);
 	if (scan->rows == 0)
 		refuse_no_rows(scan, scanned, held_out);
+	scan->row_size += further_classes_size(scan);
+	if (scan->rows > (uint64) pf_train_memory * 1024 / scan->row_size)
+		give_up(scan);
+	if (scores->counted_only)
+		return scores;
 
 	for (int i = 0; i < nversions; i++)
 	{
@@ -361,8 +375,21 @@ take_row(Datum *values, bool *nulls, void *arg)
 		scores->rows_no_target++;
 		return;
 	}
+	if (scores->counted_only)
+	{
+		scan->rows++;
+		return;
+	}
 	if (scan->rows == scan->capacity)
+	{
+		if (scan->rows == scan->limit)
+		{
+			give_up(scan);
+			scan->rows++;
+			return;
+		}
 		grow(scan);
+	}
 
 	if (scan->classes)
 	{
@@ -477,10 +504,75 @@ grow_array(Scan *scan, void *array, size_t size)
 	return repalloc_huge(array, mul_size(scan->capacity, size));
 }
 
+uint64
+pf_score_row_size(const PfModel *const *models, int nversions, bool slices)
+{
+	bool		classes = models[0]->nclasses > 0;
+	uint64		widest = 0;
+	uint64		size = classes ? sizeof(uint32) : sizeof(double);
+
+	for (int v = 0; v < nversions; v++)
+	{
+		uint64		answers = models[v]->width * sizeof(double) + (classes ? sizeof(uint32) : 0);
+
+		size += answers;
+		widest = Max(widest, answers);
+	}
+	if (slices)
+		/* their rows stand together while they are measured: all of them, perhaps */
+		size += sizeof(uint32) + sizeof(size_t) + widest + (classes ? 0 : sizeof(double));
+	return size + PF_MEASURE_ROW;
+}
+
+/* What it takes more for labels that models do not know; finish_classes makes room for them. */
+static uint64
+further_classes_size(const Scan *scan)
+{
+	uint64		size = 0;
+
+	for (int v = 0; v < scan->scores->nversions; v++)
+	{
+		const PfModel *model = scan->scores->versions[v].model;
+		uint32		known = 0;
+
+		for (uint32 c = 0; c < model->nclasses; c++)
+			known += words_lookup(scan->labels.hash, model->classes[c]) != NULL;
+		if (known < scan->labels.count)
+			size += (model->nclasses + scan->labels.count - known) * sizeof(double);
+	}
+	return size;
+}
+
+/* There is not enough memory: an error, unless it is of use that rows are just counted. */
+static void
+give_up(Scan *scan)
+{
+	PfScores   *scores = scan->scores;
+
+	if (scores->counted_only)
+		return;
+	if (scores->nversions == 1 || scan->nby > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("measuring needs more memory than pgforest.train_memory allows"),
+				 errdetail("A row takes " UINT64_FORMAT " bytes, so that the %d kB allowed are enough for " UINT64_FORMAT " rows.",
+						   scan->row_size, pf_train_memory,
+						   (uint64) pf_train_memory * 1024 / scan->row_size),
+				 errhint("Raise pgforest.train_memory, or pass a part of the rows as source.")));
+	for (int v = 0; v < scores->nversions; v++)
+		pfree(scan->runners[v].out);
+	if (scan->classes)
+		pfree(scan->label);
+	else
+		pfree(scan->value);
+	scores->counted_only = true;
+}
+
 static void
 grow(Scan *scan)
 {
 	scan->capacity = scan->capacity == 0 ? FIRST_CAPACITY : mul_size(scan->capacity, 2);
+	scan->capacity = Min(scan->capacity, scan->limit);
 	if (scan->classes)
 		scan->label = grow_array(scan, scan->label, sizeof(uint32));
 	else

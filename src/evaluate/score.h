@@ -30,7 +30,8 @@ typedef struct PfScored
 
 typedef struct PfScores
 {
-	int64		rows;			/* measured */
+	int64		rows;			/* measured, or counted */
+	bool		counted_only;	/* they did not fit */
 	int64		rows_no_target; /* target NULL: left out */
 	int			nversions;
 	PfScored   *versions;
@@ -48,11 +49,16 @@ typedef struct PfScores
  * of the first; the caller made sure that it is everybody's) kept out of training.
  * by: names of columns whose values make slices, or NIL.
  * Names and types are checked before the first row is read; no row left is an
- * error.  Memory: the current context.
+ * error.  Memory: the current context, up to pgforest.train_memory.  More rows than
+ * fit in it are an error; of several versions without slices they are only counted, and
+ * the caller measures fewer versions at a time.
  */
 extern PfScores *pf_score(const PfSource *source, PfVersionInfo *const *versions,
 						  const PfModel *const *models, int nversions,
 						  bool held_out, List *by);
+
+/* Bytes that it takes for a row, and what is done with its answers, at most. */
+extern uint64 pf_score_row_size(const PfModel *const *models, int nversions, bool slices);
 
 /* Can these columns of the source make slices?  Else an error, for those who measure in two steps. */
 extern void pf_score_check_slices(const PfSource *source, List *by);

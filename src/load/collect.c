@@ -543,6 +543,9 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 			store_row(load, identity, content, side);
 			if (pf_stored_rows(load) >= load->thin_at)
 				pf_thin_sample(load);
+			/* arrays turned out to be long, or the planner's guess was wrong */
+			if (load->raw_bytes > (Size) pf_train_memory * 1024)
+				pf_check_memory(load, load->rows_used, PF_AT_LEAST);
 			break;
 		case PF_COLLECT_BINS:
 			store_row(load, identity, content, side);
@@ -551,6 +554,8 @@ keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
 				pf_pack_block(load, load->blocks[0]);
 				load->blocks[0]->nrows = 0;
 			}
+			break;
+		case PF_COUNT_ROWS:
 			break;
 	}
 }
@@ -592,6 +597,9 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 		if (load->weight->number == 0)
 			return;
 	}
+	if ((load->pass == PF_COUNT_ROWS || load->draw_bound < UINT64_MAX) &&
+		!pf_draw_row(load, values, nulls))
+		return;
 
 	for (int c = 0; c < load->ncolumns; c++)
 	{

@@ -19,6 +19,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "engine/forest/forest.h"
+#include "engine/measure/measure.h"
 #include "load/scan.h"
 #include "load/stages.h"
 #include "progress/progress.h"
@@ -206,36 +208,85 @@ order_classes(PfLoad *load, MemoryContext context)
 }
 
 /*
- * Errors when so many rows need more memory than pgforest.train_memory allows, to
- * load them or to grow trees on them with no worker.
+ * kB that a training on so many rows needs at its most: to take the sample, to bring them
+ * into order, to make a model of them with no worker, or to measure it.  *saves: see
+ * PfGrowNotes.
  */
-static void
-check_memory(const PfLoad *load, double rows, bool guessed)
+static uint64
+memory_needed(const PfLoad *load, double rows, const char **saves)
 {
 	const PfLoadSpec *spec = load->spec;
-	const char *saves = NULL;
+	PfGrowNotes notes = {0};
 	float		weight;
 	PfMatrix	matrix = {
 		.nrows = (uint32) Min(rows, PG_INT32_MAX),.nfeatures = load->nfeatures,
 		.stride = pf_row_bytes(load),.nclasses = load->labels ? Max(load->labels->n, 2) : 0,
 		.weight = load->weight ? &weight : NULL
 	};
+	bool		measured = spec->holdout > 0 || load->split;
+	uint64		sample = pf_sample_memory(load, matrix.nrows);
 	uint64		loading = pf_load_memory(load, matrix.nrows);
-	uint64		growing = spec->grow_memory(spec->grow_arg, &matrix,
-											spec->holdout > 0 || load->split, &saves);
-	uint64		needed = Max(loading, growing) / 1024 + 1;
+	uint64		growing = spec->grow_memory(spec->grow_arg, &matrix, measured, &notes);
+	uint64		measuring = pf_matrix_memory(&matrix, notes.votes);
+	double		held_out = load->rows_used > 0 ? 1 - (double) load->rows_train / load->rows_used
+		: load->split ? 0 : spec->holdout;
+	uint64		out_of_bag = notes.votes ? matrix.nrows * (1 - held_out) * PF_MEASURE_ROW : 0;
+
+	/* one after the other; votes make room for what they become */
+	measuring += Max(out_of_bag, (uint64) (matrix.nrows * held_out *
+										   (PF_MEASURE_ROW + pf_votes_width(&matrix) * sizeof(double))));
+	*saves = growing > Max(sample, loading) ? notes.saves : NULL;
+	return Max(Max(sample, loading), Max(growing, measuring)) / 1024 + 1;
+}
+
+/* The largest number of rows that fits, to two digits; 0 when that is none. */
+static uint32
+rows_that_fit(const PfLoad *load, double rows)
+{
+	const char *saves;
+	uint32		fit = (uint32) (rows * pf_train_memory / memory_needed(load, rows, &saves));
+	uint32		unit = 1;
+
+	while (fit / unit >= 100)
+		unit *= 10;
+	fit -= fit % unit;
+	while (fit > 0 && memory_needed(load, fit, &saves) > (uint64) pf_train_memory)
+		fit -= Min(fit, unit);
+	return fit;
+}
+
+/* Errors when so many rows need more memory than pgforest.train_memory allows. */
+void
+pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many)
+{
+	const char *words[] = {[PF_EXACTLY] = "",[PF_ABOUT] = "About ",[PF_AT_LEAST] = "At least "};
+	const char *saves;
+	uint64		needed;
+	uint32		fit;
+	StringInfoData hint;
+
+	/* a worker knows too little; its leader stores about as many rows */
+	if (load->spec->grow_memory == NULL)
+		return;
 
 	/* a guess may be wrong: it must be far off for an error */
-	if (needed <= (uint64) pf_train_memory * (guessed ? 2 : 1))
+	needed = memory_needed(load, rows, &saves);
+	if (needed <= (uint64) pf_train_memory * (how_many == PF_ABOUT ? 2 : 1))
 		return;
+
+	initStringInfo(&hint);
+	fit = rows_that_fit(load, rows);
+	if (fit > 0)
+		appendStringInfo(&hint, "Pass \"max_rows\": %u in params to train on a sample of the rows", fit);
+	if (saves != NULL)
+		appendStringInfo(&hint, "%s %s", fit > 0 ? ", or" : "Pass", saves);
+	appendStringInfo(&hint, "%s pgforest.train_memory.", hint.len > 0 ? ", or raise" : "Raise");
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 			 errmsg("training needs more memory than pgforest.train_memory allows"),
 			 errdetail("%s%.0f rows need " UINT64_FORMAT " kB, and %d kB are allowed.",
-					   guessed ? "About " : "", rows, needed, pf_train_memory),
-			 growing > loading && saves != NULL
-			 ? errhint("Pass %s, raise pgforest.train_memory, or train on a part of the rows.", saves)
-			 : errhint("Raise pgforest.train_memory, or train on a part of the rows.")));
+					   words[how_many], rows, needed, pf_train_memory),
+			 errhint("%s", hint.data)));
 }
 
 /*
@@ -245,8 +296,8 @@ check_memory(const PfLoad *load, double rows, bool guessed)
 static void
 collect(PfLoad *load, PfScan *scan)
 {
-	load->pass = pf_scan_is_shared(scan) ? PF_COLLECT_SAMPLE : PF_COLLECT_ALL;
-	if (load->pass == PF_COLLECT_SAMPLE && pf_team_start(load))
+	load->pass = PF_COLLECT_SAMPLE;
+	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
 		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
 		pf_thin_sample(load);
@@ -260,6 +311,51 @@ collect(PfLoad *load, PfScan *scan)
 	load->pass = PF_COLLECT_ALL;
 	pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
 	pf_scan_run(scan, pf_collect_row, load);
+}
+
+/* Errors when two passes saw other rows. */
+static void
+refuse_other_rows(const PfLoad *load)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("the source gave other rows when it was read again"),
+			 load->spec->max_rows > 0
+			 ? errdetail("With \"max_rows\" its rows are counted before they are read.")
+			 : errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
+			 load->spec->max_rows > 0
+			 ? errhint("Store its rows in a table first.")
+			 : errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
+}
+
+/* Counts the rows, so that those can be drawn that max_rows allows; then begins the load anew. */
+static PfLoad *
+draw_rows(PfLoad *load, PfScan *scan, int64 *rows)
+{
+	const PfLoadSpec *spec = load->spec;
+	MemoryContext context = load->context;
+	uint64		bound;
+
+	pf_draw_start(load);
+	if (pf_scan_is_shared(scan) && pf_team_start(load))
+	{
+		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
+		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
+		pf_team_merge(load);
+		pf_progress_counted(load->rows_read);
+		pf_team_end(load);
+	}
+	else
+	{
+		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
+		pf_scan_run(scan, pf_collect_row, load);
+		pf_progress_counted(load->rows_read);
+	}
+	bound = pf_draw_bound(load, rows);
+	MemoryContextReset(context);
+	load = pf_load_resolve(spec, context);
+	load->draw_bound = bound;
+	return load;
 }
 
 /* Everything that is stored into bins; blocks are freed as they go. */
@@ -280,13 +376,15 @@ pack_again(PfLoad *load, PfScan *scan)
 {
 	int64		rows_read = load->rows_read;
 	int64		rows_used = load->rows_used;
+	int64		no_target = load->rows_no_target;
+	int64		no_split = load->rows_no_split;
+	int64		beyond = load->rows_beyond;
 	uint64		fingerprint[2];
 
 	pf_copy_rows(load, NULL, 0);	/* the sample has served */
 	memcpy(fingerprint, load->fingerprint, sizeof(fingerprint));
 	memset(load->fingerprint, 0, sizeof(fingerprint));
 	load->rows_read = load->rows_used = load->rows_train = 0;
-	load->rows_no_target = load->rows_no_split = 0;
 	load->pass = PF_COLLECT_BINS;
 	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
@@ -305,11 +403,12 @@ pack_again(PfLoad *load, PfScan *scan)
 	}
 	if (rows_read != load->rows_read || rows_used != load->rows_used ||
 		memcmp(fingerprint, load->fingerprint, sizeof(fingerprint)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("the source gave other rows when it was read again"),
-				 errdetail("Its values do not fit in pgforest.train_memory, so that it is read twice."),
-				 errhint("Store its rows in a table first, or raise pgforest.train_memory.")));
+		refuse_other_rows(load);
+
+	/* counted in the first pass, and by its workers only */
+	load->rows_no_target = no_target;
+	load->rows_no_split = no_split;
+	load->rows_beyond = beyond;
 }
 
 /* The hash columns, ascending by name; none when a column makes the split. */
@@ -354,6 +453,7 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	loaded->rows_read = load->rows_read;
 	loaded->rows_no_target = load->rows_no_target;
 	loaded->rows_no_split = load->rows_no_split;
+	loaded->rows_not_drawn = load->rows_beyond;
 	list_identity(load, loaded);
 }
 
@@ -379,11 +479,19 @@ pf_load(const PfLoadSpec *spec)
 	PfLoaded   *loaded = palloc0(sizeof(PfLoaded));
 	PfLoad	   *load = pf_load_resolve(spec, context);
 	PfScan	   *scan;
+	int64		rows;
 
 	scan = pf_scan_plan(spec->source, load->names, true);
-	if (pf_scan_is_shared(scan))
-		check_memory(load, pf_scan_rows(scan), true);
+	if (spec->max_rows > 0)
+	{
+		load = draw_rows(load, scan, &rows);
+		pf_check_memory(load, rows, PF_EXACTLY);
+	}
+	else if (pf_scan_is_shared(scan))
+		pf_check_memory(load, pf_scan_rows(scan), PF_ABOUT);
 	collect(load, scan);
+	if (spec->max_rows > 0 && load->rows_used != rows)
+		refuse_other_rows(load);
 	check_splits(load);
 	check_rows(load);
 	check_classes(load);
@@ -393,7 +501,7 @@ pf_load(const PfLoadSpec *spec)
 		order_classes(load, caller);
 	pf_progress_phase(PF_PHASE_BIN, 0, NULL);
 	pf_make_bins(load, caller);
-	check_memory(load, load->rows_used, false);
+	pf_check_memory(load, load->rows_used, PF_EXACTLY);
 	pf_pack_start(load);
 	if (load->pass == PF_COLLECT_ALL)
 	{

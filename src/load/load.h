@@ -11,13 +11,19 @@
 #include "engine/bins/matrix.h"
 #include "load/source.h"
 
+/* What else is to be known of the memory that training takes. */
+typedef struct PfGrowNotes
+{
+	bool		votes;			/* rows are measured out of bag, see PfVotes */
+	const char *saves;			/* a parameter that would lower it much, such as "\"oob_score\": false" */
+} PfGrowNotes;
+
 /*
  * Bytes that training takes, without workers, once the rows are loaded into a matrix of
- * which the sizes are given.  measured: rows are held out for measuring.  *saves is set to
- * a parameter that would lower it much, such as "\"oob_score\": false", if there is one.
+ * which the sizes are given.  measured: rows are held out for measuring.
  */
 typedef uint64 (*PfGrowMemory) (const void *arg, const PfMatrix *sizes, bool measured,
-								const char **saves);
+								PfGrowNotes *notes);
 
 typedef struct PfLoadSpec
 {
@@ -32,6 +38,7 @@ typedef struct PfLoadSpec
 	PfTask		task;
 	double		holdout;
 	int			max_bins;
+	uint32		max_rows;		/* taken at most, by hash; 0: all */
 	bool		values;			/* rows of values, not of bins: see engine/bins/matrix.h */
 	double		apart;			/* share of the training rows to be marked in train.apart, by their identity */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
@@ -57,6 +64,7 @@ typedef struct PfLoaded
 	int64		rows_read;
 	int64		rows_no_target; /* target NULL: left out */
 	int64		rows_no_split;	/* split NULL: left out */
+	int64		rows_not_drawn; /* more than max_rows: left out */
 	int			nidentity;
 	char	  **identity;		/* hash columns, sorted; split by column: none */
 } PfLoaded;

@@ -35,6 +35,24 @@ sample_rows(const PfLoad *load)
 	return Max(Min(rows, SAMPLE_ROWS), SAMPLE_LEAST_ROWS);
 }
 
+/* How many rows are stored at most, before the sample so far is chosen among them. */
+static inline uint32
+most_stored(const PfLoad *load)
+{
+	return sample_rows(load) / 2 * 3;
+}
+
+/* Bytes that the sample takes at most, of so many rows. */
+uint64
+pf_sample_memory(const PfLoad *load, uint32 nrows)
+{
+	uint64		a_row = sizeof(PfBlock) / PF_BLOCK_ROWS + sizeof(double);
+
+	for (int f = 0; f < load->nfeature_columns; f++)
+		a_row += pf_value_size(load->features[f]) * load->features[f]->length;
+	return a_row * Min(nrows, most_stored(load));
+}
+
 static inline uint64
 sample_key(const PfLoad *load, uint32 row)
 {
@@ -161,7 +179,7 @@ thin_alone(PfLoad *load)
 	pf_sort_indexes(load->env, rows, n, compare_rows, NULL);
 	pf_copy_rows(load, rows, n);
 	pfree(rows);
-	load->thin_at = 2 * sample_rows(load);
+	load->thin_at = most_stored(load);
 }
 
 /*

@@ -185,6 +185,8 @@ run_taker(CustomScanState *node)
 	state->done = true;
 	if (state->is_worker)
 		pf_team_leave(state->arg);
+	else
+		pf_team_wait(state->arg);
 	return NULL;
 }
 

@@ -62,4 +62,7 @@ extern void *pf_team_join(dsm_segment *segment);
 extern void pf_team_row(Datum *values, bool *nulls, void *member);
 extern void pf_team_leave(void *member);
 
+/* What the leader does when it finds no more rows: it waits for those that workers have. */
+extern void pf_team_wait(void *load);
+
 #endif							/* PF_SCAN_H */

@@ -441,6 +441,7 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 	if (load->task == PF_CLASSIFICATION)
 		load->labels = pf_dictionary_create(context, PF_MAX_CLASSES);
 	load->sample_bound = UINT64_MAX;
+	load->draw_bound = UINT64_MAX;
 	load->one_hash = spec->key == NIL && load->split == NULL;
 	MemoryContextSwitchTo(previous);
 	return load;

@@ -3,8 +3,8 @@
  *	  What the stages of a load share; private to this folder.
  *
  * The stages: spec.c checks names and types; scan.c runs the source, team.c is
- * about those who do it together; collect.c takes rows in and keeps
- * their values in blocks; sample.c chooses the sample and makes the bin maps
+ * about those who do it together; draw.c keeps to max_rows; collect.c takes rows in
+ * and keeps their values in blocks; sample.c chooses the sample and makes the bin maps
  * from it; pack.c bins the rows and puts them in order; load.c calls them.
  *
  * Memory: everything here lives in PfLoad's own context and goes with it; what
@@ -135,8 +135,12 @@ typedef enum PfPass
 {
 	PF_COLLECT_ALL,				/* first pass: every row is kept */
 	PF_COLLECT_SAMPLE,			/* first pass, memory exceeded: candidates of the sample only */
-	PF_COLLECT_BINS				/* second pass: rows go straight into bins */
+	PF_COLLECT_BINS,			/* second pass: rows go straight into bins */
+	PF_COUNT_ROWS				/* before the first pass: rows are counted by their sample keys */
 } PfPass;
+
+/* Rows are counted by so many first bits of their sample keys. */
+#define PF_CENSUS_BITS 16
 
 /* What the processes of a shared scan have together; see team.c. */
 typedef struct PfTeam PfTeam;
@@ -161,6 +165,8 @@ typedef struct PfLoad
 	uint32		nfeatures;		/* as far as array lengths are known */
 
 	bool		one_hash;		/* a row's identity is its content: neither key nor split */
+	uint64		draw_bound;		/* rows whose sample key reaches it are not drawn; UINT64_MAX: all are */
+	uint32	   *census;			/* rows by sample key, in the pass that counts; else NULL */
 
 	/* counters of one pass */
 	int64		rows_read;
@@ -168,6 +174,7 @@ typedef struct PfLoad
 	int64		rows_no_split;
 	int64		rows_used;
 	int64		rows_train;
+	int64		rows_beyond;	/* not drawn */
 	uint64		fingerprint[2];
 	List	   *bad_splits;		/* values that are none of the three */
 
@@ -213,6 +220,15 @@ extern void pf_note_bad_split(PfLoad *load, const char *bytes, Size length);
 pg_noreturn extern void pf_refuse_values(const PfLoad *load, const PfLoadColumn *column);
 extern void pf_check_row_limit(const PfLoad *load);
 
+/* load.c: how well a number of rows is known, and whether they fit in memory */
+typedef enum PfHowMany
+{
+	PF_EXACTLY,
+	PF_ABOUT,
+	PF_AT_LEAST
+} PfHowMany;
+
+extern void pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many);
 /* Bytes of a row in the matrix. */
 static inline uint32
 pf_row_bytes(const PfLoad *load)
@@ -235,9 +251,15 @@ pf_stored_rows(const PfLoad *load)
 		: (load->nblocks - 1) * PF_BLOCK_ROWS + load->blocks[load->nblocks - 1]->nrows;
 }
 
+/* draw.c: no more than max_rows */
+extern void pf_draw_start(PfLoad *load);
+extern uint64 pf_draw_bound(const PfLoad *load, int64 *rows);
+extern bool pf_draw_row(PfLoad *load, Datum *values, bool *nulls);
+
 /* sample.c */
 extern uint32 *pf_choose_sample(PfLoad *load, uint32 *n);
 extern void pf_thin_sample(PfLoad *load);
+extern uint64 pf_sample_memory(const PfLoad *load, uint32 nrows);
 extern void pf_make_bins(PfLoad *load, MemoryContext context);
 extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 						 PfCompare compare, const void *arg);
@@ -250,6 +272,7 @@ extern void pf_team_merge(PfLoad *load);
 extern void pf_team_end(PfLoad *load);
 extern bool pf_team_place(PfTeam *team, uint32 n, uint32 *first);
 extern void pf_team_count(PfTeam *team, uint64 sample_key);
+extern void pf_team_census(PfTeam *team, uint32 *census);
 extern void pf_team_see(PfTeam *team, uint32 n);
 extern uint64 pf_team_bound(PfTeam *team, uint32 wanted);
 

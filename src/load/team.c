@@ -3,12 +3,13 @@
  *	  A load by several processes: what the leader tells the workers of a shared
  *	  scan, and what they give back.
  *
- * Both passes are such scans.  In the first each process keeps the rows that can
+ * All passes are such scans.  In the first each process keeps the rows that can
  * still be in the sample, and the distinct values that it met; a histogram of the sample
  * keys of all of them, in shared memory, tells where the sample must end, so
  * that together they keep little more than the sample.  A worker leaves what it has in a temporary
  * file, and the leader puts it with its own.  In the second each process bins its rows and
- * writes them where the next free places are; the order is made after that.
+ * writes them where the next free places are; the order is made after that.  The pass
+ * that only counts rows (draw.c) needs no more than the histogram.
  *
  * Nothing depends on who read which row: the sample is a property of the set of
  * rows, counters are sums, codes are renumbered by their values' bytes.
@@ -31,16 +32,16 @@
 #include "engine/bins/hash.h"
 #include "load/scan.h"
 #include "load/stages.h"
-
-#define HISTOGRAM_BITS	12
+#include "progress/progress.h"
 
 struct PfTeam
 {
 	SharedFileSet files;		/* first pass: what the workers leave */
 	pg_atomic_uint32 workers;
-	pg_atomic_uint32 histogram[1 << HISTOGRAM_BITS];	/* training rows by sample key */
+	pg_atomic_uint32 histogram[1 << PF_CENSUS_BITS];	/* rows by sample key */
 
 	PfPass		pass;
+	pg_atomic_uint32 present;	/* workers that read rows */
 	pg_atomic_uint32 next_row;	/* second pass: rows that have a place */
 	pg_atomic_uint64 rows_seen; /* so far, by all: for the progress */
 	pg_atomic_uint64 rows_read; /* sums over the workers */
@@ -73,6 +74,7 @@ typedef struct LoadNote
 	uint32		nfeatures;
 	int			nclasses;
 	bool		one_hash;
+	uint64		draw_bound;
 	bool		values;
 } LoadNote;
 
@@ -164,7 +166,7 @@ write_letter(const PfLoad *load, Letter *letter)
 	LoadNote	note = {
 		.task = load->task,.holdout = load->spec->holdout,.ncolumns = load->ncolumns,
 		.nfeature_columns = load->nfeature_columns,.nfeatures = load->nfeatures,
-		.nclasses = load->nclasses,.one_hash = load->one_hash,
+		.nclasses = load->nclasses,.one_hash = load->one_hash,.draw_bound = load->draw_bound,
 		.values = load->values
 	};
 
@@ -248,6 +250,7 @@ pf_team_start(PfLoad *load)
 	memset(team, 0, sizeof(PfTeam));
 	team->pass = load->pass;
 	pg_atomic_init_u32(&team->workers, 0);
+	pg_atomic_init_u32(&team->present, 0);
 	pg_atomic_init_u32(&team->next_row, 0);
 	pg_atomic_init_u64(&team->rows_seen, 0);
 	pg_atomic_init_u64(&team->rows_read, 0);
@@ -266,7 +269,7 @@ pf_team_start(PfLoad *load)
 		team->rows = team->letter + team->letter_size;
 		place_rows(load, (char *) team + team->rows, team->room);
 	}
-	else
+	else if (load->pass == PF_COLLECT_SAMPLE)
 		SharedFileSetInit(&team->files, load->segment);
 	return true;
 }
@@ -294,11 +297,19 @@ pf_team_place(PfTeam *team, uint32 n, uint32 *first)
 	return *first <= team->room && n <= team->room - *first;
 }
 
-/* Counts a training row that can be in the sample. */
+/* Counts a row: a training row that can be in the sample, or any where all are counted. */
 void
 pf_team_count(PfTeam *team, uint64 sample_key)
 {
-	pg_atomic_fetch_add_u32(&team->histogram[sample_key >> (64 - HISTOGRAM_BITS)], 1);
+	pg_atomic_fetch_add_u32(&team->histogram[sample_key >> (64 - PF_CENSUS_BITS)], 1);
+}
+
+/* The counts of all. */
+void
+pf_team_census(PfTeam *team, uint32 *census)
+{
+	for (int i = 0; i < (int) lengthof(team->histogram); i++)
+		census[i] = pg_atomic_read_u32(&team->histogram[i]);
 }
 
 /*
@@ -314,7 +325,7 @@ pf_team_bound(PfTeam *team, uint32 wanted)
 	{
 		sum += pg_atomic_read_u32(&team->histogram[i]);
 		if (sum >= wanted)
-			return ((i + 1) << (64 - HISTOGRAM_BITS)) - 1;	/* wraps to all ones at the last */
+			return ((i + 1) << (64 - PF_CENSUS_BITS)) - 1;	/* wraps to all ones at the last */
 	}
 	return UINT64_MAX;
 }
@@ -340,6 +351,7 @@ read_letter(PfLoad *load, Letter *letter)
 	load->task = note.task;
 	load->nclasses = note.nclasses;
 	load->one_hash = note.one_hash;
+	load->draw_bound = note.draw_bound;
 	load->values = note.values;
 	load->nfeatures = note.nfeatures;
 	load->ncolumns = note.ncolumns;
@@ -434,6 +446,7 @@ pf_team_join(dsm_segment *segment)
 	load->env = pf_pg_env(context);
 	load->segment = segment;
 	load->team = dsm_segment_address(segment);
+	pg_atomic_fetch_add_u32(&load->team->present, 1);
 	load->pass = load->team->pass;
 	load->sample_bound = UINT64_MAX;
 	letter.data = (char *) load->team + load->team->letter;
@@ -445,7 +458,7 @@ pf_team_join(dsm_segment *segment)
 		load->packed.room = load->team->room;
 		place_rows(load, (char *) load->team + load->team->rows, load->team->room);
 	}
-	else
+	else if (load->pass == PF_COLLECT_SAMPLE)
 		SharedFileSetAttach(&load->team->files, segment);
 	MemoryContextSwitchTo(previous);
 	return load;
@@ -469,6 +482,7 @@ write_findings(const PfLoad *load, Letter *letter)
 	PUT(letter, load->rows_no_split);
 	PUT(letter, load->rows_used);
 	PUT(letter, load->rows_train);
+	PUT(letter, load->rows_beyond);
 	PUT(letter, load->fingerprint);
 	PUT(letter, nbad);
 	foreach(lc, load->bad_splits)
@@ -545,7 +559,7 @@ pf_team_leave(void *member)
 	dsm_segment *segment = load->segment;
 	MemoryContext previous = MemoryContextSwitchTo(load->context);
 
-	if (load->pass == PF_COLLECT_BINS)
+	if (load->pass != PF_COLLECT_SAMPLE)
 	{
 		if (load->nblocks > 0)
 			pf_pack_block(load, load->blocks[0]);
@@ -573,7 +587,21 @@ pf_team_leave(void *member)
 	}
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(load->context);
+	pg_atomic_fetch_sub_u32(&team->present, 1);
 	dsm_detach(segment);
+}
+
+/*
+ * Gather would wait for them, too, but without a word on the progress.  A worker that
+ * comes later finds no rows; one that fails is an error that we get while we wait.
+ */
+void
+pf_team_wait(void *arg)
+{
+	PfLoad	   *load = arg;
+
+	while (pg_atomic_read_u32(&load->team->present) > 0)
+		pf_progress_wait();
 }
 
 /* ----- what the leader takes over ----- */
@@ -647,6 +675,7 @@ merge_worker(PfLoad *load, BufFile *file)
 	load->rows_no_split += GET(&letter, int64);
 	load->rows_used += GET(&letter, int64);
 	load->rows_train += GET(&letter, int64);
+	load->rows_beyond += GET(&letter, int64);
 	fingerprint = get(&letter, sizeof(load->fingerprint));
 	load->fingerprint[0] += fingerprint[0];
 	load->fingerprint[1] += fingerprint[1];
@@ -694,14 +723,17 @@ pf_team_merge(PfLoad *load)
 		BufFileClose(file);
 		MemoryContextReset(context);
 	}
-	if (load->pass == PF_COLLECT_BINS)
+	if (load->pass == PF_COUNT_ROWS)
+		pf_team_census(team, load->census);
+	if (load->pass != PF_COLLECT_SAMPLE)
 	{
 		load->rows_read += pg_atomic_read_u64(&team->rows_read);
 		load->rows_used += pg_atomic_read_u64(&team->rows_used);
 		for (int i = 0; i < 2; i++)
 			load->fingerprint[i] += pg_atomic_read_u64(&team->fingerprint[i]);
-		load->packed.nrows = Min(pg_atomic_read_u32(&team->next_row), team->room);
 	}
+	if (load->pass == PF_COLLECT_BINS)
+		load->packed.nrows = Min(pg_atomic_read_u32(&team->next_row), team->room);
 	MemoryContextSwitchTo(previous);
 	MemoryContextDelete(context);
 }

@@ -53,6 +53,7 @@ typedef struct Shared
 	SharedFileSet files;
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
+	pg_atomic_uint64 nodes;		/* of these */
 	PfForestParams params;		/* class_weights and places are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
@@ -67,6 +68,7 @@ typedef struct Work
 	int64	   *importance;
 	pg_atomic_uint32 *next_tree;
 	pg_atomic_uint64 *done_trees;
+	pg_atomic_uint64 *nodes;
 } Work;
 
 /* One record of a worker's file, before its nodes and leaves. */
@@ -84,6 +86,30 @@ StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(int64),
 typedef void (*TakeTree) (PfTree *tree, uint32 number, void *arg);
 
 PGDLLEXPORT void pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc);
+
+/*
+ * Counts a tree that is done.  Errors when the forest, as the trees so far make one
+ * expect it, will not fit in memory with the rows: how large trees become is not known
+ * before.
+ */
+static void
+count_tree(Work *work, const PfTree *tree)
+{
+	/* in this order: trees whose nodes are not counted yet make one expect fewer */
+	uint64		done = pg_atomic_add_fetch_u64(work->done_trees, 1);
+	uint64		nodes = pg_atomic_add_fetch_u64(work->nodes, tree->nnodes);
+	double		expected = (double) nodes / done * work->params->n_estimators;
+	double		needed = expected * sizeof(PfNode) +
+		pf_forest_memory(work->matrix, work->params, work->votes != NULL, 0);
+
+	if (needed / 1024 > pf_train_memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the forest needs more memory than pgforest.train_memory allows"),
+				 errdetail("With some %.0f nodes in %u trees it needs about %.0f kB, and %d kB are allowed.",
+						   expected, work->params->n_estimators, needed / 1024, pf_train_memory),
+				 errhint("Raise \"min_samples_leaf\", lower \"n_estimators\", or raise pgforest.train_memory.")));
+}
 
 /* Grows trees until there are no more; take keeps each. */
 static void
@@ -114,8 +140,8 @@ grow_trees(Work *work, TakeTree take, void *arg)
 		/* not kept: of many trees and features it would be the most of all */
 		pf_release(env, tree.importance);
 		tree.importance = NULL;
+		count_tree(work, &tree);
 		take(&tree, number, arg);
-		pg_atomic_fetch_add_u64(work->done_trees, 1);
 	}
 	pf_grower_release(grower);
 	pfree(importance);
@@ -409,6 +435,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	SharedFileSetInit(&shared->files, pcxt->seg);
 	pg_atomic_init_u32(&shared->next_tree, 0);
 	pg_atomic_init_u64(&shared->done_trees, 0);
+	pg_atomic_init_u64(&shared->nodes, 0);
 	shared->params = *params;
 	shared->matrix = *matrix;
 	pf_votes_scale(env, matrix, &votes);
@@ -442,13 +469,14 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	work = (Work) {
 		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
 			.importance = shared_importance,.next_tree = &shared->next_tree,
-			.done_trees = &shared->done_trees
+			.done_trees = &shared->done_trees,.nodes = &shared->nodes
 	};
 	own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &shared->done_trees);
 	grow_trees(&work, write_tree, &own);
-	pf_progress_wait((const volatile int64 *) &shared->done_trees, params->n_estimators);
+	while (pg_atomic_read_u64(&shared->done_trees) < params->n_estimators)
+		pf_progress_wait();
 	pf_progress_counted(params->n_estimators);
 	WaitForParallelWorkersToFinish(pcxt);
 
@@ -519,7 +547,8 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 	work = (Work) {
 		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
 			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
-			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees
+			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees,
+			.nodes = &shared->nodes
 	};
 	grow_trees(&work, write_tree, &to);
 	BufFileExportFileSet(to.file);
@@ -536,10 +565,11 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	Size		nvotes = mul_size(matrix->nrows, pf_votes_width(matrix));
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
+	pg_atomic_uint64 nodes;
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
 		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree,
-		.done_trees = &done_trees
+		.done_trees = &done_trees,.nodes = &nodes
 	};
 
 	pf_votes_scale(env, matrix, &grown->votes);
@@ -552,6 +582,7 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	}
 	pg_atomic_init_u32(&next_tree, 0);
 	pg_atomic_init_u64(&done_trees, 0);
+	pg_atomic_init_u64(&nodes, 0);
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));

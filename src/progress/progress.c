@@ -274,14 +274,11 @@ pf_progress_counted(int64 done)
 }
 
 void
-pf_progress_wait(const volatile int64 *counter, int64 total)
+pf_progress_wait(void)
 {
-	while (*counter < total)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		pf_check_interrupts();
-	}
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	pf_check_interrupts();
 }
 
 void

@@ -67,10 +67,10 @@ extern void pf_progress_phase(PfPhase phase, double total, const volatile int64 
 extern void pf_progress_counted(int64 done);
 
 /*
- * Waits until a counter has reached its total, reporting meanwhile.  Whoever counts
- * wakes us when it ends or fails, as parallel workers do.
+ * Waits for what others do, to be called until it is done: returns when somebody has
+ * woken us, as parallel workers do when they end or fail, or when it was time to report.
  */
-extern void pf_progress_wait(const volatile int64 *counter, int64 total);
+extern void pf_progress_wait(void);
 
 extern const char *pf_phase_name(PfPhase phase);
 

@@ -44,6 +44,7 @@ static bool same_text(const char *a, const char *b);
 static PfSource *open_source(const PfPromotion *promotion, const PfVersionInfo *newest);
 static int64 score_all(const PfPromotion *promotion, const PfSource *source,
 					   Candidate *list, int count);
+static bool has_room(const PfModel *const *models, int n, int64 rows);
 static Candidate *find(Candidate *list, int count, int32 version);
 static Candidate *find_best(const PfPromotion *promotion, Candidate *list, int count,
 							int32 incumbent);
@@ -224,54 +225,69 @@ open_source(const PfPromotion *promotion, const PfVersionInfo *newest)
 	return pf_source_open(newest->query);
 }
 
+/* Is there memory for one version more than these? */
+static bool
+has_room(const PfModel *const *models, int n, int64 rows)
+{
+	uint64		memory = 0;
+
+	for (int i = 0; i < n; i++)
+		memory += models[i]->memory;
+	if (rows > 0)
+		memory += rows * (pf_score_row_size(models, n, false) + models[0]->width * sizeof(double));
+	return memory < (uint64) pf_train_memory * 1024;
+}
+
 /* Fills the scores; returns the number of rows that they are of. */
 static int64
 score_all(const PfPromotion *promotion, const PfSource *source, Candidate *list, int count)
 {
-	int64		rows = -1;
-	int			next = 0;
+	int64		rows = -1;		/* not known yet */
+	int			done = 0;
+	int			most = FIRST_GROUP;
 
-	while (next < count)
+	while (done < count)
 	{
-		int			first = next;
-		size_t		memory = 0;
 		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 													  "pgforest comparison",
 													  ALLOCSET_DEFAULT_SIZES);
 		MemoryContext caller = MemoryContextSwitchTo(context);
 		PfVersionInfo **versions = palloc(sizeof(PfVersionInfo *) * count);
 		const PfModel **models = palloc(sizeof(PfModel *) * count);
+		int			n = 0;
 		PfScores   *scores;
 
 		do
 		{
-			versions[next - first] = &list[next].version;
-			models[next - first] = pf_hold_model(context, &list[next].version);
-			memory += models[next - first]->memory;
-			if (rows > 0)
-				memory += (size_t) rows * models[next - first]->width * sizeof(double);
-			next++;
-		} while (next < count && memory < (size_t) pf_train_memory * 1024 &&
-				 (rows >= 0 || next - first < FIRST_GROUP));
+			versions[n] = &list[done + n].version;
+			models[n] = pf_hold_model(context, versions[n]);
+			n++;
+		} while (done + n < count && n < most && has_room(models, n, rows));
 
-		scores = pf_score(source, versions, models, next - first,
-						  promotion->source == NULL, NIL);
-		for (int i = first; i < next; i++)
-		{
-			PfMetrics	metrics;
-
-			pf_score_metrics(scores, i - first, PF_WHOLE, &metrics, NULL);
-			list[i].score = pf_metric_value(&metrics, promotion->metric);
-		}
-		if (rows < 0)
-			pf_score_notice(scores);
-		else if (rows != scores->rows)
+		scores = pf_score(source, versions, models, n, promotion->source == NULL, NIL);
+		if (rows >= 0 && rows != scores->rows)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("source gave %lld rows when it was read again, %lld before",
 							(long long) scores->rows, (long long) rows),
 					 errhint("Store its rows in a table first.")));
 		rows = scores->rows;
+		if (scores->counted_only)
+			most = n / 2;
+		else
+		{
+			if (done == 0)
+				pf_score_notice(scores);
+			for (int i = 0; i < n; i++)
+			{
+				PfMetrics	metrics;
+
+				pf_score_metrics(scores, i, PF_WHOLE, &metrics, NULL);
+				list[done + i].score = pf_metric_value(&metrics, promotion->metric);
+			}
+			done += n;
+			most = count;
+		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextDelete(context);
 	}

@@ -45,28 +45,28 @@ extern const char *pf_task_name(PfTask task);
 /* forest.c: random_forest and extra_trees */
 extern void pf_forest_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
-									 const char **saves);
+									 PfGrowNotes *notes);
 extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
 /* boosting.c: gradient_boosting */
 extern void pf_boosting_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
-									   const char **saves);
+									   PfGrowNotes *notes);
 extern void pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							  bool measured, PfModel *model, PfGrown *grown);
 
 /* linear.c */
 extern void pf_linear_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
-									 const char **saves);
+									 PfGrowNotes *notes);
 extern void pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
 /* isolation.c */
 extern void pf_isolation_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
-										const char **saves);
+										PfGrowNotes *notes);
 extern void pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							   bool measured, PfModel *model, PfGrown *grown);
 

@@ -98,7 +98,7 @@ boost_params(const PfTrainParams *params, const PfMatrix *rows, int64 seed)
 }
 
 uint64
-pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	PfBoostParams boost = boost_params(arg, sizes, 0);
 	uint64		a_row = sizes->stride + (sizes->nclasses ? sizeof(uint32) : sizeof(double)) +

@@ -51,14 +51,15 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 }
 
 uint64
-pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	const PfParams *given = &((const PfTrainParams *) arg)->given;
 	PfForestParams params = {.bootstrap = given->bootstrap};
 
+	notes->votes = given->bootstrap && (given->oob_score || !measured);
 	if (given->oob_score && sizes->nclasses > 16)
-		*saves = "\"oob_score\": false";
-	return pf_forest_memory(sizes, &params, given->oob_score || !measured, 1) +
+		notes->saves = "\"oob_score\": false";
+	return pf_forest_memory(sizes, &params, notes->votes, 1) +
 		(cuts_at_random(arg) ? PLACES_SIZE(sizes->nfeatures) : 0);
 }
 

@@ -32,7 +32,7 @@ samples_of(const PfParams *given, uint32 nrows)
 }
 
 uint64
-pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	const PfParams *given = &((const PfTrainParams *) arg)->given;
 	PfIsolationParams params = {
@@ -41,8 +41,8 @@ pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
 	};
 
 	if (given->max_samples.given)
-		*saves = "a smaller max_samples";
-	return (uint64) sizes->nrows * (sizes->stride + sizeof(double)) +
+		notes->saves = "a smaller max_samples";
+	return pf_matrix_memory(sizes, false) +
 		pf_isolation_memory(&params, sizes->nrows) +
 		(isnan(given->contamination) ? 0 : 2 * (uint64) sizes->nrows * sizeof(double));
 }

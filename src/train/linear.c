@@ -41,12 +41,11 @@ pf_linear_fit_task(PfTrainParams *params, PfTask task)
 
 /* Categories are not known yet: pf_linear_train looks again. */
 uint64
-pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	PfLinearParams params = {0};
-	uint64		answer = sizes->nclasses ? sizeof(uint32) : sizeof(double);
 
-	return sizes->nrows * (sizes->stride + answer + (sizes->weight ? sizeof(float) : 0)) +
+	return pf_matrix_memory(sizes, false) +
 		pf_linear_memory(2 * (uint64) sizes->nfeatures, sizes->nclasses, &params);
 }
 

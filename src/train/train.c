@@ -94,12 +94,12 @@ parse_task(const char *task)
 
 /* What the algorithm takes, and a calibration. */
 static uint64
-train_memory(const void *arg, const PfMatrix *sizes, bool measured, const char **saves)
+train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
 	const Request *request = arg;
 
 	measured = measured && !pf_calibration_is_out_of_bag(request->params);
-	return request->algorithm->memory(request->params, sizes, measured, saves) +
+	return request->algorithm->memory(request->params, sizes, measured, notes) +
 		pf_calibration_train_memory(request->params, sizes);
 }
 
@@ -137,6 +137,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
 	load->max_bins = request->params->given.max_bins;
+	load->max_rows = request->params->given.max_rows;
 	load->values = request->algorithm->values;
 	load->apart = pf_params_apart(&request->params->given);
 	load->grow_memory = train_memory;
@@ -233,18 +234,36 @@ seconds_since(instr_time start)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
-/* All but that of storing, which is not over when they are stored. */
+/* Of storing all but its end, which comes after they are stored. */
 static Jsonb *
 stage_seconds(const PfProgress *progress)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	for (PfPhase phase = PF_PHASE_SCAN; phase < PF_PHASE_STORE; phase++)
+	for (PfPhase phase = PF_PHASE_SCAN; phase < PF_PHASES; phase++)
 		appendStringInfo(&json, "%c\"%s\": %.6f", json.len ? ',' : '{',
 						 pf_phase_name(phase), pf_progress_seconds(progress, phase));
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+typedef struct Clock
+{
+	const PfProgress *progress;
+	instr_time	start;
+} Clock;
+
+/* A take_times. */
+static void
+take_times(PfNewVersion *version, void *arg)
+{
+	Clock	   *clock = arg;
+
+	/* ends what was stored so far */
+	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
+	version->seconds = seconds_since(clock->start);
+	version->stage_seconds = stage_seconds(clock->progress);
 }
 
 /* ----- measuring ----- */
@@ -285,15 +304,17 @@ measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 	pf_release(env, predicted);
 }
 
-/* Training rows, each by the trees that did not see it; false when there is none. */
+/*
+ * Training rows, each by the trees that did not see it; false when there is none.  Of
+ * no use afterwards are the votes, in whose place the predictions are put, and the
+ * rows' answers, of which those of rows without a vote are taken out.
+ */
 static bool
-measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
-				   const PfVotes *votes, PfMeasured *measured)
+measure_out_of_bag(const PfEnv *env, const PfModel *model, PfMatrix *rows,
+				   PfVotes *votes, PfMeasured *measured)
 {
 	uint32		width = model->width;
-	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * width * sizeof(double));
-	uint32	   *label = rows->label ? pf_alloc(env, rows->nrows * sizeof(uint32)) : NULL;
-	double	   *target = rows->target ? pf_alloc(env, rows->nrows * sizeof(double)) : NULL;
+	double	   *predicted = (double *) votes->sum;
 	size_t		n = 0;
 
 	for (uint32 i = 0; i < rows->nrows; i++)
@@ -303,18 +324,29 @@ measure_out_of_bag(const PfEnv *env, const PfModel *model, const PfMatrix *rows,
 		if (!pf_votes_read(votes, rows, i, predicted + n * width))
 			continue;
 		pf_calibration_apply(&model->calibration, model->nclasses, predicted + n * width);
-		if (label)
-			label[n] = rows->label[i];
+		if (rows->label)
+			rows->label[n] = rows->label[i];
 		else
-			target[n] = rows->target[i];
+			rows->target[n] = rows->target[i];
 		n++;
 	}
 	if (n > 0)
-		measure(env, model, "oob", n, label, target, predicted, measured);
-	pf_release(env, predicted);
-	pf_release(env, label);
-	pf_release(env, target);
+		measure(env, model, "oob", n, rows->label, rows->target, predicted, measured);
 	return n > 0;
+}
+
+/* What only growing and measuring need, before the model is compressed. */
+static void
+release_rows(const PfEnv *env, PfMatrix *rows)
+{
+	pf_release(env, rows->bins);
+	pf_release(env, rows->label);
+	pf_release(env, rows->target);
+	pf_release(env, rows->weight);
+	rows->bins = NULL;
+	rows->label = NULL;
+	rows->target = NULL;
+	rows->weight = NULL;
 }
 
 static double
@@ -333,7 +365,7 @@ find_metric(const PfMeasured *measured, const char *name)
 /* ----- what the user should know about the rows ----- */
 
 static void
-report_rows(const PfLoaded *loaded)
+report_rows(const PfLoaded *loaded, uint32 max_rows)
 {
 	const PfMatrix *held = &loaded->validation;
 
@@ -349,6 +381,16 @@ report_rows(const PfLoaded *loaded)
 							   "%lld rows whose split is null were left out",
 							   loaded->rows_no_split,
 							   (long long) loaded->rows_no_split)));
+	if (loaded->rows_not_drawn > 0)
+	{
+		int64		taken = (int64) loaded->train.nrows + held->nrows + loaded->test.nrows;
+
+		ereport(NOTICE,
+				(errmsg("training on a sample of %lld of %lld rows",
+						(long long) taken, (long long) (taken + loaded->rows_not_drawn)),
+				 errdetail("These are the rows with the smallest hashes; \"max_rows\" is %u.",
+						   max_rows)));
+	}
 	if (loaded->task == PF_CLASSIFICATION && held->nrows > 0)
 	{
 		bool	   *present = palloc0(loaded->nclasses);
@@ -410,7 +452,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	const PfEnv *env;
 	Request		request;
-	instr_time	start;
+	Clock		clock = {.progress = progress};
 	PfLoaded   *loaded;
 	PfGrown		grown = {0};
 	PfModel		model = {0};
@@ -428,7 +470,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	context = AllocSetContextCreate(caller, "pgforest training", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 	env = pf_pg_env(context);
-	INSTR_TIME_SET_CURRENT(start);
+	INSTR_TIME_SET_CURRENT(clock.start);
 
 	read_request(fcinfo, &request);
 	check_target(fcinfo, &request);
@@ -442,7 +484,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	check_model(&request, request.load.task);
 
 	loaded = pf_load(&request.load);
-	report_rows(loaded);
+	report_rows(loaded, request.load.max_rows);
 
 	model.task = loaded->task;
 	model.ncolumns = loaded->ncolumns;
@@ -469,6 +511,11 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
 		version.nmeasured++;
+	release_rows(env, &loaded->train);
+	release_rows(env, &loaded->validation);
+	release_rows(env, &loaded->test);
+	pf_release(env, grown.votes.sum);
+	pf_release(env, grown.votes.trees);
 
 	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
 	version.bytes = pf_model_encode(env, &model, &nbytes);
@@ -507,13 +554,14 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
 	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
 	version.measured = measured;
-	version.seconds = seconds_since(start);
+	version.seconds = seconds_since(clock.start);
+	version.take_times = take_times;
+	version.take_times_arg = &clock;
 	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
-	version.stage_seconds = stage_seconds(progress);
 	number = pf_catalog_add_version(&version, sha256);
 
 	MemoryContextSwitchTo(caller);
-	version.seconds = seconds_since(start);
+	version.seconds = seconds_since(clock.start);
 	result = result_row(fcinfo, &version, number);
 	MemoryContextDelete(context);
 	return result;

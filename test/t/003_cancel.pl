@@ -87,6 +87,7 @@ my %trainings = (
 	'serial' => [ 0, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 2}')} ],
 	'with workers' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4}')} ],
 	'read twice' => [ 0, q{ml_train('m', 'big', 'f20', exclude => '{id}', params => '{"n_estimators": 1, "max_depth": 6}')}, 'pgforest.train_memory = 150000' ],
+	'a sample' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4, "max_rows": 200000}')}, 'client_min_messages = warning' ],
 	'with workers, memory in files' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id}')} ],
 	'large model' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 20 = 0', 'noise', exclude => '{id,y}', holdout => 0.5, params => '{"n_estimators": 60}')} ]);
 
@@ -219,10 +220,11 @@ for my $name ('serial', 'with workers')
 	stop_at($name, 'pg_cancel_backend', \&stop_by_cancel, points(3, 30, $all),
 		($ends[0] + $ends[1]) / 2, ($ends[1] + $ends[2]) / 2);
 }
+for my $name ('read twice', 'a sample')
 {
-	my ($all, @ends) = time_stages('read twice');
+	my ($all, @ends) = time_stages($name);
 
-	stop_at('read twice', 'statement_timeout', \&stop_by_timeout, points(6, 100, $all));
+	stop_at($name, 'statement_timeout', \&stop_by_timeout, points(6, 100, $all));
 }
 {
 	my ($all, @ends) = time_stages('large model');

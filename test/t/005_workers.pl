@@ -120,14 +120,20 @@ $node->stop;
 SKIP:
 {
 	my $unshare = 'unshare --user --map-current-user --keep-caps --mount';
-	my $small   = 'mount -t tmpfs -o size=3m none /dev/shm';
+	my $mount   = 'mount -t tmpfs none /dev/shm -o size';
 
-	skip 'no small /dev/shm can be made here', 7
-	  if system("$unshare sh -c '$small' >/dev/null 2>&1") != 0;
-	my $data = $node->data_dir;
-	my $log  = $node->logfile;
-	is(system(qq{$unshare sh -c '$small && exec setpriv --ambient-caps=-all --inh-caps=-all pg_ctl -w -D "$data" -l "$log.small" start' >/dev/null}), 0,
-		'a server with 3 MB of shared memory');
+	skip 'no small /dev/shm can be made here', 12
+	  if system("$unshare sh -c '$mount=3m' >/dev/null 2>&1") != 0;
+	my $data  = $node->data_dir;
+	my $log   = $node->logfile;
+	my $start = sub {
+		my ($size) = @_;
+
+		is(system(qq{$unshare sh -c '$mount=$size && exec setpriv --ambient-caps=-all --inh-caps=-all pg_ctl -w -D "$data" -l "$log.small" start' >/dev/null}), 0,
+			"a server with $size of shared memory");
+	};
+
+	$start->('3m');
 
 	# The rows need some 240 kB, and ten times as many nearly all there is.
 	check('small shared memory that is enough', '2 of 2');
@@ -147,6 +153,32 @@ EOF
 	like($err, qr/growing 3 trees with 2 of 2 parallel workers/, '... which it has where there is more');
 	is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM pgforest.versions WHERE model = 'large'}), '1|2',
 		'... to make the same bytes');
+
+	# What Docker gives a container: less than the bins of these rows alone, 420,000 x 200.
+	$node->safe_psql('postgres', <<'EOF');
+CREATE TABLE images AS
+SELECT base[1 + id * 7919 % 800 : 200 + id * 7919 % 800] AS pixels, (base[1 + id * 7919 % 800] % 2)::text AS label, id
+FROM (SELECT array_agg((i * 104729 % 251)::int2 ORDER BY i) AS base FROM generate_series(1, 1000) AS i) AS b,
+	generate_series(1::bigint, 420000) AS id;
+ANALYZE images;
+EOF
+	$node->stop;
+	my $images = <<'EOF';
+SET client_min_messages = debug1;
+SET pgforest.train_workers = 2;
+SELECT version FROM ml_train('images', 'images', 'label', exclude => '{id}',
+	params => '{"n_estimators": 4, "max_depth": 5, "oob_score": false}');
+EOF
+	$start->('64m');
+	is($node->psql('postgres', $images, stderr => \$err), 0, 'bins that are more than all of it');
+	like($err, qr/growing 4 trees without parallel workers/, '... make a forest without workers');
+	system_or_bail('pg_ctl', '-w', '-D', $data, '-m', 'fast', 'stop');
+
+	$node->start;
+	$node->psql('postgres', $images, stderr => \$err);
+	like($err, qr/growing 4 trees with 2 of 2 parallel workers/, '... and with them where there is more');
+	is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM pgforest.versions WHERE model = 'images'}), '1|2',
+		'... of the same bytes');
 	$node->stop;
 }
 

@@ -207,8 +207,26 @@ my @counts = map { /(\d+) of/ } @notices;
 is("@counts", join(' ', sort { $a <=> $b } @counts), '... that become more');
 cmp_ok($counts[-1], '>', $counts[0], '... indeed');
 
+# A leader that waits for the rows that its workers still have is not silent.
+$node->safe_psql('postgres', <<'EOF');
+CREATE FUNCTION slow_in_worker(leader int, id int) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+	IF pg_backend_pid() <> leader THEN
+		PERFORM pg_sleep(0.03);
+	END IF;
+	RETURN true;
+END $$;
+EOF
+$other->run('SET statement_timeout = 0; SET parallel_setup_cost = 0; SET min_parallel_table_scan_size = 0');
+$other->run(qq{SELECT ml_train('wait', 'SELECT a, b, label FROM item WHERE slow_in_worker($mine, id)', 'label', params => '{"n_estimators": 2}')});
+for my $what ('loading', 'binning')
+{
+	@notices = $other->error =~ /NOTICE:  training "wait": $what, (\d+) /g;
+	cmp_ok(scalar(grep { $_ == $notices[-1] } @notices), '>=', 10, "notices while the leader waits: $what")
+	  or diag($other->error);
+}
+
 # The timer ends with the training.
-$other->run('SET statement_timeout = 0');
 is($other->run(q{SELECT count(*) FROM generate_series(1, 1000000)}), 1000000, 'afterwards');
 is($other->error, '', '... silence');
 

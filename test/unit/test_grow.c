@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/grow/boundaries.h"
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
 #include "fixture.h"
@@ -29,62 +30,196 @@ same_tree(const PfTree *a, const PfTree *b)
 		memcmp(a->leaves, b->leaves, a->nleaves * a->width * sizeof(double)) == 0;
 }
 
-/* The decrease of impurity of a cut, by the definition, for comparison. */
+/* The impurity of some rows times their number, by the definition. */
 static double
-gain_by_hand(const PfMatrix *matrix, uint32_t feature, uint32_t threshold, bool missing_left)
+impurity(const PfMatrix *matrix, const PfForestParams *params, const bool *taken, uint32_t *n)
 {
-	double		sums[2][2] = {{0}};
-	double		gain = 0;
+	double		counts[8] = {0};
+	double		sum = 0;
+	double		result = 0;
 
+	*n = 0;
 	for (uint32_t i = 0; i < matrix->nrows; i++)
 	{
-		uint8_t		bin = matrix->bins[(size_t) i * matrix->stride + feature];
-		bool		left = bin == PF_MISSING_BIN ? missing_left : bin <= threshold;
-
-		sums[!left][matrix->label[i]]++;
+		if (!taken[i])
+			continue;
+		(*n)++;
+		if (matrix->nclasses)
+			counts[matrix->label[i]]++;
+		else
+			sum += matrix->target[i];
 	}
-	for (int side = -1; side < 2; side++)
+	if (*n == 0)
+		return 0;
+	if (matrix->nclasses == 0)
 	{
-		double		a = side < 0 ? sums[0][0] + sums[1][0] : sums[side][0];
-		double		b = side < 0 ? sums[0][1] + sums[1][1] : sums[side][1];
-		double		impurity = a + b > 0 ? (a + b) - (a * a + b * b) / (a + b) : NAN;
-
-		gain += side < 0 ? impurity : -impurity;
+		for (uint32_t i = 0; i < matrix->nrows; i++)
+			result += taken[i] ? pow(matrix->target[i] - sum / *n, 2) : 0;
+		return result;
 	}
+	for (uint32_t c = 0; c < matrix->nclasses; c++)
+	{
+		double		share = counts[c] / *n;
+
+		if (params->criterion == PF_GINI)
+			result += *n * share * (1 - share);
+		else if (share > 0)
+			result -= *n * share * log2(share);
+	}
+	return result;
+}
+
+/* The decrease of impurity of a cut of all rows; -1 when a side is too small. */
+static double
+gain_by_hand(const PfMatrix *matrix, const PfForestParams *params,
+			 uint32_t feature, uint32_t threshold, bool missing_left)
+{
+	bool	   *taken = pf_alloc(unit_env(), matrix->nrows);
+	double		gain = 0;
+	uint32_t	n;
+
+	for (int side = 0; side < 3; side++)
+	{
+		double		impure;
+
+		for (uint32_t i = 0; i < matrix->nrows; i++)
+		{
+			uint8_t		bin = matrix->bins[(size_t) i * matrix->stride + feature];
+			bool		left = bin == PF_MISSING_BIN ? missing_left : bin <= threshold;
+
+			taken[i] = side == 2 || left == (side == 0);
+		}
+		impure = impurity(matrix, params, taken, &n);
+		if (n < params->min_samples_leaf)
+		{
+			gain = -1;
+			break;
+		}
+		gain += side == 2 ? impure : -impure;
+	}
+	pf_release(unit_env(), taken);
 	return gain;
 }
 
-/* On small and large nodes: no cut by hand is better than the one found. */
+/*
+ * On small and large nodes, for all criteria: no cut by hand is better than the one
+ * found.  weighted: with weights, all of them 1, which are summed in another way.
+ */
 static void
-finds_the_best_split(uint32_t nrows, double missing)
+finds_the_best_split(uint32_t nrows, uint32_t nclasses, PfCriterion criterion, double missing,
+					 uint32_t min_leaf, bool weighted)
 {
-	PfMatrix	matrix = fixture_matrix(nrows, 3, 2, missing, nrows);
+	PfMatrix	matrix = fixture_matrix(nrows, 2, nclasses, missing, nrows + nclasses);
 	PfForestParams params = fixture_params(&matrix);
 	PfTree		tree;
 	double		best = 0;
 
+	/* few bins, for there are many rows to count by hand */
+	for (uint32_t i = 0; nrows > 2000 && i < nrows * matrix.stride; i++)
+	{
+		if (matrix.bins[i] != PF_MISSING_BIN)
+			matrix.bins[i] = matrix.bins[i] / 16 * 16;
+	}
+	if (weighted)
+	{
+		matrix.weight = pf_alloc(unit_env(), nrows * sizeof(float));
+		for (uint32_t i = 0; i < nrows; i++)
+			matrix.weight[i] = 1;
+	}
+	params.criterion = criterion;
 	params.bootstrap = false;
 	params.max_depth = 1;
+	params.min_samples_leaf = min_leaf;
 	tree = grow(&matrix, &params, 0);
-	for (uint32_t f = 0; f < 3; f++)
+	for (uint32_t f = 0; f < 2; f++)
 	{
-		for (uint32_t t = 0; t < 255; t++)
+		for (uint32_t t = 0; t < 255; t += nrows > 2000 ? 8 : 1)
 		{
-			for (int m = 0; m < 2; m++)
-			{
-				double		gain = gain_by_hand(&matrix, f, t, m);
-
-				best = gain > best ? gain : best;
-			}
+			for (int m = 0; m < (missing > 0 ? 2 : 1); m++)
+				best = fmax(best, gain_by_hand(&matrix, &params, f, t, m));
 		}
+		best = fmax(best, gain_by_hand(&matrix, &params, f, 254, false));
 	}
-	if (CHECK_INT(tree.nnodes, 3))
+	if (CHECK_INT(tree.nnodes, best > 0 ? 3 : 1) && best > 0)
 	{
 		const PfNode *root = &tree.nodes[0];
 
-		CHECK_NEAR(gain_by_hand(&matrix, root->feature, root->threshold,
+		CHECK_NEAR(gain_by_hand(&matrix, &params, root->feature, root->threshold,
 								root->link & PF_MISSING_LEFT), best, 1e-9 * best);
 		CHECK_NEAR(tree.importance[root->feature], best, 1e-9 * best);
+	}
+	unit_release_all();
+}
+
+static void
+finds_the_best_splits(void)
+{
+	static const struct
+	{
+		uint32_t	nclasses;
+		PfCriterion criterion;
+	}			kinds[] = {{2, PF_GINI}, {3, PF_GINI}, {4, PF_GINI}, {5, PF_GINI},
+	{3, PF_ENTROPY}, {0, PF_SQUARED_ERROR}};
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+	{
+		for (int weighted = 0; weighted < 2; weighted++)
+		{
+			for (uint32_t min_leaf = 1; min_leaf < 8; min_leaf += 6)
+			{
+				uint32_t	nclasses = kinds[k].nclasses;
+				PfCriterion criterion = kinds[k].criterion;
+
+				finds_the_best_split(15, nclasses, criterion, 0, min_leaf, weighted);
+				finds_the_best_split(16, nclasses, criterion, 0.3, min_leaf, weighted);
+				finds_the_best_split(100, nclasses, criterion, 0.2, min_leaf, weighted);
+			}
+			finds_the_best_split(2, kinds[k].nclasses, kinds[k].criterion, 0, 1, weighted);
+			finds_the_best_split(700, kinds[k].nclasses, kinds[k].criterion, 0, 7, weighted);
+		}
+	}
+	finds_the_best_split(9000, 2, PF_GINI, 0.2, 1, false);
+	/* heavier than what 16 bits a class can count */
+	finds_the_best_split(70000, 3, PF_GINI, 0.2, 1, false);
+}
+
+/* Every processor scores alike, for any number of boundaries. */
+static void
+scores_are_the_same_bits(void)
+{
+	PfBoundaries *boundaries = pf_alloc(unit_env(), sizeof(PfBoundaries));
+	double		scores[2][PF_BOUNDARY_ROOM];
+	uint64_t	stream = pf_random_stream(1, PF_CHOOSE_ROWS, 1, 1);
+
+	for (PfCellShape shape = PF_PAIRS; shape <= PF_SUMS; shape++)
+	{
+		for (uint32_t n = 1; n < 256; n += 9)
+		{
+			PfPile		total = {0};
+			PfPile		more = {shape == PF_PAIRS ? UINT64_C(0x100000002) : UINT64_C(0x1000200010003), 0.25, 3};
+
+			for (uint32_t i = 0; i < n; i++)
+			{
+				if (shape == PF_SUMS)
+				{
+					total.weight += 1 + pf_random_below(stream, i, 100) / 7.0;
+					total.sum += pf_random_below(stream, i + 256, 1000) / 3.0 - 100;
+					boundaries->left.weight[i] = total.weight;
+					boundaries->sum[i] = total.sum;
+				}
+				else
+				{
+					total.cell += UINT64_C(1) << (shape == PF_PAIRS ? 32 : 16) *
+						pf_random_below(stream, i, shape == PF_PAIRS ? 2 : 4);
+					boundaries->left.cell[i] = total.cell;
+				}
+			}
+			total.cell += more.cell * 2;
+			total.weight += 1;
+			for (int portable = 0; portable < 2; portable++)
+				pf_boundary_scorer(portable) (shape, boundaries, total, more, n / 3, n, scores[portable]);
+			CHECK(memcmp(&scores[0][n / 3], &scores[1][n / 3], (n - n / 3) * sizeof(double)) == 0);
+		}
 	}
 }
 
@@ -388,13 +523,12 @@ grow_some(void *arg)
 void
 test_grow(void)
 {
-	finds_the_best_split(20, 0);
-	finds_the_best_split(20, 0.3);
-	finds_the_best_split(700, 0);
-	finds_the_best_split(700, 0.2);
-	finds_the_best_split(9000, 0.2);
+	finds_the_best_splits();
+	scores_are_the_same_bits();
 	unit_release_all();
 	learns_by_heart(2, PF_GINI);
+	learns_by_heart(3, PF_GINI);
+	learns_by_heart(4, PF_GINI);
 	learns_by_heart(5, PF_GINI);
 	learns_by_heart(5, PF_ENTROPY);
 	learns_by_heart(0, PF_SQUARED_ERROR);

@@ -94,21 +94,27 @@ pf_grower_release(PfGrower *grower)
 }
 
 uint64_t
+pf_matrix_memory(const PfMatrix *matrix, bool votes)
+{
+	uint64_t	answer = matrix->nclasses ? sizeof(uint32_t) : sizeof(double);
+	uint64_t	a_row = matrix->stride + answer + (matrix->weight ? sizeof(float) : 0);
+
+	if (votes)
+		a_row += pf_votes_width(matrix) * sizeof(uint64_t) + sizeof(uint32_t);
+	return matrix->nrows * a_row;
+}
+
+uint64_t
 pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params, bool votes,
 				 uint32_t participants)
 {
 	uint64_t	rows = matrix->nrows;
 	uint64_t	drawn = params->bootstrap ? rows * 2 / 3 : rows;	/* 1 - 1/e of them */
-	uint64_t	answer = matrix->nclasses ? sizeof(uint32_t) : sizeof(double);
-	uint64_t	a_row = matrix->stride + answer + (matrix->weight ? sizeof(float) : 0);
 	uint64_t	each;
-
-	if (votes && params->bootstrap)
-		a_row += pf_votes_width(matrix) * sizeof(uint64_t) + sizeof(uint32_t);
 
 	/* items, the half of them that a partition puts aside, a node for each; the draws */
 	each = drawn * (sizeof(PfItem) * 3 / 2 + sizeof(PfNode)) + rows * sizeof(uint32_t);
-	return rows * a_row + participants * each;
+	return pf_matrix_memory(matrix, votes && params->bootstrap) + participants * each;
 }
 
 void

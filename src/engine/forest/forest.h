@@ -36,9 +36,11 @@ extern void pf_forest_grow_tree(PfGrower *grower, uint32_t number,
 extern void pf_tree_release(const PfEnv *env, PfTree *tree);
 extern void pf_grower_release(PfGrower *grower);
 
+/* Bytes of a matrix (its sizes only are looked at), and of votes on its rows. */
+extern uint64_t pf_matrix_memory(const PfMatrix *matrix, bool votes);
+
 /*
- * Bytes that growing takes in all: the matrix (its sizes only are looked at), the
- * votes if there are any, and what each participant works with.  Trees count once
+ * Bytes that growing takes in all: the matrix, the votes if there are any, and what each participant works with.  Trees count once
  * a participant: they are written out when they are grown.
  */
 extern uint64_t pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params,
@@ -46,8 +48,8 @@ extern uint64_t pf_forest_memory(const PfMatrix *matrix, const PfForestParams *p
 
 /*
  * Sizes and scales of the votes of a matrix; the caller allocates sum and trees,
- * zeroed.  pf_votes_read: row's class shares or value in out[width]; false when
- * no tree left the row out.
+ * zeroed.  pf_votes_read: row's class shares or value in out[width], which may be the
+ * place of its own sums or of an earlier row's; false when no tree left the row out.
  */
 extern uint32_t pf_votes_width(const PfMatrix *matrix);
 extern void pf_votes_scale(const PfEnv *env, const PfMatrix *matrix, PfVotes *votes);

@@ -9,6 +9,7 @@
 #ifndef PF_GROW_H
 #define PF_GROW_H
 
+#include "engine/grow/boundaries.h"
 #include "engine/grow/tree.h"
 
 /* A row in a tree.  Items of a node lie together, in the rows' order. */
@@ -41,7 +42,8 @@ typedef struct PfSplit
 	uint16_t	feature;
 	uint16_t	threshold;
 	double		gain;			/* weight x decrease of impurity */
-	double		left[2];		/* counted classes: the weights that go left */
+	bool		summed;			/* left is known */
+	double		left[PF_COUNTED_CLASSES];	/* counted classes: the weights that go left */
 } PfSplit;
 
 /* Scratch of one participant; made once, used for every tree. */
@@ -51,7 +53,7 @@ typedef struct PfGrowth
 	const PfMatrix *matrix;
 	const PfForestParams *params;
 	uint32_t	width;			/* classes, or 2 sums for regression */
-	bool		counted;		/* two classes, and rows weigh how often they were drawn: all sums are exact */
+	bool		counted;		/* gini of few classes, and rows weigh how often they were drawn: all sums are exact */
 	double		offset;			/* regression: about the mean target, against cancellation */
 	uint32_t	min_leaf;		/* rows */
 	double		min_leaf_weight;
@@ -73,6 +75,8 @@ typedef struct PfGrowth
 	double	   *total;			/* width: the node's sums */
 	double	   *left;			/* width */
 	double	   *missing;		/* width */
+	PfBoundaries *boundaries;	/* of the feature at hand */
+	PfScoreBoundaries score_boundaries;
 } PfGrowth;
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */

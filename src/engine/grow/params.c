@@ -12,6 +12,10 @@
 #define BIG 2147483647.0
 
 #define PARAM(name, type) #name, type, offsetof(PfParams, name)
+/* Whatever is trained: which rows are taken, for the load. */
+#define MAX_ROWS \
+	{PARAM(max_rows, PF_PARAM_INT), true, 1, BIG, NULL, "null", \
+	"Rows of the source taken at most, held-out ones among them: those with the smallest hashes, the same ones every time. null: all."}
 #define END {NULL, PF_PARAM_INT, 0, false, 0, 0, NULL, NULL, NULL}
 
 /* Averaged trees: which rows a tree sees by default is all they differ in. */
@@ -45,7 +49,8 @@
 	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null", \
 	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false. null: as they are."}, \
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255", \
-	"Bins of a feature at most; missing values have one more."}
+	"Bins of a feature at most; missing values have one more."}, \
+	MAX_ROWS
 
 const PfParam pf_random_forest_params[] = {FOREST_PARAMS("true"), END};
 const PfParam pf_extra_trees_params[] = {FOREST_PARAMS("false"), END};
@@ -69,6 +74,7 @@ const PfParam pf_linear_params[] = {
 	"Classification: make shares mean probabilities, by a curve fitted to the shares of five cross-validated models. null: as they are."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Coefficients of a category column at most; when it has more categories, those with like targets share one."},
+	MAX_ROWS,
 	END
 };
 
@@ -85,6 +91,7 @@ const PfParam pf_isolation_forest_params[] = {
 	"Rows of a tree are drawn with replacement."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
+	MAX_ROWS,
 	END
 };
 
@@ -127,6 +134,7 @@ const PfParam pf_gradient_boosting_params[] = {
 	"Classification: make shares mean probabilities, by a curve fitted to the shares of five cross-validated models. null: as they are."},
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
 	"Bins of a feature at most; missing values have one more."},
+	MAX_ROWS,
 	END
 };
 

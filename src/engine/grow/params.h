@@ -84,6 +84,7 @@ typedef struct PfParams
 	bool		oob_score;
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
+	uint32_t	max_rows;
 
 	/* boosting */
 	const char *loss;

@@ -347,8 +347,10 @@ try_cut(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t n, double 
 	*best = (PfSplit) {
 		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
 			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
-			.left = {left[0], left[1]}
+			.summed = growth->counted
 	};
+	if (growth->counted)
+		memcpy(best->left, left, growth->width * sizeof(double));
 }
 
 /* The same for two counted classes and no missing values. */
@@ -371,7 +373,7 @@ try_counted(PfGrowth *growth, const Cut *cut, uint32_t n, double unsplit, PfSpli
 		return;
 	*best = (PfSplit) {
 		.found = true,.missing_left = left >= right,.feature = (uint16_t) cut->feature,
-			.threshold = cut->threshold,.gain = gain,.left = {zeros, ones}
+			.threshold = cut->threshold,.gain = gain,.summed = true,.left = {zeros, ones}
 	};
 }
 
@@ -383,7 +385,7 @@ pf_find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uin
 	uint32_t	wanted = growth->params->max_features;
 	uint32_t	drawn = 0;
 	bool		variable = false;
-	bool		count = growth->counted && !growth->params->bootstrap;
+	bool		count = growth->counted && growth->width == 2 && !growth->params->bootstrap;
 	double		sums[2 * TOGETHER][PF_MAX_CLASSES];
 	uint32_t   *words = (uint32_t *) growth->spare;		/* four words a row */
 	uint32_t   *labels = count ? words + (n + ROWS) / ROWS * ROWS : NULL;

@@ -3,9 +3,10 @@
  *	  The best split of a node.
  *
  * For each feature drawn, the node's rows are summed up by bin (a histogram;
- * few rows are sorted by bin instead) and every boundary between two occupied
- * bins is tried, with the node's missing values on the right and on the left,
- * and once missing against not missing.  The threshold is put midway between the two
+ * few rows are sorted by bin instead) and the sums left of every boundary between two
+ * occupied bins are written down; then all boundaries are scored, with the node's
+ * missing values on the right and on the left, and missing against not missing once
+ * (boundaries.h).  The threshold is put midway between the two
  * bins, as exact trees put it midway between two values.  Without missing
  * values in the node they are sent to the heavier side, should they come later.
  *
@@ -14,29 +15,30 @@
  *
  * Criteria are written as a score to be maximised: the sum over both sides of
  *	 gini: sum over classes of w_c^2 / w;  entropy: sum of w_c log2(w_c / w);
- *	 squared error: (sum of w y)^2 / w.
- * The score of the split less that of the node is the node's weight times the
- * decrease of impurity.  With two sums (two classes of gini, or squared error) that
- * difference is one fraction, which is then used instead: see try_two.
+ *	 squared error: (sum of w y)^2 / w,
+ * whose excess over that of the node is the node's weight times the decrease of
+ * impurity.  Where there are but two sums the excess itself is scored.
  */
 #include <math.h>
 #include <string.h>
 
+#include "engine/grow/boundaries.h"
 #include "engine/grow/draw.h"
 #include "engine/grow/grow.h"
 
 /* the loops are written once and compiled for each criterion */
 #define pf_inline static inline __attribute__((always_inline))
 
-#define SMALL_NODE	16			/* rows up to which a node is sorted */
+#define SMALL_NODE	16			/* rows up to which a node is sorted: see sort_small */
 #define SPARSE_NODE 2048		/* rows up to which occupied bins are noted */
 #define AHEAD		8			/* rows between the one counted and the one fetched */
 #define LINE		64			/* bytes of a cache line */
 
 typedef enum Measure
 {
-	GINI_TWO,					/* two classes: no loops */
-	GINI_COUNTS,				/* two classes, weights are whole numbers: see Cell */
+	GINI_PAIRS,					/* two classes, weights are whole numbers */
+	GINI_QUADS,					/* three or four, and the node not too heavy */
+	GINI_TWO,					/* two classes */
 	GINI,
 	ENTROPY,
 	VARIANCE
@@ -49,23 +51,18 @@ typedef struct Search
 	Measure		measure;
 	uint32_t	nrows;
 	bool		variable;		/* some feature was not constant */
-	double		best_numerator; /* the best score so far, as a fraction */
-	double		best_denominator;
-	PfSplit    *best;
+	bool		perfect;		/* nothing can be better than the best so far */
+	PfPile		total;
+	double		best;			/* score */
+	PfSplit    *split;
 	uint64_t   *constant;		/* a bit for each feature known to be constant here */
+
+	/* few rows: what is asked of them for every feature */
+	const uint8_t *row[SMALL_NODE];
+	PfPile		pile[SMALL_NODE];
 } Search;
 
-/* What lies in one bin, or left of a boundary. */
-typedef struct Pile
-{
-	double	   *sums;			/* width */
-	uint32_t	rows;
-} Pile;
-
-/*
- * The score of a side is numerator / weight (entropy: the numerator alone).
- * Scores of cuts are compared as fractions: no division in the loops.
- */
+/* The score of a side is numerator / weight (entropy: the numerator alone). */
 pf_inline double
 side_score(Measure measure, uint32_t width, const double *sums, double *weight)
 {
@@ -74,11 +71,9 @@ side_score(Measure measure, uint32_t width, const double *sums, double *weight)
 
 	switch (measure)
 	{
+		case GINI_PAIRS:
+		case GINI_QUADS:
 		case GINI_TWO:
-		case GINI_COUNTS:
-			w = sums[0] + sums[1];
-			score = sums[0] * sums[0] + sums[1] * sums[1];
-			break;
 		case GINI:
 			for (uint32_t c = 0; c < width; c++)
 			{
@@ -104,16 +99,71 @@ side_score(Measure measure, uint32_t width, const double *sums, double *weight)
 	return score;
 }
 
+/* The criterion, and how a node of so much weight keeps its sums. */
 static Measure
-measure_of(const PfGrowth *growth)
+measure_of(const PfGrowth *growth, double weight)
 {
 	if (growth->matrix->nclasses == 0)
 		return VARIANCE;
 	if (growth->params->criterion == PF_ENTROPY)
 		return ENTROPY;
-	if (growth->width > 2)
-		return GINI;
-	return growth->counted ? GINI_COUNTS : GINI_TWO;
+	if (growth->counted && growth->width == 2)
+		return GINI_PAIRS;
+	if (growth->counted && weight < PF_QUAD_LIMIT)
+		return GINI_QUADS;
+	return growth->width == 2 ? GINI_TWO : GINI;
+}
+
+pf_inline bool
+has_cells(Measure measure)
+{
+	return measure == GINI_PAIRS || measure == GINI_QUADS;
+}
+
+/* Are the boundaries scored by boundaries.c, from their sums? */
+pf_inline bool
+has_sums(Measure measure)
+{
+	return measure != GINI && measure != ENTROPY;
+}
+
+pf_inline PfCellShape
+shape_of(Measure measure)
+{
+	return measure == GINI_PAIRS ? PF_PAIRS : measure == GINI_QUADS ? PF_QUADS : PF_SUMS;
+}
+
+/* Sums by class, of whole numbers, as a cell. */
+static uint64_t
+cell_of(Measure measure, uint32_t width, const double *sums)
+{
+	uint64_t	cell = 0;
+
+	for (uint32_t c = 0; c < width; c++)
+		cell |= (uint64_t) sums[c] << (measure == GINI_PAIRS ? 32 : 16) * c;
+	return cell;
+}
+
+/* From the sums in growth->total. */
+static void
+finish_stats(const PfGrowth *growth, PfNodeStats *stats)
+{
+	Measure		measure = measure_of(growth, INFINITY);
+
+	stats->score = side_score(measure, growth->width, growth->total, &stats->weight);
+	if (measure != ENTROPY)
+		stats->score /= stats->weight;
+}
+
+/* At most one class is there. */
+static bool
+is_pure(const PfGrowth *growth)
+{
+	uint32_t	present = 0;
+
+	for (uint32_t c = 0; c < growth->width; c++)
+		present += growth->total[c] > 0;
+	return present <= 1;
 }
 
 void
@@ -125,17 +175,13 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 	memset(total, 0, growth->width * sizeof(double));
 	if (growth->matrix->nclasses)
 	{
-		uint32_t	present = 0;
-
 		for (uint32_t i = 0; i < n; i++)
 		{
 			total[items[i].y.label] += items[i].weight;
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		for (uint32_t c = 0; c < growth->width; c++)
-			present += total[c] > 0;
-		stats->pure = present <= 1;
+		stats->pure = is_pure(growth);
 	}
 	else
 	{
@@ -155,22 +201,152 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 		stats->sum = total[1];
 		stats->pure = stats->lowest == stats->highest;
 	}
-	stats->score = side_score(measure_of(growth), growth->width, total, &stats->weight);
-	if (measure_of(growth) != ENTROPY)
-		stats->score /= stats->weight;
+	finish_stats(growth, stats);
 }
 
 void
 pf_counted_stats(PfGrowth *growth, PfNodeStats *stats)
 {
-	const double *total = growth->total;
-
 	memset(stats, 0, sizeof(*stats));
-	stats->pure = total[0] == 0 || total[1] == 0;
-	stats->score = side_score(GINI_COUNTS, 2, total, &stats->weight) / stats->weight;
+	stats->pure = is_pure(growth);
+	finish_stats(growth, stats);
 }
 
-/* One side of a cut as the criterion sees it. */
+/* ----- the boundaries of a feature that were filled in ----- */
+
+/* What lies left of a boundary. */
+pf_inline PfPile
+left_of(Measure measure, const PfBoundaries *boundaries, uint32_t i, PfPile more)
+{
+	if (has_cells(measure))
+		more.cell += boundaries->left.cell[i];
+	else
+	{
+		more.weight += boundaries->left.weight[i];
+		more.sum += boundaries->sum[i];
+	}
+	return more;
+}
+
+pf_inline double
+weight_of(Measure measure, PfPile pile)
+{
+	uint64_t	weight = 0;
+
+	if (!has_cells(measure))
+		return pile.weight;
+	for (uint32_t c = 0; c < (measure == GINI_PAIRS ? 2 : 4); c++)
+		weight += pf_cell_weight(shape_of(measure), pile.cell, c);
+	return (double) weight;
+}
+
+/* Of one class alone? */
+pf_inline bool
+is_pure_cell(Measure measure, uint64_t cell)
+{
+	uint32_t	present = 0;
+
+	for (uint32_t c = 0; c < (measure == GINI_PAIRS ? 2 : 4); c++)
+		present += pf_cell_weight(shape_of(measure), cell, c) > 0;
+	return present <= 1;
+}
+
+/* Keeps a boundary as the best split so far. */
+pf_inline void
+keep(Search *search, Measure measure, const PfBoundaries *boundaries, uint32_t feature,
+	 uint32_t i, PfPile left, bool missing_here, bool missing_left)
+{
+	PfSplit    *split = search->split;
+	double		weight = weight_of(measure, left);
+
+	split->found = true;
+	split->feature = (uint16_t) feature;
+	if (i + 1 < boundaries->count)
+		split->threshold = (uint16_t) ((boundaries->bin[i] + boundaries->bin[i + 1]) / 2);
+	else
+		split->threshold = PF_MISSING_BIN - 1;
+	split->missing_left = missing_here ? missing_left
+		: weight >= weight_of(measure, search->total) - weight;
+	split->summed = has_cells(measure);
+	if (has_cells(measure))
+	{
+		for (uint32_t c = 0; c < search->growth->width; c++)
+			split->left[c] = (double) pf_cell_weight(shape_of(measure), left.cell, c);
+		search->perfect = is_pure_cell(measure, left.cell) &&
+			is_pure_cell(measure, search->total.cell - left.cell);
+	}
+	else
+		search->perfect = search->nrows == 2;
+}
+
+/*
+ * Is one of the boundaries better than the best so far?  missing: what the missing
+ * values of the node sum up to; 0 rows: there are none, or nobody counted.
+ */
+pf_inline void
+try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32_t feature,
+			   bool missing_here, PfPile missing, uint32_t missing_rows)
+{
+	PfGrowth   *growth = search->growth;
+	double		weight = weight_of(measure, search->total);
+
+	if (boundaries->count + missing_here <= 1)
+	{
+		search->constant[feature / 64] |= UINT64_C(1) << feature % 64;
+		return;
+	}
+	search->variable = true;
+
+	for (uint32_t side = 0; side <= missing_here; side++)
+	{
+		PfPile		more = side == 1 ? missing : (PfPile) {0};
+		const double *scores = boundaries->score[side];
+		uint32_t	from = 0;
+		uint32_t	to = boundaries->count - (side == 1 || !missing_here);
+		uint32_t	best = UINT32_MAX;
+
+		/* both sides must keep some rows and weight, and both grow from end to end */
+		if (growth->counts != NULL)
+		{
+			uint32_t	rows = side == 1 ? missing_rows : 0;
+
+			while (from < to && boundaries->rows[from] + rows < growth->min_leaf)
+				from++;
+			while (from < to && search->nrows - boundaries->rows[to - 1] - rows < growth->min_leaf)
+				to--;
+		}
+		if (growth->min_leaf_weight > 0 || !has_cells(measure))
+		{
+			while (from < to && weight_of(measure, left_of(measure, boundaries, from, more)) < growth->min_leaf_weight)
+				from++;
+			for (; from < to; to--)
+			{
+				double		right = weight - weight_of(measure, left_of(measure, boundaries, to - 1, more));
+
+				if (right > 0 && right >= growth->min_leaf_weight)
+					break;
+			}
+		}
+		if (has_sums(measure) && from < to)
+			growth->score_boundaries(shape_of(measure), boundaries, search->total, more,
+									 from, to, boundaries->score[side]);
+		for (uint32_t i = from; i < to; i++)
+		{
+			if (scores[i] > search->best)
+			{
+				search->best = scores[i];
+				best = i;
+			}
+		}
+		if (best != UINT32_MAX)
+			keep(search, measure, boundaries, feature, best,
+				 left_of(measure, boundaries, best, more), missing_here, side == 1);
+	}
+}
+
+/* ----- many classes, or entropy: scored as the bins come ----- */
+
+/* One side of a boundary as the criterion sees it. */
 typedef struct Side
 {
 	double		numerator;
@@ -178,68 +354,16 @@ typedef struct Side
 } Side;
 
 /*
- * Takes the occupied bins of a feature one after another, in ascending order,
- * and tries the boundary before each, with the missing values on the right
- * ([0]) and on the left ([1]).  For many classes the sides are kept up to date
- * as rows move over, since a bin holds few of the classes; else they are made
- * from growth->left when they are needed.
+ * Both sides, with the missing values on the right ([0]) and on the left ([1]).  For gini
+ * they are kept up to date as rows move over, since a bin holds few of the classes;
+ * for entropy they are made anew.
  */
 typedef struct Sweep
 {
-	int32_t		last;			/* the bin before; -1 at first */
-	uint32_t	rows;			/* rows in the bins so far */
 	bool		missing_here;
-	uint32_t	missing_rows;
 	Side		left[2],
 				right[2];
-
-	/* two sums only: here, where the compiler can keep them in registers */
-	double		two_left[2],
-				two_missing[2],
-				two_total[2];
-	double		weight,			/* of the node */
-				mean;			/* the second sum over it */
 } Sweep;
-
-pf_inline bool
-has_two_sums(Measure measure)
-{
-	return measure == GINI_TWO || measure == GINI_COUNTS || measure == VARIANCE;
-}
-
-/* One way to cut, better than the best so far? */
-pf_inline void
-try_cut(Search *search, Measure measure, Side left, Side right, uint32_t left_rows,
-		uint32_t feature, uint32_t threshold, bool missing_left)
-{
-	PfGrowth   *growth = search->growth;
-	double		numerator,
-				denominator;
-
-	if (growth->counts != NULL &&
-		(left_rows < growth->min_leaf || search->nrows - left_rows < growth->min_leaf))
-		return;
-	if (measure == ENTROPY)
-	{
-		numerator = left.numerator + right.numerator;
-		denominator = 1;
-	}
-	else
-	{
-		numerator = left.numerator * right.weight + right.numerator * left.weight;
-		denominator = left.weight * right.weight;
-	}
-	if (!(numerator * search->best_denominator > search->best_numerator * denominator))
-		return;
-	if (left.weight < growth->min_leaf_weight || right.weight < growth->min_leaf_weight)
-		return;
-	search->best_numerator = numerator;
-	search->best_denominator = denominator;
-	search->best->found = true;
-	search->best->feature = (uint16_t) feature;
-	search->best->threshold = (uint16_t) threshold;
-	search->best->missing_left = missing_left;
-}
 
 /* The two sides from growth->left, with the missing values on the left or not. */
 pf_inline void
@@ -259,85 +383,6 @@ make_sides(Search *search, Measure measure, uint32_t width, bool missing_left,
 	right->numerator = side_score(measure, width, right_sums, &right->weight);
 }
 
-/*
- * The same for two sums, where the decrease of impurity is one fraction: with w the
- * weight and s the second sum (of the targets, or of the second class's weights),
- *	 s_l^2/w_l + s_r^2/w_r - s^2/w = w (s_l - w_l s/w)^2 / (w_l w_r).
- * Counted classes keep clear of s/w, so that ties stay ties.
- */
-pf_inline void
-try_two(Search *search, Measure measure, const Sweep *sweep, bool with_missing,
-		uint32_t feature, uint32_t threshold)
-{
-	PfGrowth   *growth = search->growth;
-	double		first = sweep->two_left[0];
-	double		second = sweep->two_left[1];
-	uint32_t	rows = sweep->rows;
-	double		left,
-				right,
-				excess,
-				numerator,
-				denominator;
-
-	if (with_missing)
-	{
-		first += sweep->two_missing[0];
-		second += sweep->two_missing[1];
-		rows += sweep->missing_rows;
-	}
-	left = measure == VARIANCE ? first : first + second;
-	right = sweep->weight - left;
-	excess = measure == GINI_COUNTS ? second * sweep->weight - sweep->two_total[1] * left
-		: second - sweep->mean * left;
-	numerator = excess * excess;
-	denominator = left * right;
-	if (!(numerator * search->best_denominator > search->best_numerator * denominator) ||
-		!(denominator > 0))
-		return;
-	if (growth->counts != NULL &&
-		(rows < growth->min_leaf || search->nrows - rows < growth->min_leaf))
-		return;
-	if (left < growth->min_leaf_weight || right < growth->min_leaf_weight)
-		return;
-	search->best_numerator = numerator;
-	search->best_denominator = denominator;
-	search->best->found = true;
-	search->best->feature = (uint16_t) feature;
-	search->best->threshold = (uint16_t) threshold;
-	search->best->missing_left = sweep->missing_here ? with_missing : left >= right;
-	search->best->left[0] = first;
-	search->best->left[1] = second;
-}
-
-pf_inline void
-sweep_boundary(Search *search, Measure measure, uint32_t width, const Sweep *sweep,
-			   uint32_t feature, uint32_t threshold)
-{
-	Side		left = sweep->left[0];
-	Side		right = sweep->right[0];
-
-	if (has_two_sums(measure))
-	{
-		try_two(search, measure, sweep, false, feature, threshold);
-		if (sweep->missing_here && threshold < PF_MISSING_BIN - 1)
-			try_two(search, measure, sweep, true, feature, threshold);
-		return;
-	}
-	if (measure == ENTROPY)
-		make_sides(search, measure, width, false, &left, &right);
-	try_cut(search, measure, left, right, sweep->rows, feature, threshold,
-			sweep->missing_here ? false : left.weight >= right.weight);
-	if (sweep->missing_here && threshold < PF_MISSING_BIN - 1)
-	{
-		left = sweep->left[1];
-		right = sweep->right[1];
-		if (measure == ENTROPY)
-			make_sides(search, measure, width, true, &left, &right);
-		try_cut(search, measure, left, right, sweep->rows + sweep->missing_rows,
-				feature, threshold, true);
-	}
-}
-
 /* Rows of one class go over from right to left: sums of squares follow. */
 pf_inline void
 move_over(Side *left, Side *right, double on_left, double on_right, double moved)
@@ -349,18 +394,30 @@ move_over(Side *left, Side *right, double on_left, double on_right, double moved
 }
 
 pf_inline void
+sweep_start(Search *search, Measure measure, uint32_t width, Sweep *sweep,
+			bool missing_here, const double *missing)
+{
+	memset(search->growth->left, 0, width * sizeof(double));
+	if (missing_here)
+		memcpy(search->growth->missing, missing, width * sizeof(double));
+	sweep->missing_here = missing_here;
+	for (int i = 0; i < 2; i++)
+		make_sides(search, measure, width, i == 1 && missing_here,
+				   &sweep->left[i], &sweep->right[i]);
+}
+
+/* A bin's sums go over, which makes the next boundary. */
+pf_inline void
 sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
-		  uint32_t feature, uint32_t bin, Pile pile)
+		  const double *sums, PfBoundaries *boundaries)
 {
 	PfGrowth   *growth = search->growth;
-	double	   *left = has_two_sums(measure) ? sweep->two_left : growth->left;
+	double	   *left = growth->left;
+	uint32_t	n = boundaries->count;
 
-	if (sweep->last >= 0)
-		sweep_boundary(search, measure, width, sweep, feature,
-					   ((uint32_t) sweep->last + bin) / 2);
 	for (uint32_t c = 0; c < width; c++)
 	{
-		double		moved = pile.sums[c];
+		double		moved = sums[c];
 
 		if (measure == GINI)
 		{
@@ -375,49 +432,21 @@ sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 		}
 		left[c] += moved;
 	}
-	sweep->rows += pile.rows;
-	sweep->last = (int32_t) bin;
-}
-
-pf_inline void
-sweep_start(Search *search, Measure measure, uint32_t width, Sweep *sweep,
-			bool missing_here, Pile missing)
-{
-	if (has_two_sums(measure))
+	for (int i = 0; i <= sweep->missing_here; i++)
 	{
-		for (int i = 0; i < 2; i++)
+		Side	   *l = &sweep->left[i];
+		Side	   *r = &sweep->right[i];
+
+		if (measure == ENTROPY)
 		{
-			sweep->two_left[i] = 0;
-			sweep->two_missing[i] = missing_here ? missing.sums[i] : 0;
-			sweep->two_total[i] = search->growth->total[i];
+			make_sides(search, measure, width, i == 1, l, r);
+			boundaries->score[i][n] = l->numerator + r->numerator;
 		}
-		sweep->weight = measure == VARIANCE ? sweep->two_total[0]
-			: sweep->two_total[0] + sweep->two_total[1];
-		sweep->mean = sweep->two_total[1] / sweep->weight;
+		else
+			boundaries->score[i][n] = l->numerator / l->weight + r->numerator / r->weight;
 	}
-	else
-	{
-		memset(search->growth->left, 0, width * sizeof(double));
-		if (missing_here)
-			memcpy(search->growth->missing, missing.sums, width * sizeof(double));
-	}
-	sweep->last = -1;
-	sweep->rows = 0;
-	sweep->missing_here = missing_here;
-	sweep->missing_rows = missing.rows;
-	if (measure == GINI)
-	{
-		for (int i = 0; i < 2; i++)
-			make_sides(search, measure, width, i == 1 && missing_here,
-					   &sweep->left[i], &sweep->right[i]);
-	}
-}
-
-pf_inline void
-sweep_end(Search *search, Measure measure, uint32_t width, Sweep *sweep, uint32_t feature)
-{
-	if (sweep->missing_here && sweep->last >= 0)
-		sweep_boundary(search, measure, width, sweep, feature, PF_MISSING_BIN - 1);
+	boundaries->left.weight[n] = sweep->left[0].weight;
+	boundaries->sum[n] = 0;
 }
 
 pf_inline void
@@ -432,75 +461,147 @@ add_item(Measure measure, double *sums, const PfItem *item, double offset)
 		sums[item->y.label] += item->weight;
 }
 
-static inline void
-note_constant(Search *search, uint32_t feature)
+/* A row in the shape of the sums. */
+pf_inline uint64_t
+item_cell(Measure measure, const PfItem *item)
 {
-	search->constant[feature / 64] |= UINT64_C(1) << feature % 64;
+	return (uint64_t) item->weight << (measure == GINI_PAIRS ? 32 : 16) * item->y.label;
+}
+
+pf_inline PfPile
+item_pile(Measure measure, const PfItem *item, double offset)
+{
+	PfPile		pile = {0};
+	double		sums[2] = {0, 0};
+
+	if (has_cells(measure))
+		pile.cell = item_cell(measure, item);
+	else
+	{
+		add_item(measure, sums, item, offset);
+		pile.weight = measure == GINI_TWO ? sums[0] + sums[1] : sums[0];
+		pile.sum = sums[1];
+	}
+	return pile;
 }
 
 /* ----- few rows: sorted by bin ----- */
+
+typedef int16_t Keys __attribute__((vector_size(16), may_alias));
+
+/*
+ * Bin and item of each row, ascending; after them one that is greater than any.  The place
+ * of a key is the number of smaller keys: no branches to mispredict, and 16 are
+ * compared at once.
+ */
+pf_inline void
+sort_small(const Search *search, uint32_t feature, uint16_t *sorted)
+{
+	uint32_t	n = search->nrows;
+	int16_t		keys[SMALL_NODE] __attribute__((aligned(16))) = {0};
+	int16_t		places[SMALL_NODE] __attribute__((aligned(16)));
+	Keys		low,
+				high;
+	Keys		low_place = {0};
+	Keys		high_place = {0};
+
+	for (uint32_t i = 0; i < n; i++)
+		keys[i] = (int16_t) (search->row[i][feature] * SMALL_NODE + i);
+	sorted[n] = INT16_MAX;
+	if (n == 2)
+	{
+		/* half of all nodes of a regression tree */
+		bool		swap = keys[1] < keys[0];
+
+		sorted[swap] = (uint16_t) keys[0];
+		sorted[!swap] = (uint16_t) keys[1];
+		return;
+	}
+	low = *(Keys *) keys;
+	high = *(Keys *) (keys + 8);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		low_place -= low > keys[i];
+		high_place -= high > keys[i];
+	}
+	*(Keys *) places = low_place;
+	*(Keys *) (places + 8) = high_place;
+	for (uint32_t i = 0; i < n; i++)
+		sorted[places[i]] = (uint16_t) keys[i];
+}
 
 pf_inline void
 search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *items,
 			  uint32_t feature)
 {
 	PfGrowth   *growth = search->growth;
-	const uint8_t *bins = growth->bins + feature;
-	const size_t stride = growth->matrix->stride;
+	PfBoundaries *boundaries = growth->boundaries;
+	uint16_t	sorted[SMALL_NODE + 1];
 	uint32_t	n = search->nrows;
-	uint16_t	order[SMALL_NODE] = {0};	/* bin and item */
-	double		sums[PF_MAX_CLASSES];
-	Pile		pile = {sums, 0};
-	Sweep		sweep;
 	uint32_t	values = n;
+	PfPile		left = {0};
+	PfPile		missing = {0};
+	double		sums[PF_MAX_CLASSES];
+	Sweep		sweep;
 
-	for (uint32_t i = 0; i < n; i++)
-	{
-		uint16_t	key = (uint16_t) (bins[items[i].row * stride] << 8 | i);
-		uint32_t	j = i;
-
-		for (; j > 0 && order[j - 1] > key; j--)
-			order[j] = order[j - 1];
-		order[j] = key;
-	}
-	if (order[0] >> 8 == order[n - 1] >> 8)
-	{
-		note_constant(search, feature);
-		return;
-	}
-	search->variable = true;
-
-	memset(sums, 0, width * sizeof(double));
-	while (values > 0 && order[values - 1] >> 8 == PF_MISSING_BIN)
-	{
-		values--;
-		add_item(measure, sums, &items[order[values] & 0xFF], growth->offset);
-	}
-	pile.rows = n - values;
-	sweep_start(search, measure, width, &sweep, values < n, pile);
-	for (uint32_t i = 0; i < values;)
-	{
-		uint32_t	bin = order[i] >> 8;
-
+	sort_small(search, feature, sorted);
+	boundaries->count = 0;
+	if (!has_sums(measure))
 		memset(sums, 0, width * sizeof(double));
-		for (pile.rows = 0; i < values && (uint32_t) (order[i] >> 8) == bin; i++, pile.rows++)
-			add_item(measure, sums, &items[order[i] & 0xFF], growth->offset);
-		sweep_bin(search, measure, width, &sweep, feature, bin, pile);
+	for (; values > 0 && sorted[values - 1] >= PF_MISSING_BIN * SMALL_NODE; values--)
+	{
+		uint32_t	i = sorted[values - 1] % SMALL_NODE;
+
+		missing.cell += search->pile[i].cell;
+		missing.weight += search->pile[i].weight;
+		missing.sum += search->pile[i].sum;
+		if (!has_sums(measure))
+			add_item(measure, sums, &items[i], growth->offset);
 	}
-	sweep_end(search, measure, width, &sweep, feature);
+	if (!has_sums(measure))
+	{
+		missing.weight = 0;
+		for (uint32_t c = 0; c < width; c++)
+			missing.weight += sums[c];
+		sweep_start(search, measure, width, &sweep, values < n, sums);
+		memset(sums, 0, width * sizeof(double));
+	}
+	for (uint32_t i = 0; i < values; i++)
+	{
+		uint32_t	which = sorted[i] % SMALL_NODE;
+		uint32_t	bin = sorted[i] / SMALL_NODE;
+		bool		last = bin != sorted[i + 1] / SMALL_NODE;	/* of its bin */
+		uint32_t	at = boundaries->count;
+
+		if (has_cells(measure))
+		{
+			left.cell += search->pile[which].cell;
+			boundaries->left.cell[at] = left.cell;
+		}
+		else if (has_sums(measure))
+		{
+			left.weight += search->pile[which].weight;
+			left.sum += search->pile[which].sum;
+			boundaries->left.weight[at] = left.weight;
+			boundaries->sum[at] = left.sum;
+		}
+		else
+		{
+			add_item(measure, sums, &items[which], growth->offset);
+			if (last)
+			{
+				sweep_bin(search, measure, width, &sweep, sums, boundaries);
+				memset(sums, 0, width * sizeof(double));
+			}
+		}
+		boundaries->bin[at] = (uint8_t) bin;
+		boundaries->rows[at] = i + 1;
+		boundaries->count += last;
+	}
+	try_boundaries(search, measure, boundaries, feature, values < n, missing, n - values);
 }
 
 /* ----- many rows: histograms of a group of features in one pass ----- */
-
-/*
- * A bin of GINI_COUNTS: the weights of both classes in one number, the first
- * class's in the lower half.  One addition a row, and half the memory to touch.
- */
-pf_inline uint64_t
-pair_of(const PfItem *item)
-{
-	return (uint64_t) item->weight << 32 * item->y.label;
-}
 
 /* A narrow row lies in a line or two; of a wide one only what is looked at. */
 pf_inline void
@@ -535,18 +636,18 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 			const PfItem *item = &items[i];
 			const uint8_t *row = bins + item->row * stride;
 			double	   *histogram = growth->histogram;
-			uint64_t   *pairs = (uint64_t *) growth->histogram;
-			uint64_t	pair = measure == GINI_COUNTS ? pair_of(item) : 0;
+			uint64_t   *cells = (uint64_t *) growth->histogram;
+			uint64_t	cell = has_cells(measure) ? item_cell(measure, item) : 0;
 
 			if (i + AHEAD < end)
 				prefetch_row(bins + items[i + AHEAD].row * stride, features,
 							 stride <= LINE ? 1 : nfeatures);
-			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width, pairs += 256)
+			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width, cells += 256)
 			{
 				uint32_t	bin = row[features[f]];
 
-				if (measure == GINI_COUNTS)
-					pairs[bin] += pair;
+				if (has_cells(measure))
+					cells[bin] += cell;
 				else
 					add_item(measure, histogram + bin * width, item, offset);
 				if (note)
@@ -562,11 +663,9 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 	}
 }
 
-pf_inline bool
-is_empty(Measure measure, uint32_t width, const double *sums)
+static inline bool
+is_empty(uint32_t width, const double *sums)
 {
-	if (measure == VARIANCE)
-		return sums[0] == 0;
 	for (uint32_t c = 0; c < width; c++)
 	{
 		if (sums[c] != 0)
@@ -575,25 +674,49 @@ is_empty(Measure measure, uint32_t width, const double *sums)
 	return true;
 }
 
-/* The sums of a bin: where they are, or for GINI_COUNTS in sums. */
-pf_inline double *
-take_bin(Measure measure, uint32_t width, double *histogram, const uint64_t *pairs,
-		 uint32_t bin, double *sums)
-{
-	if (measure != GINI_COUNTS)
-		return histogram + bin * width;
-	sums[0] = (double) (uint32_t) pairs[bin];
-	sums[1] = (double) (uint32_t) (pairs[bin] >> 32);
-	return sums;
-}
-
+/*
+ * Takes one bin: empties it, and writes down the boundary after it.  An empty one's
+ * is overwritten by the next.
+ */
 pf_inline void
-clear_bin(Measure measure, uint32_t width, double *histogram, uint64_t *pairs, uint32_t bin)
+take_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep, PfPile *left,
+		 double *histogram, uint64_t *cells, uint32_t bin, PfBoundaries *boundaries)
 {
-	if (measure == GINI_COUNTS)
-		pairs[bin] = 0;
+	uint32_t	at = boundaries->count;
+	bool		occupied;
+
+	boundaries->bin[at] = (uint8_t) bin;
+	if (has_cells(measure))
+	{
+		occupied = cells[bin] != 0;
+		left->cell += cells[bin];
+		cells[bin] = 0;
+		boundaries->left.cell[at] = left->cell;
+	}
+	else if (has_sums(measure))
+	{
+		double	   *sums = histogram + bin * 2;
+		double		weight = measure == GINI_TWO ? sums[0] + sums[1] : sums[0];
+
+		occupied = weight != 0;
+		left->weight += weight;
+		left->sum += sums[1];
+		sums[0] = sums[1] = 0;
+		boundaries->left.weight[at] = left->weight;
+		boundaries->sum[at] = left->sum;
+	}
 	else
-		memset(histogram + bin * width, 0, width * sizeof(double));
+	{
+		double	   *sums = histogram + bin * width;
+
+		occupied = !is_empty(width, sums);
+		if (occupied)
+		{
+			sweep_bin(search, measure, width, sweep, sums, boundaries);
+			memset(sums, 0, width * sizeof(double));
+		}
+	}
+	boundaries->count += occupied;
 }
 
 /* Tries a feature's boundaries and leaves its histogram empty again. */
@@ -602,39 +725,56 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 				 uint32_t slot, const uint64_t *occupied)
 {
 	PfGrowth   *growth = search->growth;
+	PfBoundaries *boundaries = growth->boundaries;
 	double	   *histogram = growth->histogram + (size_t) slot * 256 * width;
-	uint64_t   *pairs = (uint64_t *) growth->histogram + slot * 256;
+	uint64_t   *cells = (uint64_t *) growth->histogram + slot * 256;
 	uint32_t   *counts = growth->counts ? growth->counts + slot * 256 : NULL;
-	double		sums[2];
-	Pile		pile = {.rows = counts ? counts[PF_MISSING_BIN] : 0};
-	uint32_t	nbins = 0;		/* occupied */
+	uint32_t	rows = 0;
+	PfPile		left = {0};
+	PfPile		missing = {0};
+	bool		missing_here;
 	Sweep		sweep;
 
-	pile.sums = take_bin(measure, width, histogram, pairs, PF_MISSING_BIN, sums);
-	sweep_start(search, measure, width, &sweep, !is_empty(measure, width, pile.sums), pile);
-	clear_bin(measure, width, histogram, pairs, PF_MISSING_BIN);
+	/* the missing values first, as if they were a feature of one bin */
+	boundaries->count = 0;
+	if (!has_sums(measure))
+	{
+		double	   *sums = histogram + PF_MISSING_BIN * width;
+
+		missing_here = !is_empty(width, sums);
+		for (uint32_t c = 0; c < width; c++)
+			missing.weight += sums[c];
+		sweep_start(search, measure, width, &sweep, missing_here, sums);
+		memset(sums, 0, width * sizeof(double));
+	}
+	else
+	{
+		take_bin(search, measure, width, &sweep, &missing, histogram, cells, PF_MISSING_BIN,
+				 boundaries);
+		missing_here = boundaries->count > 0;
+		boundaries->count = 0;
+	}
+
 	for (uint32_t word = 0; word < 4; word++)
 	{
 		uint64_t	bits = occupied[word];
 
+		if (word == 3)
+			bits &= UINT64_MAX >> 1;	/* all but PF_MISSING_BIN */
 		for (; bits != 0; bits &= bits - 1)
 		{
 			uint32_t	bin = word * 64 + (uint32_t) __builtin_ctzll(bits);
 
-			pile.sums = take_bin(measure, width, histogram, pairs, bin, sums);
-			if (bin == PF_MISSING_BIN || is_empty(measure, width, pile.sums))
-				continue;
-			pile.rows = counts ? counts[bin] : 0;
-			nbins++;
-			sweep_bin(search, measure, width, &sweep, feature, bin, pile);
-			clear_bin(measure, width, histogram, pairs, bin);
+			if (counts)
+			{
+				rows += counts[bin];
+				boundaries->rows[boundaries->count] = rows;
+			}
+			take_bin(search, measure, width, &sweep, &left, histogram, cells, bin, boundaries);
 		}
 	}
-	sweep_end(search, measure, width, &sweep, feature);
-	if (nbins + sweep.missing_here > 1)
-		search->variable = true;
-	else
-		note_constant(search, feature);
+	try_boundaries(search, measure, boundaries, feature, missing_here, missing,
+				   counts ? counts[PF_MISSING_BIN] : 0);
 	if (counts)
 		memset(counts, 0, 256 * sizeof(uint32_t));
 }
@@ -643,17 +783,24 @@ pf_inline void
 search_features(Search *search, Measure measure, uint32_t width, const PfItem *items,
 				const uint32_t *features, uint32_t nfeatures)
 {
+	PfGrowth   *growth = search->growth;
+
 	if (search->nrows <= SMALL_NODE)
 	{
-		for (uint32_t f = 0; f < nfeatures; f++)
+		for (uint32_t i = 0; i < search->nrows; i++)
+		{
+			search->row[i] = growth->bins + items[i].row * (size_t) growth->matrix->stride;
+			if (has_sums(measure))
+				search->pile[i] = item_pile(measure, &items[i], growth->offset);
+		}
+		for (uint32_t f = 0; f < nfeatures && !search->perfect; f++)
 			search_sorted(search, measure, width, items, features[f]);
 		return;
 	}
-	for (uint32_t f = 0; f < nfeatures; f += search->growth->group)
+	for (uint32_t f = 0; f < nfeatures; f += growth->group)
 	{
 		uint64_t	occupied[32][4];
-		uint32_t	group = nfeatures - f < search->growth->group
-			? nfeatures - f : search->growth->group;
+		uint32_t	group = nfeatures - f < growth->group ? nfeatures - f : growth->group;
 
 		fill_histograms(search, measure, width, items, features + f, group, occupied);
 		for (uint32_t g = 0; g < group; g++)
@@ -665,23 +812,45 @@ search_features(Search *search, Measure measure, uint32_t width, const PfItem *i
 static void
 search_any(Search *search, const PfItem *items, const uint32_t *features, uint32_t nfeatures)
 {
+	uint32_t	width = search->growth->width;
+
 	switch (search->measure)
 	{
+		case GINI_PAIRS:
+			search_features(search, GINI_PAIRS, 2, items, features, nfeatures);
+			break;
+		case GINI_QUADS:
+			search_features(search, GINI_QUADS, width, items, features, nfeatures);
+			break;
 		case GINI_TWO:
 			search_features(search, GINI_TWO, 2, items, features, nfeatures);
 			break;
-		case GINI_COUNTS:
-			search_features(search, GINI_COUNTS, 2, items, features, nfeatures);
-			break;
 		case GINI:
-			search_features(search, GINI, search->growth->width, items, features, nfeatures);
+			search_features(search, GINI, width, items, features, nfeatures);
 			break;
 		case ENTROPY:
-			search_features(search, ENTROPY, search->growth->width, items, features, nfeatures);
+			search_features(search, ENTROPY, width, items, features, nfeatures);
 			break;
 		case VARIANCE:
 			search_features(search, VARIANCE, 2, items, features, nfeatures);
 			break;
+	}
+}
+
+/* The weight times the decrease of impurity, from the best score. */
+static double
+gain_of(const Search *search, const PfNodeStats *stats)
+{
+	switch (search->measure)
+	{
+		case GINI_PAIRS:
+			return 2 * search->best / stats->weight;
+		case GINI_TWO:
+			return 2 * search->best * stats->weight;
+		case VARIANCE:
+			return search->best * stats->weight;
+		default:
+			return search->best > stats->score ? search->best - stats->score : 0;
 	}
 }
 
@@ -692,14 +861,25 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 	uint32_t	nfeatures = growth->matrix->nfeatures;
 	uint32_t	wanted = growth->params->max_features;
 	uint32_t	drawn = 0;
-	Search		search = {
-		.growth = growth,.measure = measure_of(growth),.nrows = n,
-		.best_numerator = -INFINITY,.best_denominator = 1,.best = split,
-		.constant = constant
-	};
+	Search		search;
+
+	search.growth = growth;
+	search.measure = measure_of(growth, stats->weight);
+	search.nrows = n;
+	search.variable = search.perfect = false;
+	search.best = -INFINITY;
+	search.split = split;
+	search.constant = constant;
+	if (has_cells(search.measure))
+		search.total.cell = cell_of(search.measure, growth->width, growth->total);
+	else
+	{
+		search.total.weight = stats->weight;
+		search.total.sum = growth->total[1];
+	}
 
 	split->found = false;
-	while (drawn < nfeatures && (drawn < wanted || !search.variable))
+	while (drawn < nfeatures && !search.perfect && (drawn < wanted || !search.variable))
 	{
 		uint32_t	until = drawn < wanted ? wanted : drawn + 1;
 		uint32_t	candidates = 0;
@@ -720,14 +900,5 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 	}
 	pf_undraw_features(growth, drawn);
 	if (split->found)
-	{
-		double		score = search.best_numerator / search.best_denominator;
-
-		if (!has_two_sums(search.measure))
-			split->gain = score > stats->score ? score - stats->score : 0;
-		else if (search.measure == GINI_COUNTS)
-			split->gain = 2 * score / stats->weight;
-		else
-			split->gain = (search.measure == GINI_TWO ? 2 : 1) * score * stats->weight;
-	}
+		split->gain = gain_of(&search, stats);
 }

@@ -29,7 +29,8 @@ typedef struct Open
 	uint32_t	depth;
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
-	double		sums[2];		/* counted classes: their weights here */
+	bool		summed;			/* the split that made the node has counted its classes */
+	double		sums[PF_COUNTED_CLASSES];	/* their weights here */
 	PfSplit		split;
 } Open;
 
@@ -59,7 +60,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->matrix = matrix;
 	growth->params = params;
 	growth->width = matrix->nclasses ? matrix->nclasses : 2;
-	growth->counted = matrix->nclasses == 2 && params->criterion == PF_GINI &&
+	growth->counted = matrix->nclasses > 0 && matrix->nclasses <= PF_COUNTED_CLASSES && params->criterion == PF_GINI &&
 		matrix->weight == NULL && params->class_weight == PF_WEIGHT_NONE;
 	growth->min_leaf = params->min_samples_leaf;
 
@@ -107,6 +108,9 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->total = pf_alloc(env, 3 * growth->width * sizeof(double));
 	growth->left = growth->total + growth->width;
 	growth->missing = growth->left + growth->width;
+	growth->boundaries = pf_alloc(env, sizeof(PfBoundaries));
+	memset(growth->boundaries, 0, sizeof(PfBoundaries));
+	growth->score_boundaries = pf_boundary_scorer(false);
 }
 
 void
@@ -121,6 +125,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->counts);
 	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
+	pf_release(growth->env, growth->boundaries);
 }
 
 /*
@@ -297,16 +302,15 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 
 	pf_check(growth->env);
 	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
-	if (growth->counted && entry->depth > 0)
+	if (entry->summed)
 	{
-		/* the split that made the node has counted them */
-		memcpy(growth->total, entry->sums, sizeof(entry->sums));
+		memcpy(growth->total, entry->sums, growth->width * sizeof(double));
 		pf_counted_stats(growth, &stats);
 	}
 	else
 		pf_node_stats(growth, items + entry->start, entry->n, &stats);
 	if (growth->counted)
-		memcpy(entry->sums, growth->total, sizeof(entry->sums));
+		memcpy(entry->sums, growth->total, growth->width * sizeof(double));
 	if (entry->depth == 0)
 		growth->min_leaf_weight = params->min_weight_fraction_leaf * stats.weight;
 
@@ -436,7 +440,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
 				.depth = entry.depth + 1,.nearby = entry.nearby
 		};
-		for (int c = 0; growth->counted && c < 2; c++)
+		left.summed = right.summed = entry.split.summed;
+		for (uint32_t c = 0; entry.split.summed && c < growth->width; c++)
 		{
 			left.sums[c] = entry.split.left[c];
 			right.sums[c] = entry.sums[c] - entry.split.left[c];

@@ -34,6 +34,9 @@ typedef struct PfCurve
 			   *recall;
 } PfCurve;
 
+/* Bytes a row that the functions below take while they run, at most. */
+#define PF_MEASURE_ROW 24
+
 /* actual[n] class indexes < nclasses, shares[n * nclasses]. */
 extern void pf_measure_classes(const PfEnv *env, uint32_t nclasses, size_t n,
 							   const uint32_t *actual, const double *shares, PfMetrics *out);
