@@ -129,7 +129,7 @@ place_features(PfBoost *boost)
 
 		for (uint32_t f = 0; f < matrix->nfeatures; f++)
 			highest[f] = row[f] > highest[f] ? row[f] : highest[f];
-		if (i % 1024 == 0)
+		if (i % 64 == 0)
 			pf_check(boost->env);
 	}
 	for (uint32_t f = 0; f < matrix->nfeatures; f++)
@@ -691,6 +691,8 @@ finish_tree(Leader *leader)
 	{
 		const PfBoostNode *node = &boost->nodes[i];
 
+		if (i % 16384 == 0)
+			pf_check(leader->env);
 		for (uint32_t start = 0; pf_is_leaf(&boost->tree[i]) && start < node->n; start += PF_PIECE)
 			boost->pieces[shared->npieces++] = (PfPiece) {
 			.branch = i,.start = node->start + start,
@@ -713,6 +715,8 @@ keep_tree(const PfBoost *boost, PfTree *tree)
 	tree->leaves = pf_alloc(boost->env, (n / 2 + 1) * sizeof(double));
 	for (uint32_t i = 0; i < n; i++)
 	{
+		if (i % 16384 == 0)
+			pf_check(boost->env);
 		tree->nodes[i] = boost->tree[i];
 		if (pf_is_leaf(&tree->nodes[i]))
 		{
