@@ -17,7 +17,8 @@
 #include "utils/snapmgr.h"
 
 /* Tables whose rows belong to one version, and to a model as such. */
-static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve"};
+static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
+	"trial"};
 static const char *const model_tables[] = {"alias", "alias_history", "model_grant"};
 
 static void

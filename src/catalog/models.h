@@ -12,6 +12,7 @@
 #define PF_CATALOG_MODELS_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "engine/model/model.h"
 #include "engine/measure/measure.h"
@@ -173,7 +174,25 @@ typedef struct PfNewVersion
 
 	int			nmeasured;
 	PfMeasured *measured;
+	const char *kind;			/* of the run; NULL: train */
 } PfNewVersion;
+
+/* What a tuning tried, on one fold. */
+typedef struct PfTrialRow
+{
+	int32		trial;
+	int32		rung;
+	int32		fold;
+	const char *algorithm;
+	Jsonb	   *params;			/* as the search gave them */
+	double		share;			/* of the training rows */
+	const char *metric;
+	double		score;			/* NaN: none */
+	int64		train_rows;
+	int64		rows;
+	double		seconds;
+	ErrorData  *error;			/* NULL: it succeeded */
+} PfTrialRow;
 
 /*
  * Stores a version: model row made when it is the first (owner: current user),
@@ -183,6 +202,9 @@ typedef struct PfNewVersion
  * the lock.  Returns the version's number.
  */
 extern int32 pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out);
+
+/* The trials (PfTrialRow *) that led to a version, right after it was added. */
+extern void pf_catalog_add_trials(const char *model, int32 version, List *rows);
 
 /*
  * What was measured of a version at training, one entry a set in the order in which they were

@@ -524,8 +524,9 @@ write_run(const PfNewVersion *version, int64 model, int32 number, const char *ro
 	pf_arg_float8(&args, version->seconds);
 	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->params), false);
 	pf_arg_text(&args, version->query);
+	pf_arg_text(&args, version->kind ? version->kind : "train");
 	pf_write("INSERT INTO pgforest.run (model_id, model, version, kind, status, role, started_at, "
-			 "seconds, params, query) VALUES ($1, $2, $3, 'train', 'success', $4, $5, $6, $7, $8)",
+			 "seconds, params, query) VALUES ($1, $2, $3, $9, 'success', $4, $5, $6, $7, $8)",
 			 &args);
 }
 
@@ -563,4 +564,43 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 	write_run(version, model.id, number, role, began);
 	SPI_finish();
 	return number;
+}
+
+void
+pf_catalog_add_trials(const char *model, int32 version, List *rows)
+{
+	ListCell   *lc;
+
+	SPI_connect();
+	foreach(lc, rows)
+	{
+		const PfTrialRow *row = lfirst(lc);
+		const ErrorData *error = row->error;
+		PfArgs		args = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		pf_arg_text(&args, model);
+		pf_arg_int4(&args, version);
+		pf_arg_int4(&args, row->trial);
+		pf_arg_int4(&args, row->rung);
+		pf_arg_int4(&args, row->fold);
+		pf_arg_text(&args, row->algorithm);
+		pf_arg(&args, JSONBOID, JsonbPGetDatum(row->params), false);
+		pf_arg_float8(&args, row->share);
+		pf_arg_text(&args, row->metric);
+		pf_arg_float8(&args, row->score);
+		pf_arg_int8(&args, row->train_rows);
+		pf_arg_int8(&args, row->rows);
+		pf_arg_float8(&args, row->seconds);
+		pf_arg_text(&args, error ? "failure" : "success");
+		pf_arg_text(&args, error ? unpack_sql_state(error->sqlerrcode) : NULL);
+		pf_arg_text(&args, error ? error->message : NULL);
+		pf_arg_text(&args, error ? error->detail : NULL);
+		pf_arg_text(&args, error ? error->hint : NULL);
+		pf_write("INSERT INTO pgforest.trial (model_id, version, trial, rung, fold, algorithm, "
+				 "params, share, metric, score, train_rows, rows, seconds, status, sqlstate, "
+				 "message, detail, hint) SELECT m.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+				 "$12, $13, $14, $15, $16, $17, $18 FROM pgforest.model m WHERE m.name = $1", &args);
+	}
+	SPI_finish();
 }

@@ -443,6 +443,8 @@ describe(const PfLoad *load, PfLoaded *loaded)
 		loaded->column_types[f] = format_type_be(column->reader.type);
 	}
 	loaded->nfeatures = load->nfeatures;
+	loaded->bins_at = pf_bins_at(load);
+	loaded->nentries = load->nentries;
 	loaded->bins = load->bins;
 	loaded->positions = load->positions;
 	loaded->nclasses = load->nclasses;

@@ -11,6 +11,8 @@
 #include "engine/bins/matrix.h"
 #include "load/source.h"
 
+#define PF_NO_ENTRY		0xffff
+
 /* What else is to be known of the memory that training takes. */
 typedef struct PfGrowNotes
 {
@@ -43,6 +45,7 @@ typedef struct PfLoadSpec
 	double		apart;			/* share of the training rows to be marked in train.apart, by their identity */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
+	bool		for_folds;		/* training rows will be put into folds: keep what that takes */
 } PfLoadSpec;
 
 typedef struct PfLoaded
@@ -67,6 +70,16 @@ typedef struct PfLoaded
 	int64		rows_not_drawn; /* more than max_rows: left out */
 	int			nidentity;
 	char	  **identity;		/* hash columns, sorted; split by column: none */
+
+	/*
+	 * for_folds: the order key of each training row, and in every row of the matrices more than
+	 * one training wants.  bins_at: where its bins begin (0, or after the values).  After them, for each
+	 * of nentries category features in their order, the two bytes of its entry in the bin map;
+	 * PF_NO_ENTRY is a missing value.
+	 */
+	uint64	   *train_order;
+	uint32		bins_at;
+	int			nentries;
 } PfLoaded;
 
 /*

@@ -23,7 +23,7 @@ pf_load_memory(const PfLoad *load, uint32 nrows)
 	uint64		a_row = pf_row_bytes(load) +
 		(load->task == PF_CLASSIFICATION ? sizeof(uint32) : sizeof(double)) +
 		(load->weight ? sizeof(float) : 0);
-	uint64		keys = 2 * sizeof(uint64) + sizeof(uint8);
+	uint64		keys = (load->spec->for_folds ? 3 : 2) * sizeof(uint64) + sizeof(uint8);
 
 	return nrows * (2 * a_row + keys + 2 * sizeof(PfItem));
 }
@@ -60,6 +60,19 @@ pf_pack_alone(PfLoad *load)
 	packed->bins = pf_alloc(env, room * packed->stride);
 }
 
+/* The entries of a category column behind the bins of the rows. */
+static void
+pack_entries(const PfLoad *load, const PfLoadColumn *column, const uint32 *codes, int n, uint8 *row)
+{
+	row += load->packed.nfeatures + column->entry_place * sizeof(uint16);
+	for (int i = 0; i < n; i++)
+	{
+		uint16		entry = codes[i] == PF_NO_CODE ? PF_NO_ENTRY : column->code_entry[codes[i]];
+
+		memcpy(row + (Size) i * load->packed.stride, &entry, sizeof(entry));
+	}
+}
+
 /* One column of a block into the rows' bins. */
 static void
 pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
@@ -83,6 +96,8 @@ pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
 		for (int i = 0; i < block->nrows; i++)
 			out[(Size) i * stride] = codes[i] == PF_NO_CODE ? PF_MISSING_BIN
 				: column->code_bin[codes[i]];
+		if (column->code_entry)
+			pack_entries(load, column, codes, block->nrows, out - column->first_feature);
 		return;
 	}
 	for (int e = 0; e < length; e++)
@@ -111,7 +126,7 @@ static void
 pack_values(PfLoad *load, const PfBlock *block, int c, double *out)
 {
 	const PfLoadColumn *column = &load->columns[c];
-	uint32		width = load->packed.nfeatures;
+	uint32		width = load->packed.stride / sizeof(double);
 	int			length = column->length;
 
 	out += column->first_feature;
@@ -145,7 +160,7 @@ void
 pf_pack_block(PfLoad *load, const PfBlock *block)
 {
 	PfPacked   *packed = &load->packed;
-	uint32		padding = load->values ? 0 : packed->stride - packed->nfeatures;
+	uint32		padding = packed->stride - pf_row_size(load);
 	uint32		first = packed->nrows;
 	uint8	   *out;
 
@@ -162,15 +177,15 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 			continue;
 		if (load->values)
 			pack_values(load, block, c, (double *) out);
-		else
-			pack_column(load, block, c, out);
+		if (!load->values || load->folds)
+			pack_column(load, block, c, out + pf_bins_at(load));
 	}
 	for (int i = 0; i < block->nrows; i++)
 	{
 		uint32		row = first + i;
 
 		if (padding > 0)
-			memset(out + (Size) i * packed->stride + packed->nfeatures, 0, padding);
+			memset(out + (Size) (i + 1) * packed->stride - padding, 0, padding);
 		packed->order[row] = pf_purpose(block->identity[i], PF_FOR_ORDER);
 		packed->content[row] = block->content[i];
 		packed->side[row] = block->side[i];
@@ -206,9 +221,9 @@ compare_packed(uint32 a, uint32 b, const void *arg)
 	return 0;
 }
 
-/* The matrix of one side, in hash order. */
+/* The matrix of one side, in hash order; and the order keys, if somebody wants them. */
 static void
-order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
+order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryContext context)
 {
 	const PfPacked *packed = &load->packed;
 	PfItem	   *items;
@@ -248,10 +263,14 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
 		matrix->weight = MemoryContextAllocHuge(context, room * sizeof(float));
 	if (side == PF_TRAIN && load->spec->apart > 0)
 		matrix->apart = MemoryContextAllocHuge(context, room);
+	if (order)
+		*order = MemoryContextAllocHuge(context, room * sizeof(uint64));
 	for (uint32 i = 0; i < n; i++)
 	{
 		uint32		row = items[i].index;
 
+		if (order)
+			(*order)[i] = items[i].key;
 		if (i % (PIECE / 16) == 0)
 			pf_check(load->env);
 		memcpy(matrix->bins + (Size) i * packed->stride,
@@ -272,7 +291,8 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, MemoryContext context)
 void
 pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context)
 {
-	order_side(load, PF_TRAIN, &loaded->train, context);
-	order_side(load, PF_VALIDATION, &loaded->validation, context);
-	order_side(load, PF_TEST, &loaded->test, context);
+	order_side(load, PF_TRAIN, &loaded->train,
+			   load->spec->for_folds ? &loaded->train_order : NULL, context);
+	order_side(load, PF_VALIDATION, &loaded->validation, NULL, context);
+	order_side(load, PF_TEST, &loaded->test, NULL, context);
 }

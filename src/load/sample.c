@@ -238,7 +238,7 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 	int			tile = Min(column->length, TILE);
 	double	   *values;
 
-	if (load->values)
+	if (load->values && !load->folds)
 	{
 		for (int e = 0; e < column->length; e++)
 			load->bins[column->first_feature + e].kind = PF_NUMBER;
@@ -324,10 +324,10 @@ list_categories(PfLoad *load, const PfEnv *env, const PfDictionary *dictionary, 
 	return entry;
 }
 
-/* The bin map of a category column. */
+/* The bin map of a category column, the entry_place-th of them. */
 static void
 bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *rows,
-			   uint32 n, double mean)
+			   uint32 n, double mean, int entry_place)
 {
 	int			c = column - load->columns;
 	PfBins	   *bins = &load->bins[column->first_feature];
@@ -375,6 +375,13 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 	for (uint32 code = 0; code < column->dictionary->n; code++)
 		column->code_bin[code] = entry[code] == PF_NO_CODE ? PF_MISSING_BIN
 			: bins->category_bin[entry[code]];
+	if (load->nentries > 0)
+	{
+		column->entry_place = entry_place;
+		column->code_entry = pf_alloc(load->env, Max(column->dictionary->n, 1) * sizeof(uint16));
+		for (uint32 code = 0; code < column->dictionary->n; code++)
+			column->code_entry[code] = entry[code] == PF_NO_CODE ? PF_NO_ENTRY : entry[code];
+	}
 	pfree(entry);
 }
 
@@ -410,6 +417,7 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 	uint32	   *ascending = pf_alloc(load->env, Max(n, 1) * sizeof(uint32));
 	double		mean = load->task == PF_REGRESSION ? mean_target(load, rows, n) : 0;
 	uint32		first = 0;
+	int			categories = 0;
 
 	/* numbers do not mind the order, memory does */
 	memcpy(ascending, rows, n * sizeof(uint32));
@@ -427,7 +435,7 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 		column->first_feature = first;
 		first += column->length;
 		if (column->store == PF_CODES)
-			bin_categories(load, env, column, rows, n, mean);
+			bin_categories(load, env, column, rows, n, mean, categories++);
 		else
 			bin_numbers(load, env, column, ascending, n);
 	}

@@ -359,6 +359,8 @@ prepare_feature(PfLoad *load, PfLoadColumn *column)
 	{
 		column->store = PF_CODES;
 		column->dictionary = pf_dictionary_create(load->context, PF_MAX_CATEGORIES);
+		if (load->spec->for_folds)
+			load->nentries++;
 	}
 	else
 		column->store = column->reader.exact_float4 ? PF_FLOATS : PF_DOUBLES;
@@ -377,6 +379,7 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 
 	load->spec = spec;
 	load->values = spec->values;
+	load->folds = spec->for_folds;
 	load->context = context;
 	load->env = pf_pg_env(context);
 	load->task = spec->task;	/* unless a target tells */

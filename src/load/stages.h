@@ -93,6 +93,8 @@ typedef struct PfLoadColumn
 	uint32		first_feature;	/* known after the first pass */
 	PfDictionary *dictionary;	/* categories */
 	uint8	   *code_bin;		/* by code, after the bin maps are made */
+	uint16	   *code_entry;		/* likewise; NULL unless rows keep them */
+	int			entry_place;	/* among the entries of a row */
 
 	/* the row being read */
 	double		number;
@@ -163,6 +165,8 @@ typedef struct PfLoad
 	int			nfeature_columns;
 	PfLoadColumn **features;	/* in the order of the model */
 	uint32		nfeatures;		/* as far as array lengths are known */
+	bool		folds;			/* rows are for folds: see pf_row_bytes */
+	int			nentries;		/* category features, if rows keep their entries; else 0 */
 
 	bool		one_hash;		/* a row's identity is its content: neither key nor split */
 	uint64		draw_bound;		/* rows whose sample key reaches it are not drawn; UINT64_MAX: all are */
@@ -229,11 +233,30 @@ typedef enum PfHowMany
 } PfHowMany;
 
 extern void pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many);
-/* Bytes of a row in the matrix. */
+/*
+ * A row in the matrix: values or bins.  For folds it has the bins in any case, after the
+ * values, and after them the entries of the categories.  Where the bins begin, how long all that
+ * is, and how far it is to the next row.
+ */
+static inline uint32
+pf_bins_at(const PfLoad *load)
+{
+	return load->values ? load->nfeatures * sizeof(double) : 0;
+}
+
+static inline uint32
+pf_row_size(const PfLoad *load)
+{
+	return pf_bins_at(load) + (load->values && !load->folds ? 0 : load->nfeatures) +
+		load->nentries * sizeof(uint16);
+}
+
 static inline uint32
 pf_row_bytes(const PfLoad *load)
 {
-	return load->values ? load->nfeatures * sizeof(double) : (load->nfeatures + 3) / 4 * 4;
+	uint32		unit = load->values ? sizeof(double) : 4;
+
+	return (pf_row_size(load) + unit - 1) / unit * unit;
 }
 
 /* The block and the place in it of a row, numbered as they were stored. */

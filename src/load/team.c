@@ -63,6 +63,7 @@ typedef struct ColumnNote
 	PfStore		store;
 	int			length;
 	uint32		first_feature;
+	int			entry_place;
 } ColumnNote;
 
 typedef struct LoadNote
@@ -72,10 +73,12 @@ typedef struct LoadNote
 	int			ncolumns;
 	int			nfeature_columns;
 	uint32		nfeatures;
+	int			nentries;
 	int			nclasses;
 	bool		one_hash;
 	uint64		draw_bound;
 	bool		values;
+	bool		folds;
 } LoadNote;
 
 /* ----- letters: values one after another, each at a multiple of 8 ----- */
@@ -148,6 +151,8 @@ put_bins(Letter *letter, const PfLoad *load, const PfLoadColumn *column)
 	{
 		put_dictionary(letter, column->dictionary);
 		put(letter, column->code_bin, column->dictionary->n);
+		if (load->nentries > 0)
+			put(letter, column->code_entry, column->dictionary->n * sizeof(uint16));
 		return;
 	}
 	for (int e = 0; e < column->length; e++)
@@ -166,8 +171,8 @@ write_letter(const PfLoad *load, Letter *letter)
 	LoadNote	note = {
 		.task = load->task,.holdout = load->spec->holdout,.ncolumns = load->ncolumns,
 		.nfeature_columns = load->nfeature_columns,.nfeatures = load->nfeatures,
-		.nclasses = load->nclasses,.one_hash = load->one_hash,.draw_bound = load->draw_bound,
-		.values = load->values
+		.nentries = load->nentries,.nclasses = load->nclasses,.one_hash = load->one_hash,
+		.draw_bound = load->draw_bound,.values = load->values,.folds = load->folds
 	};
 
 	PUT(letter, note);
@@ -177,7 +182,7 @@ write_letter(const PfLoad *load, Letter *letter)
 		ColumnNote	about = {
 			.type = column->reader.type,.role = column->role,.identity = column->identity,
 			.position = column->position,.store = column->store,.length = column->length,
-			.first_feature = column->first_feature
+			.first_feature = column->first_feature,.entry_place = column->entry_place
 		};
 
 		CHECK_FOR_INTERRUPTS();
@@ -353,7 +358,9 @@ read_letter(PfLoad *load, Letter *letter)
 	load->one_hash = note.one_hash;
 	load->draw_bound = note.draw_bound;
 	load->values = note.values;
+	load->folds = note.folds;
 	load->nfeatures = note.nfeatures;
+	load->nentries = note.nentries;
 	load->ncolumns = note.ncolumns;
 	load->columns = palloc0(note.ncolumns * sizeof(PfLoadColumn));
 	load->nfeature_columns = note.nfeature_columns;
@@ -374,6 +381,7 @@ read_letter(PfLoad *load, Letter *letter)
 		column->store = about.store;
 		column->length = about.length;
 		column->first_feature = about.first_feature;
+		column->entry_place = about.entry_place;
 		column->name = letter->data + letter->size;
 		length = strlen(column->name) + 1;
 		get(letter, length);
@@ -406,6 +414,8 @@ read_letter(PfLoad *load, Letter *letter)
 			{
 				column->dictionary = get_dictionary(letter);
 				column->code_bin = get(letter, column->dictionary->n);
+				if (load->nentries > 0)
+					column->code_entry = get(letter, column->dictionary->n * sizeof(uint16));
 				pf_dictionary_index(column->dictionary, load->context);
 			}
 			continue;

@@ -289,12 +289,12 @@ CREATE TABLE pgforest.run (
 	hint text
 );
 CREATE INDEX run_model_idx ON pgforest.run (model, started_at);
-COMMENT ON TABLE pgforest.run IS 'what was done: one row a training';
+COMMENT ON TABLE pgforest.run IS 'what was done: one row a training or tuning';
 COMMENT ON COLUMN pgforest.run.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.run.model_id IS 'the model; it may have been dropped since';
 COMMENT ON COLUMN pgforest.run.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.run.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train';
+COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train or tune';
 COMMENT ON COLUMN pgforest.run.status IS 'success or failure';
 COMMENT ON COLUMN pgforest.run.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.run.started_at IS 'when it began';
@@ -461,7 +461,7 @@ COMMENT ON VIEW pgforest.runs IS 'what was done: your own runs, and those of the
 COMMENT ON COLUMN pgforest.runs.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.runs.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.runs.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train';
+COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train or tune';
 COMMENT ON COLUMN pgforest.runs.status IS 'success or failure';
 COMMENT ON COLUMN pgforest.runs.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.runs.started_at IS 'when it began';

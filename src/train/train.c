@@ -32,24 +32,12 @@
 #include "engine/walk/walk.h"
 #include "load/load.h"
 #include "progress/progress.h"
-#include "train/algorithms.h"
+#include "train/train.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
 
 #define CURVE_POINTS 512		/* of a stored curve, at most */
 #define LISTED_CLASSES 10		/* in a notice, at most */
-
-/* What the user asked for; strings are NULL when the argument is. */
-typedef struct Request
-{
-	char	   *model;
-	char	   *note;
-	int64		seed;
-	const PfAlgorithm *algorithm;
-	PfTrainParams *params;
-	PfLoadSpec	load;
-	char	   *source;
-} Request;
 
 /* ----- arguments ----- */
 
@@ -75,8 +63,8 @@ names_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_ARGISNULL(n) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(n), name);
 }
 
-static PfTask
-parse_task(const char *task)
+PfTask
+pf_parse_task(const char *task)
 {
 	if (task == NULL)
 		return PF_TASK_AUTO;
@@ -96,15 +84,26 @@ parse_task(const char *task)
 static uint64
 train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
-	const Request *request = arg;
+	const PfTrainRequest *request = arg;
 
 	measured = measured && !pf_calibration_is_out_of_bag(request->params);
 	return request->algorithm->memory(request->params, sizes, measured, notes) +
 		pf_calibration_train_memory(request->params, sizes);
 }
 
+double
+pf_check_holdout(double holdout)
+{
+	if (!(holdout >= 0 && holdout <= 0.9))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("holdout must be between 0 and 0.9, not %g", holdout),
+				 errhint("It is the share of the rows that is kept for measuring.")));
+	return holdout;
+}
+
 static void
-read_request(FunctionCallInfo fcinfo, Request *request)
+read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 {
 	PfLoadSpec *load = &request->load;
 
@@ -117,7 +116,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 		needed_argument(fcinfo, 4, "params");
 	request->params = pf_params_check(request->algorithm->params, request->algorithm->name,
 									  PG_GETARG_JSONB_P(4));
-	load->task = parse_task(text_argument(fcinfo, 5));
+	load->task = pf_parse_task(text_argument(fcinfo, 5));
 	load->features = names_argument(fcinfo, 6, "features");
 	load->features_given = !PG_ARGISNULL(6);
 	load->exclude = names_argument(fcinfo, 7, "exclude");
@@ -126,12 +125,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	load->split = text_argument(fcinfo, 10);
 	if (PG_ARGISNULL(11))
 		needed_argument(fcinfo, 11, "holdout");
-	load->holdout = PG_GETARG_FLOAT8(11);
-	if (!(load->holdout >= 0 && load->holdout <= 0.9))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("holdout must be between 0 and 0.9, not %g", load->holdout),
-				 errhint("It is the share of the rows that is kept for measuring.")));
+	load->holdout = pf_check_holdout(PG_GETARG_FLOAT8(11));
 	if (PG_ARGISNULL(12))
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
@@ -149,7 +143,7 @@ read_request(FunctionCallInfo fcinfo, Request *request)
  * without one, so no rows are held out.
  */
 static void
-check_target(FunctionCallInfo fcinfo, Request *request)
+check_target(FunctionCallInfo fcinfo, PfTrainRequest *request)
 {
 	PfLoadSpec *load = &request->load;
 
@@ -179,14 +173,14 @@ check_target(FunctionCallInfo fcinfo, Request *request)
  * May the caller train this model, and as this task?  Checked again when the
  * version is stored; here so that nobody waits an hour for a refusal.
  */
-static void
-check_model(const Request *request, PfTask task)
+void
+pf_train_check_model(const char *name, PfTask task)
 {
 	PfModelInfo model;
 
-	if (!pf_catalog_model(request->model, &model))
+	if (!pf_catalog_model(name, &model))
 		return;
-	pf_catalog_need_model(request->model, PF_RIGHT_TRAIN, &model);
+	pf_catalog_need_model(name, PF_RIGHT_TRAIN, &model);
 	pf_catalog_need_task(&model, pf_task_name(task));
 }
 
@@ -208,7 +202,7 @@ append_names(StringInfo json, const char *name, List *names)
 }
 
 static Jsonb *
-repeat_arguments(const Request *request, PfTask task)
+repeat_arguments(const PfTrainRequest *request, PfTask task)
 {
 	StringInfoData json;
 
@@ -349,12 +343,12 @@ release_rows(const PfEnv *env, PfMatrix *rows)
 	rows->weight = NULL;
 }
 
-static double
-find_metric(const PfMeasured *measured, const char *name)
+double
+pf_train_metric(const PfMetrics *metrics, const char *name)
 {
-	for (uint32 i = 0; i < measured->metrics.count; i++)
+	for (uint32 i = 0; i < metrics->count; i++)
 	{
-		const PfMetric *metric = &measured->metrics.metrics[i];
+		const PfMetric *metric = &metrics->metrics[i];
 
 		if (metric->class < 0 && strcmp(metric->name, name) == 0)
 			return metric->value;
@@ -364,8 +358,8 @@ find_metric(const PfMeasured *measured, const char *name)
 
 /* ----- what the user should know about the rows ----- */
 
-static void
-report_rows(const PfLoaded *loaded, uint32 max_rows)
+void
+pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows)
 {
 	const PfMatrix *held = &loaded->validation;
 
@@ -445,22 +439,109 @@ result_row(FunctionCallInfo fcinfo, const PfNewVersion *version, int32 number)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
+void
+pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params, PfLoaded *loaded,
+			  int64 seed, PfModel *model, PfGrown *grown)
+{
+	bool		out_of_bag = pf_calibration_is_out_of_bag(params);
+	double	   *shares = NULL;
+
+	model->task = loaded->task;
+	model->ncolumns = loaded->ncolumns;
+	model->columns = loaded->columns;
+	model->nfeatures = loaded->nfeatures;
+	model->bins = loaded->bins;
+	model->nclasses = loaded->nclasses;
+	model->classes = loaded->classes;
+	model->width = Max(loaded->nclasses, 1);
+	if (params->given.calibration != NULL && !out_of_bag)
+		shares = pf_calibration_shares(algorithm, params, loaded, seed, model);
+	algorithm->grow(params, loaded, seed, loaded->validation.nrows > 0 && !out_of_bag, model, grown);
+	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
+	if (params->given.calibration != NULL)
+		pf_calibration_train(params, &loaded->train, shares, &grown->votes, model);
+}
+
+int32
+pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgress *progress,
+				 instr_time start, PfNewVersion *version)
+{
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	Clock		clock = {.progress = progress,.start = start};
+	PfGrown		grown = {0};
+	PfModel		model = {0};
+	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
+	uint8		sha256[32];
+	size_t		nbytes;
+
+	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
+	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
+		measure_held_out(env, &model, "validation", &loaded->validation,
+						 &measured[version->nmeasured++]);
+	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
+		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
+	if (grown.votes.sum != NULL &&
+		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
+		version->nmeasured++;
+	release_rows(env, &loaded->train);
+	release_rows(env, &loaded->validation);
+	release_rows(env, &loaded->test);
+	pf_release(env, grown.votes.sum);
+	pf_release(env, grown.votes.trees);
+
+	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
+	version->bytes = pf_model_encode(env, &model, &nbytes);
+	if (version->bytes == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("The model could not be compressed.")));
+	version->nbytes = nbytes;
+
+	version->model = request->model;
+	version->task = pf_task_name(loaded->task);
+	version->algorithm = request->algorithm->name;
+	version->target = request->load.target;
+	version->query = request->load.source->query;
+	version->weight = request->load.weight;
+	version->split = request->load.split;
+	version->ncolumns = loaded->ncolumns;
+	version->columns = palloc(loaded->ncolumns * sizeof(char *));
+	for (int i = 0; i < loaded->ncolumns; i++)
+		version->columns[i] = loaded->columns[i].name;
+	version->column_types = loaded->column_types;
+	version->nclasses = loaded->nclasses;
+	version->classes = loaded->classes;
+	version->nidentity = loaded->nidentity;
+	version->identity = loaded->identity;
+	version->holdout = request->load.split ? 0 : request->load.holdout;
+	version->params = pf_params_filled(request->params);
+	version->arguments = repeat_arguments(request, loaded->task);
+	version->seed = request->seed;
+	version->note = request->note;
+	version->rows = loaded->train.nrows;
+	version->features = loaded->nfeatures;
+	if (loaded->task != PF_ANOMALY)
+		version->metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
+	version->score = version->nmeasured > 0 ? pf_train_metric(&measured[0].metrics, version->metric) : NAN;
+	memcpy(version->fingerprint, loaded->fingerprint, sizeof(version->fingerprint));
+	version->measured = measured;
+	version->seconds = seconds_since(start);
+	version->take_times = take_times;
+	version->take_times_arg = &clock;
+	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
+	return pf_catalog_add_version(version, sha256);
+}
+
 static Datum
 train(FunctionCallInfo fcinfo, PfProgress *progress)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context;
-	const PfEnv *env;
-	Request		request;
-	Clock		clock = {.progress = progress};
+	PfTrainRequest request;
+	instr_time	start;
 	PfLoaded   *loaded;
-	PfGrown		grown = {0};
-	PfModel		model = {0};
-	double	   *shares = NULL;
-	PfMeasured	measured[3];
 	PfNewVersion version = {0};
-	uint8		sha256[32];
-	size_t		nbytes;
 	int32		number;
 	Datum		result;
 
@@ -469,8 +550,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	PreventCommandDuringRecovery("ml_train()");
 	context = AllocSetContextCreate(caller, "pgforest training", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	env = pf_pg_env(context);
-	INSTR_TIME_SET_CURRENT(clock.start);
+	INSTR_TIME_SET_CURRENT(start);
 
 	read_request(fcinfo, &request);
 	check_target(fcinfo, &request);
@@ -481,87 +561,14 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
 	pf_calibration_fit_task(request.params, request.load.task);
-	check_model(&request, request.load.task);
+	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);
-	report_rows(loaded, request.load.max_rows);
-
-	model.task = loaded->task;
-	model.ncolumns = loaded->ncolumns;
-	model.columns = loaded->columns;
-	model.nfeatures = loaded->nfeatures;
-	model.bins = loaded->bins;
-	model.nclasses = loaded->nclasses;
-	model.classes = loaded->classes;
-	model.width = Max(loaded->nclasses, 1);
-	if (request.params->given.calibration != NULL && !pf_calibration_is_out_of_bag(request.params))
-		shares = pf_calibration_shares(request.algorithm, request.params, loaded, request.seed,
-									   &model);
-	request.algorithm->grow(request.params, loaded, request.seed,
-							loaded->validation.nrows > 0 && !pf_calibration_is_out_of_bag(request.params),
-							&model, &grown);
-	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	if (request.params->given.calibration != NULL)
-		pf_calibration_train(request.params, &loaded->train, shares, &grown.votes, &model);
-	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "validation", &loaded->validation,
-						 &measured[version.nmeasured++]);
-	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "test", &loaded->test, &measured[version.nmeasured++]);
-	if (grown.votes.sum != NULL &&
-		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version.nmeasured]))
-		version.nmeasured++;
-	release_rows(env, &loaded->train);
-	release_rows(env, &loaded->validation);
-	release_rows(env, &loaded->test);
-	pf_release(env, grown.votes.sum);
-	pf_release(env, grown.votes.trees);
-
-	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
-	version.bytes = pf_model_encode(env, &model, &nbytes);
-	if (version.bytes == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("The model could not be compressed.")));
-	version.nbytes = nbytes;
-
-	version.model = request.model;
-	version.task = pf_task_name(loaded->task);
-	version.algorithm = request.algorithm->name;
-	version.target = request.load.target;
-	version.query = request.load.source->query;
-	version.weight = request.load.weight;
-	version.split = request.load.split;
-	version.ncolumns = loaded->ncolumns;
-	version.columns = palloc(loaded->ncolumns * sizeof(char *));
-	for (int i = 0; i < loaded->ncolumns; i++)
-		version.columns[i] = loaded->columns[i].name;
-	version.column_types = loaded->column_types;
-	version.nclasses = loaded->nclasses;
-	version.classes = loaded->classes;
-	version.nidentity = loaded->nidentity;
-	version.identity = loaded->identity;
-	version.holdout = request.load.split ? 0 : request.load.holdout;
-	version.params = pf_params_filled(request.params);
-	version.arguments = repeat_arguments(&request, loaded->task);
-	version.seed = request.seed;
-	version.note = request.note;
-	version.rows = loaded->train.nrows;
-	version.features = loaded->nfeatures;
-	if (loaded->task != PF_ANOMALY)
-		version.metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
-	version.score = version.nmeasured > 0 ? find_metric(&measured[0], version.metric) : NAN;
-	memcpy(version.fingerprint, loaded->fingerprint, sizeof(version.fingerprint));
-	version.measured = measured;
-	version.seconds = seconds_since(clock.start);
-	version.take_times = take_times;
-	version.take_times_arg = &clock;
-	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
-	number = pf_catalog_add_version(&version, sha256);
+	pf_train_report_rows(loaded, request.load.max_rows);
+	number = pf_train_version(&request, loaded, progress, start, &version);
 
 	MemoryContextSwitchTo(caller);
-	version.seconds = seconds_since(clock.start);
+	version.seconds = seconds_since(start);
 	result = result_row(fcinfo, &version, number);
 	MemoryContextDelete(context);
 	return result;

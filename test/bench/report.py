@@ -15,8 +15,8 @@ def table(heads, lines):
     print(flush=True)
 
 
-def versions(modules):
-    """One sentence: the machine and the versions of everything measured."""
+def versions(modules, others=None):
+    """One sentence: the machine and the versions of everything measured; others are {name: version}."""
     answer = db.rows("""
         SELECT current_setting('server_version') AS server,
             (SELECT extversion FROM pg_extension WHERE extname = 'pgforest') AS pgforest""")[0]
@@ -26,6 +26,7 @@ def versions(modules):
         parts.append("Python " + platform.python_version())
     for name, module in modules:
         parts.append(f"{name} {importlib.import_module(module).__version__}")
+    parts += [f"{name} {version}" for name, version in (others or {}).items()]
     return (f"{', '.join(parts)}; {platform.system()} on {platform.machine()}, "
             f"{os.cpu_count()} cores, {memory:.0f} GB of memory.")
 

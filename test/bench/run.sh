@@ -1,10 +1,15 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|memory]
-# (make bench, make bench BENCH=quality, make bench BENCH=memory)
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory]
+# (make bench, make bench BENCH=quality, and so on)
 #
-#   PEERS=install   install the peers first (scikit-learn and pandas, by apt)
-#   RUNS=3          speed: how often each is run; medians are shown
+#   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
+#                   those that are installed take part: sklearn,ranger,xgboost,lightgbm or none
 #   JOBS=2          processes of pgforest, threads of a peer
+#   TABLES=...      speed: these parts, of cls_100k htru2 diabetes mix_100k reg_100k cls_1m mix_1m reg_1m scaling
+#                   scaling_10m workers, or all; without it those that take about ten minutes together
+#   RUNS=3          speed: how often each is run; medians are shown (a peer on a million rows: once)
+#   TRIALS=20       tune: combinations that are tried
+#   FOLDS=5         tune: folds of each
 #   SEEDS=10        quality: how many seeds
 #   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
 #   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
@@ -23,27 +28,27 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality | memory) ;;
-	*) echo "no such benchmark: $what (speed, quality or memory)" >&2; exit 2 ;;
+	speed | quality | tune | memory) ;;
+	*) echo "no such benchmark: $what (speed, quality, tune or memory)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
 	heading "Installing the peers"
 	if ! command -v apt-get >/dev/null; then
-		echo "PEERS=install needs apt; install scikit-learn and pandas for Python 3 by other means" >&2
+		echo "PEERS=install needs apt; install scikit-learn, pandas, xgboost (Python) and ranger, data.table (R) by other means" >&2
 		exit 1
 	fi
 	as_root apt-get update -qq
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		python3-sklearn python3-pandas </dev/null
+		python3-sklearn python3-pandas python3-xgboost r-cran-ranger r-cran-data.table </dev/null
 fi
 test/setup.sh base
 find_pg_config
 open_workspace
 
-# The first Python that has the peers, else the first at all; the server's user runs it.
+# The Python that has the most of the peers, else the first at all; the server's user runs it.
 python=
-for modules in sklearn,pandas sys; do
+for modules in sklearn,pandas,xgboost sklearn,pandas sys; do
 	for candidate in python3 /usr/bin/python3; do
 		if [ -z "$python" ] && run "$candidate" -c "import $modules" 2>/dev/null; then
 			python=$candidate
@@ -67,11 +72,19 @@ if [ "$what" = memory ]; then
 fi
 if [ "$what" = speed ]; then
 	heading "Speed"
-	arguments+=(--runs "${RUNS:-3}")
+	arguments+=(--runs "${RUNS:-0}" --server "$server" --data "$inputs" --records "$workspace/records.jsonl")
+	[ -z "${TABLES:-}" ] || arguments+=(--tables "$TABLES")
+	[ "${PEERS:-install}" = install ] || arguments+=(--peers "$PEERS")
+	cp "$shared"/data/{htru2,diabetes_130_hospitals}.csv.gz "$inputs" 2>/dev/null || true
 	if [ -f "$shared/bench/gen.sql" ]; then
 		cp "$shared/bench/gen.sql" "$inputs"
 		arguments+=(--generator "$inputs/gen.sql")
 	fi
+elif [ "$what" = tune ]; then
+	heading "Tuning"
+	arguments+=(--runs "${RUNS:-1}" --trials "${TRIALS:-20}" --folds "${FOLDS:-5}" --server "$server" --data "$inputs"
+		--records "$workspace/records.jsonl")
+	cp "$shared"/data/diabetes_130_hospitals.csv.gz "$inputs" 2>/dev/null || true
 elif [ "$what" = quality ]; then
 	heading "Quality"
 	if ! [ -d "$shared/data" ]; then

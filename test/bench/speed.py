@@ -1,49 +1,74 @@
-"""How long training and prediction take, beside scikit-learn, in one run.
+"""How long training and prediction take, beside the peers that are installed, in one run.
 
-speed.py [--runs N] [--jobs N] [--generator FILE]
+speed.py [--tables NAME,...|all] [--runs N] [--jobs N] [--peers NAME,...] [--generator FILE] [--data FOLDER]
+         [--records FILE]
 
-Both train 100 unlimited trees on four fifths of bench_cls_100k and then
-predict all of its rows, in turn, N times; medians are printed.  scikit-learn's
-time includes what its user has to do: COPY the rows out of the server and parse
-them, and COPY the predictions back.  Without scikit-learn and pandas only
-pgforest's figures are printed.
+Tables, all by default or those named: each participant trains 100 trees on four fifths of the
+rows and then predicts all of them.  They take turns, so that whatever else
+the machine does falls on all of them; medians are printed.  scaling and
+scaling_10m show pgforest alone on 10 times and 100 times the rows, workers with
+one participant and with two.
+
+Prints Markdown, each part between <!-- begin speed-NAME --> and <!-- end speed-NAME -->.
 """
 import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 
 import db
+import footprint
+import peers
 import report
+from tables import TABLES
 
-TABLE = "bench.bench_cls_100k"
-TRAIN = f"SELECT * FROM {TABLE} WHERE id % 5 <> 0"
 TREES = 100
+LARGE_ROWS = 500000         # from here on one run of a peer takes minutes
+STAGES = ["scan", "bin", "sort", "grow", "measure", "compress"]     # of a training, in their order
+DEFAULT = "cls_100k,htru2,scaling,workers"
+PARTS = list(TABLES)
+PARTS.remove("cls_10m")     # no peer is asked to take that
+PARTS += ["scaling", "scaling_10m", "workers"]
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Clock:
-    """Seconds of named steps, one list of them for each step over all runs."""
+class Failed(Exception):
+    """What a peer said before it gave up."""
+
+
+class Results:
+    """What was measured of one participant: named steps, a number for each run."""
 
     def __init__(self):
         self.steps = {}
+        self.failed = None
 
-    def measure(self, step, action):
-        start = time.perf_counter()
-        result = action()
-        self.add(step, time.perf_counter() - start)
-        return result
+    def add(self, **steps):
+        for step, value in steps.items():
+            self.steps.setdefault(step, []).append(value)
 
-    def add(self, step, seconds):
-        self.steps.setdefault(step, []).append(seconds)
-
-    def total(self, *steps):
-        """The median over the runs of the sum of some steps."""
+    def median(self, *steps):
+        """Of the sum of the steps over the runs."""
         return statistics.median(map(sum, zip(*(self.steps[step] for step in steps))))
 
-    def show(self, step):
-        return f"{self.total(step):.2f}" if step in self.steps else ""
+    def runs(self):
+        return max(map(len, self.steps.values()), default=0)
 
+
+def seconds(value):
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def megabytes(results):
+    peak = results.median("peak")
+    return f"{peak / 2**20:,.0f}" if peak else ""
+
+
+# ----- one run of one participant -----
 
 def settings(jobs):
     """The leader is one of the processes, for training as well as for queries."""
@@ -51,113 +76,280 @@ def settings(jobs):
             f"SET max_parallel_workers_per_gather = {jobs - 1}"]
 
 
-def run_pgforest(clock, jobs, turn):
-    """Train a version, predict all rows into a table; returns (accuracy, AUC) on the rows not trained on."""
-    train = f"""
-        SELECT * FROM ml_train('bench', {db.literal(TRAIN)}, 'label', exclude => '{{id}}', holdout => 0,
-            seed => {turn}, params => '{{"n_estimators": {TREES}}}')"""
-    version = clock.measure("train, all", lambda: db.rows(settings(jobs) + [train]))[0]["version"]
-    stages = json.loads(db.rows(f"""
-        SELECT stage_seconds FROM pgforest.versions
-        WHERE model = 'bench' AND version = {version}""")[0]["stage_seconds"])
-    clock.add("fetch", sum(stages[stage] for stage in ("scan", "bin", "sort")))
-    clock.add("grow", stages["grow"])
+def train_pgforest(server, source, target, jobs, seed, **params):
+    """Trains a version; returns its reference and what was measured."""
+    params = json.dumps({"n_estimators": TREES, **params})
+    statement = (f"SELECT version FROM ml_train('bench', {db.literal(source)}, '{target}', exclude => '{{id}}', "
+                 f"holdout => 0, seed => {seed}, params => '{params}')")
+    with footprint.of_new_children(server) as used:
+        start = time.perf_counter()
+        version = db.rows(settings(jobs) + [statement])[0]["version"]
+        elapsed = time.perf_counter() - start
+    stages = json.loads(db.rows(f"SELECT stage_seconds FROM pgforest.versions "
+                                f"WHERE model = 'bench' AND version = {version}")[0]["stage_seconds"])
+    stages = {stage: stages[stage] for stage in STAGES if stage in stages}
+    stages["store and the rest"] = elapsed - sum(stages.values())
+    fetch = sum(stages[stage] for stage in ("scan", "bin", "sort"))
+    measured = {"in all": elapsed, "fetch": fetch, "train": stages["grow"], "peak": used.peak}
+    return f"bench@{version}", {**measured, **{"stage " + stage: value for stage, value in stages.items()}}
 
-    model = f"bench@{version}"
-    predict = f"""
-        CREATE UNLOGGED TABLE bench.answer AS
-        SELECT id, ml_predict('{model}', t) AS label FROM {TABLE} t"""
+
+def run_pgforest(server, table, jobs, seed):
+    params = {"max_features": "sqrt"} if table.regression else {}
+    model, measured = train_pgforest(server, table.training(), table.target, jobs, seed, **params)
+
+    def timed(*statements):
+        start = time.perf_counter()
+        db.run(settings(jobs) + list(statements))
+        return time.perf_counter() - start
+
+    if table.regression:
+        answer, places, count = f"ml_predict('{model}', t, NULL::float8) AS p", ["p"], "> 0"
+    else:
+        answer, count = f"ml_predict_proba('{model}', t) AS p", "= '1'"
+        places = [f"p[{place + 1}]" for place in range(len(table.classes()))]
     db.run("DROP TABLE IF EXISTS bench.answer")
-    clock.measure("predict, all", lambda: db.run(settings(jobs) + [predict]))
-    count = f"SELECT count(*) FROM {TABLE} t WHERE ml_predict('{model}', t) = '1'"
-    clock.measure("count", lambda: db.run(settings(jobs) + [count]))
-    measured = {row["metric"]: float(row["value"]) for row in db.rows(f"""
-        SELECT metric, value FROM ml_evaluate('{model}', 'SELECT * FROM {TABLE} WHERE id % 5 = 0')
-        WHERE class IS NULL""")}
+    measured["predict all"] = timed(f"CREATE UNLOGGED TABLE bench.answer AS SELECT id, {answer} FROM {table.relation} t")
+    value = f"ml_predict('{model}', t{', NULL::float8' if table.regression else ''})"
+    measured["count"] = timed(f"SELECT count(*) FROM {table.relation} t WHERE {value} {count}")
+    measured["quality"] = table.quality(places)
     db.run(f"SELECT ml_drop('{model}')")
-    return measured["accuracy"], measured["roc_auc"]
+    return measured
 
 
-def run_sklearn(clock, jobs, turn):
-    """The same in scikit-learn."""
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.metrics import accuracy_score, roc_auc_score
+def run_peer(name, table, jobs, seed):
+    if name == "ranger":
+        command = ["Rscript", "--vanilla", os.path.join(HERE, "ranger.R"), table.relation, table.target,
+                   "regression" if table.regression else "classification", str(jobs), str(seed), str(TREES)]
+    else:
+        command = [sys.executable, os.path.join(HERE, "peers.py"), name, "--relation", table.relation,
+                   "--target", table.target, "--depth", str(peers.depth(name, table.rows)),
+                   "--jobs", str(jobs), "--seed", str(seed), "--trees", str(TREES)]
+        command += ["--regression"] if table.regression else []
+    measured = {}
+    with tempfile.TemporaryFile("w+") as complaint:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaint, text=True)
+        with footprint.of_family(process.pid) as used:
+            for line in process.stdout:
+                step, value = line.rsplit(" ", 1)
+                measured[step] = float(value)
+                if step == "train":
+                    measured["peak"] = used.peak
+        if process.wait() != 0:
+            complaint.seek(0)
+            raise Failed((complaint.read().strip().splitlines() or [f"ended with {process.returncode}"])[-1])
+    measured["in all"] = measured["fetch"] + measured["train"]
+    measured["predict all"] = measured["fetch all"] + measured["predict"] + measured["write"]
+    nclasses = len(table.classes()) if not table.regression else 1
+    measured["quality"] = table.quality([f"p{place}" for place in range(nclasses)])
+    return measured
 
-    def matrix(frame):
-        return frame.drop(columns=["id", "label"]).to_numpy("float32")
 
-    frame = clock.measure("fetch", lambda: db.read_frame(TRAIN))
-    forest = RandomForestClassifier(n_estimators=TREES, n_jobs=jobs, random_state=turn)
-    clock.measure("train", lambda: forest.fit(matrix(frame), frame["label"].to_numpy()))
+# ----- the parts of the report -----
 
-    frame = clock.measure("fetch all", lambda: db.read_frame(f"SELECT * FROM {TABLE}"))
-    probability = clock.measure("predict", lambda: forest.predict_proba(matrix(frame)))
-    answer = frame[["id"]].assign(label=forest.classes_[probability.argmax(axis=1)])
-    db.run(["DROP TABLE IF EXISTS bench.answer", "CREATE UNLOGGED TABLE bench.answer (id bigint, label text)"])
-    clock.measure("write", lambda: db.write_frame(answer, "bench.answer"))
+class Part:
+    """with Part(name): what is printed inside becomes a part of the page."""
 
-    held_out = (frame["id"] % 5 == 0).to_numpy()
-    actual = frame["label"].to_numpy()[held_out]
-    return (accuracy_score(actual, answer["label"].to_numpy()[held_out]),
-            roc_auc_score(actual, probability[held_out, 1]))
+    def __init__(self, name):
+        self.name = name
 
+    def __enter__(self):
+        print(f"<!-- begin speed-{self.name} -->")
+
+    def __exit__(self, *cause):
+        print(f"<!-- end speed-{self.name} -->\n", flush=True)
+
+
+def busy_note(busy):
+    if busy > 0.5:
+        print(f"Other work was running on the machine (load average {busy:.1f} at the start).\n")
+
+
+def stages_table(head, lines):
+    """lines: [(name, Results)]"""
+    stages = [step for step in lines[0][1].steps if step.startswith("stage ")]
+    report.table([head] + [stage[len("stage "):] for stage in stages] + ["in all"],
+                 [[name] + [seconds(results.median(stage)) for stage in stages] + [seconds(results.median("in all"))]
+                  for name, results in lines])
+
+
+def compare(options, table):
+    """pgforest and the peers on one table."""
+    busy = report.load()
+    who = options.found + ["pgforest"]
+    results = {name: Results() for name in who}
+    few = table.rows >= LARGE_ROWS
+    runs = {name: options.runs or (1 if few and name != "pgforest" else 3) for name in who}
+    for turn in range(1, max(runs.values()) + 1):
+        for name in who:
+            if turn > runs[name] or results[name].failed:
+                continue
+            try:
+                measured = run_pgforest(options.server, table, options.jobs, turn) if name == "pgforest" \
+                    else run_peer(name, table, options.jobs, turn)
+            except Failed as failure:
+                results[name].failed = str(failure)
+                continue
+            results[name].add(**measured)
+            options.keep({"table": table.name, "who": name, "turn": turn, **measured})
+
+    ours = results["pgforest"]
+    all_ours, predict_ours = ours.median("in all"), ours.median("predict all")
+    measure = "RMSE" if table.regression else "ROC AUC"
+    counts = sorted({results[name].runs() for name in who if not results[name].failed})
+    how = f"medians of {counts[0]} runs" if counts[0] > 1 else "one run"
+    if len(counts) > 1:
+        how = f"medians of {counts[-1]} runs of pgforest, {how if counts[0] == 1 else f'{counts[0]} runs'} of each peer"
+    training, predicting, failures = [], [], []
+    for name in ["pgforest"] + options.found:
+        one, label = results[name], name if name == "pgforest" else peers.title(name, table.rows)
+        if one.failed:
+            failures.append(f"{label} failed: {one.failed}\n")
+            continue
+        training.append(
+            [label, seconds(one.median("fetch")), seconds(one.median("train")), f"**{seconds(one.median('in all'))}**",
+             f"{one.median('train') / all_ours:.1f}" if one is not ours else "",
+             f"{one.median('in all') / all_ours:.1f}", f"{one.median('quality'):.4f}", megabytes(one)])
+        if one is ours:
+            count = one.median("count")
+            predicting += [["pgforest, into a table", "", "", "", f"**{seconds(predict_ours)}**", "1.0"],
+                           ["pgforest, counted in a query", "", "", "", seconds(count), f"{count / predict_ours:.1f}"]]
+        else:
+            predicting.append(
+                [label, seconds(one.median("fetch all")), seconds(one.median("predict")), seconds(one.median("write")),
+                 f"**{seconds(one.median('predict all'))}**", f"{one.median('predict all') / predict_ours:.1f}"])
+
+    with Part(table.name):
+        print(f"**{table.title}.** Training {TREES} unlimited trees on four fifths of the rows, {options.jobs} processes "
+              f"or threads each, {how} in turn, in seconds:\n")
+        report.table(["", "fetch", "train", "in all", "its training alone / our all", "in all / ours",
+                      measure, "peak memory, MB"], training)
+        print("Predicting all rows, in seconds:\n")
+        report.table(["", "fetch", "predict", "write", "in all", "in all / ours"], predicting)
+        print("Where pgforest's time to train goes, in seconds:\n")
+        stages_table("", [("pgforest", ours)])
+        for failure in failures:
+            print(failure)
+        busy_note(busy)
+
+
+def show_scaling(options, sizes, part):
+    """Ten times the rows, and ten times again."""
+    busy = report.load()
+    lines, stages, before = [], [], None
+    for size in sizes:
+        table, results = TABLES["cls_" + size], Results()
+        options.make(table)
+        runs = options.runs or (1 if table.rows > 10 * LARGE_ROWS else 3)
+        for turn in range(1, runs + 1):
+            model, measured = train_pgforest(options.server, table.relation, table.target, options.jobs, turn,
+                                             min_samples_leaf=20)
+            db.run(f"SELECT ml_drop('{model}')")
+            results.add(**measured)
+            options.keep({"part": part, "table": table.name, "turn": turn, **measured})
+        time_now = results.median("in all")
+        lines.append([f"{table.rows:,}", runs, seconds(time_now), f"{time_now / before:.1f}" if before else "",
+                      f"{time_now / table.rows * 1e6:.1f}", megabytes(results)])
+        stages.append((f"{table.rows:,}", results))
+        before = time_now
+    with Part(part):
+        print(f"**Ten times the rows.** {TREES} trees with `min_samples_leaf` 20 on all rows of bench_cls, 20 numbers, "
+              f"{options.jobs} processes, `pgforest.train_memory` at its default:\n")
+        report.table(["rows", "runs", "seconds", "times the line above", "microseconds a row", "peak memory, MB"], lines)
+        print("Where the time goes, in seconds:\n")
+        stages_table("rows", stages)
+        busy_note(busy)
+
+
+def show_workers(options):
+    """One participant against two."""
+    busy = report.load()
+    table = TABLES["cls_1m"]
+    options.make(table)
+    results = {1: Results(), 2: Results()}
+    for turn in range(1, (options.runs or 3) + 1):
+        for jobs, one in results.items():
+            model, measured = train_pgforest(options.server, table.relation, table.target, jobs, turn)
+            db.run(f"SELECT ml_drop('{model}')")
+            one.add(**measured)
+            options.keep({"part": "workers", "jobs": jobs, "turn": turn, **measured})
+    alone = results[1].median("in all")
+    with Part("workers"):
+        print(f"**The backend alone, and with one worker.** {TREES} unlimited trees on all {table.rows:,} rows of "
+              f"bench_cls_1m, medians of {results[1].runs()} runs in turn:\n")
+        report.table(["processes", "seconds", "times faster", "growing alone, times faster", "peak memory, MB"],
+                     [[jobs, seconds(one.median("in all")), f"{alone / one.median('in all'):.2f}",
+                       f"{results[1].median('train') / one.median('train'):.2f}", megabytes(one)]
+                      for jobs, one in results.items()])
+        print("Where the time goes, in seconds:\n")
+        stages_table("processes", [(str(jobs), one) for jobs, one in results.items()])
+        busy_note(busy)
+
+
+# ----- all of it -----
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--tables", default=DEFAULT)
+    parser.add_argument("--runs", type=int, default=0, help="of each participant; 0: three, one of a peer on large tables")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--generator", default=os.path.join(os.path.dirname(__file__), "gen.sql"))
+    parser.add_argument("--peers", default=",".join(peers.PEERS))
+    parser.add_argument("--generator", default=os.path.join(HERE, "gen.sql"))
+    parser.add_argument("--data", default=".")
+    parser.add_argument("--server", type=int, default=0, help="the server's process number, to watch its memory")
+    parser.add_argument("--records")
     options = parser.parse_args()
-    try:
-        import pandas
-        import sklearn
-        peer = True
-    except ImportError as missing:
-        print(f"skipped: scikit-learn ({missing.name} is not installed for this Python; "
-              "`make bench PEERS=install` installs it)\n", flush=True)
-        peer = False
 
-    db.run_file(options.generator, n=100000, sfx="100k", tables="cls")
-    ours, theirs = Clock(), Clock()
-    our_quality, their_quality = [], []
-    busy = report.load()
-    for turn in range(1, options.runs + 1):
-        if peer:
-            their_quality.append(run_sklearn(theirs, options.jobs, turn))
-        our_quality.append(run_pgforest(ours, options.jobs, turn))
+    wanted = PARTS if options.tables == "all" else [name for name in options.tables.split(",") if name]
+    asked = [name for name in options.peers.split(",") if name and name != "none"]
+    for what, names, known in (("table", wanted, PARTS), ("peer", asked, list(peers.PEERS))):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            print(f"no such {what}: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+            return 2
 
-    def median(quality, place):
-        return f"{statistics.median(q[place] for q in quality):.4f}"
+    versions = {name: peers.version(name) for name in asked}
+    options.found = [name for name in asked if versions[name]]
+    lacking = [peers.PEERS[name] for name in asked if not versions[name]]
+    if lacking:
+        print(f"skipped: {', '.join(lacking)} (not installed for this Python or R; `make bench PEERS=install` "
+              "installs all but LightGBM)\n", flush=True)
 
-    print("<!-- begin speed -->")
-    print(f"Training {TREES} unlimited trees on 80,000 of 100,000 rows x 20 features (two classes), "
-          f"{options.jobs} processes or threads each, medians of {options.runs} runs in turn, in seconds:\n")
-    our_train = ours.total("train, all")
-    lines = [["pgforest", ours.show("fetch"), ours.show("grow"), f"**{our_train:.2f}**", "1.0",
-              median(our_quality, 0), median(our_quality, 1)]]
-    if peer:
-        their_train = theirs.total("fetch", "train")
-        lines.append(["scikit-learn", theirs.show("fetch"), theirs.show("train"), f"**{their_train:.2f}**",
-                      f"{their_train / our_train:.1f}", median(their_quality, 0), median(their_quality, 1)])
-    report.table(["", "fetch", "train", "in all", "times pgforest's", "accuracy", "ROC AUC"], lines)
+    db.run("CREATE SCHEMA IF NOT EXISTS bench")
+    made = set()
 
-    print("Predicting all 100,000 rows, in seconds:\n")
-    our_predict = ours.total("predict, all")
-    lines = [["pgforest, into a table", "", "", "", f"**{our_predict:.2f}**", "1.0"],
-             ["pgforest, counted in a query", "", "", "", f"{ours.total('count'):.2f}",
-              f"{ours.total('count') / our_predict:.1f}"]]
-    if peer:
-        their_predict = theirs.total("fetch all", "predict", "write")
-        lines.append(["scikit-learn, into a table", theirs.show("fetch all"), theirs.show("predict"),
-                      theirs.show("write"), f"**{their_predict:.2f}**", f"{their_predict / our_predict:.1f}"])
-    report.table(["", "fetch", "predict", "write", "in all", "times pgforest's"], lines)
+    def make(table):
+        if table.name not in made:
+            table.load(options)
+            made.add(table.name)
 
-    modules = [("scikit-learn", "sklearn"), ("pandas", "pandas"), ("numpy", "numpy")] if peer else []
-    print(report.versions(modules))
-    if busy > 0.5:
-        print(f"Other work was running on the machine (load average {busy:.1f} at the start).")
-    print("<!-- end speed -->")
+    def keep(record):
+        print(json.dumps(record), file=sys.stderr, flush=True)
+        if options.records:
+            with open(options.records, "a") as records:
+                print(json.dumps(record), file=records)
+
+    options.make, options.keep = make, keep
+    for part in PARTS:
+        if part not in wanted:
+            continue
+        if part == "scaling":
+            show_scaling(options, ["100k", "1m"], part)
+        elif part == "scaling_10m":
+            show_scaling(options, ["100k", "1m", "10m"], part)
+        elif part == "workers":
+            show_workers(options)
+        elif TABLES[part].lacking(options):
+            print(f"skipped: {TABLES[part].title} ({TABLES[part].lacking(options)})\n", flush=True)
+        else:
+            make(TABLES[part])
+            compare(options, TABLES[part])
+
+    with Part("versions"):
+        print(report.versions([("pandas", "pandas"), ("numpy", "numpy")] if options.found else [],
+                              {peers.PEERS[name].split(",")[0]: versions[name] for name in options.found}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -50,6 +50,18 @@ test_hash(void)
 	CHECK(pf_hash_combine(pf_hash_combine(PF_HASH_START, 1), 2) !=
 		  pf_hash_combine(pf_hash_combine(PF_HASH_START, 2), 1));
 
+	/* one purpose follows from another, without the hash itself */
+	for (int i = 0; i < 1000; i++)
+	{
+		uint64_t	hash = i < 2 ? (uint64_t) -i : unit_random(&state);
+
+		if (pf_unmix64(pf_mix64(hash)) != hash || pf_mix64(pf_unmix64(hash)) != hash)
+			CHECK(!"mixed and not unmixed");
+		if (pf_repurpose(pf_purpose(hash, PF_FOR_ORDER), PF_FOR_ORDER, PF_FOR_FOLD) !=
+			pf_purpose(hash, PF_FOR_FOLD))
+			CHECK(!"another purpose, another hash");
+	}
+
 	/* the split takes its share, and a smaller share is part of a larger one */
 	for (int i = 0; i < 100000; i++)
 	{

@@ -50,10 +50,31 @@ pf_hash_combine(uint64_t row, uint64_t value)
 	return pf_mix64(row * UINT64_C(0x9e3779b97f4a7c15) + value);
 }
 
+/* The inverse of it. */
+static inline uint64_t
+pf_unmix64(uint64_t x)
+{
+	x ^= (x >> 31) ^ (x >> 62);
+	x *= UINT64_C(0x319642b2d24d8ec3);
+	x ^= (x >> 27) ^ (x >> 54);
+	x *= UINT64_C(0x96de1b173f119089);
+	x ^= (x >> 30) ^ (x >> 60);
+	return x;
+}
+
+#define PF_PURPOSE_STEP	UINT64_C(0xd1342543de82ef95)
+
 static inline uint64_t
 pf_purpose(uint64_t hash, PfPurpose purpose)
 {
-	return pf_mix64(hash + (uint64_t) purpose * UINT64_C(0xd1342543de82ef95));
+	return pf_mix64(hash + (uint64_t) purpose * PF_PURPOSE_STEP);
+}
+
+/* The same row's hash for another purpose: a matrix keeps one of them only. */
+static inline uint64_t
+pf_repurpose(uint64_t mixed, PfPurpose from, PfPurpose to)
+{
+	return pf_purpose(pf_unmix64(mixed) - (uint64_t) from * PF_PURPOSE_STEP, to);
 }
 
 /* The hash of an integer of any width. */

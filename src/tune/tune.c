@@ -1,0 +1,482 @@
+/*
+ * tune.c
+ *	  ml_tune: many trials on the same folds, and the best of them as a new version.
+ *
+ * The rows are loaded and binned once.  Trials run one after another, fold by
+ * fold, each grown by all processes that a training may have: so the machine is busy with
+ * few trials as with many, and memory holds one trial's trees only.  The mean over the
+ * folds chooses; of equals the earlier trial.  The winner is grown on all training
+ * rows, as ml_train with its parameters and the same seed would grow it.
+ *
+ * halving: all trials on a small share of the rows first, the best third of them on three
+ * times as many, and so on until the last are on all rows.
+ *
+ * Locks: as ml_train, when the version is stored.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "engine/grow/random.h"
+#include "tune/search.h"
+
+PG_FUNCTION_INFO_V1(ml_tune);
+
+#define MAX_TRIALS		10000
+#define DEFAULT_TRIALS	20		/* of random and halving */
+#define FACTOR			3		/* of halving: trials that go, and rows that come */
+#define TRIAL_STREAM	UINT64_C(0x747269616c73)
+
+typedef enum Strategy
+{
+	GRID,
+	RANDOM,
+	HALVING
+} Strategy;
+
+static const char *const strategies[] = {"grid", "random", "halving"};
+
+/* A trial and how it went, on the rung it came to. */
+typedef struct Candidate
+{
+	int			number;			/* 1, 2, ... */
+	PfTrial    *trial;
+	int			rung;			/* the one it was on last */
+	double		share;			/* of the training rows */
+	int			folds;			/* done there */
+	double		sum;
+	double		squares;		/* of the scores' deviations from the first of them */
+	double		first;
+	double		mean;			/* NaN: not all folds, or not defined */
+	double		merit;			/* the mean, or what is less the better negated */
+	double		seconds;		/* on all rungs */
+	const char *status;
+	ErrorData  *error;
+} Candidate;
+
+typedef struct Tuning
+{
+	PfTuneRequest request;
+	Strategy	strategy;
+	int			ntrials;		/* 0: all of the grid */
+	double		budget;			/* seconds; NaN: none */
+	PfSearch   *search;
+	List	   *candidates;
+	List	   *rows;			/* of PfTrialRow *, to be stored */
+	PfFolds    *folds;
+	instr_time	start;
+	bool		stopped;		/* the budget is spent */
+} Tuning;
+
+/* ----- arguments ----- */
+
+static Strategy
+parse_strategy(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(strategies); i++)
+	{
+		if (strcmp(name, strategies[i]) == 0)
+			return (Strategy) i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized strategy \"%s\"", name),
+			 errhint("Valid strategies are grid, random, halving.")));
+}
+
+/* ml_tune(model, source, target, search, strategy, trials, folds, metric, seconds, ...) */
+static void
+read_tuning(FunctionCallInfo fcinfo, Tuning *tuning)
+{
+	static const struct
+	{
+		int			place;
+		const char *name;
+	}			needed[] = {
+		{0, "model"}, {1, "source"}, {2, "target"}, {3, "search"}, {4, "strategy"}, {6, "folds"},
+		{16, "holdout"}, {17, "seed"}
+	};
+	PfTuneRequest *request = &tuning->request;
+	PfTrainRequest *train = &request->train;
+
+	request->function = "ml_tune";
+	for (int i = 0; i < (int) lengthof(needed); i++)
+		pf_tune_need(fcinfo, needed[i].place, request->function, needed[i].name);
+	train->model = pf_tune_text(fcinfo, 0);
+	train->source = pf_tune_text(fcinfo, 1);
+	train->load.target = pf_tune_text(fcinfo, 2);
+	tuning->strategy = parse_strategy(pf_tune_text(fcinfo, 4));
+	tuning->search = pf_search_parse(PG_GETARG_JSONB_P(3));
+	if (!PG_ARGISNULL(5))
+	{
+		tuning->ntrials = PG_GETARG_INT32(5);
+		if (tuning->strategy == GRID)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a grid has as many trials as it has combinations"),
+					 errhint("Leave out trials, or pass strategy => 'random'.")));
+		if (tuning->ntrials < 1 || tuning->ntrials > MAX_TRIALS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("trials must be between 1 and %d, not %d", MAX_TRIALS, tuning->ntrials)));
+	}
+	request->nfolds = PG_GETARG_INT32(6);
+	request->goal.metric = pf_tune_text(fcinfo, 7);
+	tuning->budget = PG_ARGISNULL(8) ? NAN : PG_GETARG_FLOAT8(8);
+	if (!PG_ARGISNULL(8) && !(tuning->budget > 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("seconds must be above 0, not %g", tuning->budget)));
+	pf_tune_columns(fcinfo, 9, request);
+	train->load.split = pf_tune_text(fcinfo, 15);
+	train->load.holdout = pf_check_holdout(PG_GETARG_FLOAT8(16));
+	train->seed = request->goal.seed = PG_GETARG_INT64(17);
+	train->note = pf_tune_text(fcinfo, 18);
+	pf_check_model_name(train->model);
+}
+
+/* ----- which trials ----- */
+
+static Candidate *
+add_candidate(Tuning *tuning, uint64 number)
+{
+	Candidate  *candidate = palloc0(sizeof(Candidate));
+
+	candidate->number = list_length(tuning->candidates) + 1;
+	candidate->trial = pf_search_trial(tuning->search, number);
+	candidate->mean = NAN;
+	tuning->candidates = lappend(tuning->candidates, candidate);
+	return candidate;
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * So many of the combinations, no one twice, by the seed: numbers are drawn one after
+ * another, and one that was drawn before counts as the number of the draw (Floyd's way, so
+ * that a large space costs no more than a small one).
+ */
+static void
+draw_candidates(Tuning *tuning, uint64 size, int wanted)
+{
+	uint64		stream = pf_mix64((uint64) tuning->request.goal.seed ^ TRIAL_STREAM);
+	uint64	   *drawn = palloc(wanted * sizeof(uint64));
+
+	for (int i = 0; i < wanted; i++)
+	{
+		uint64		last = size - wanted + i;
+		uint64		number = pf_random(stream, i) % (last + 1);
+
+		for (int j = 0; j < i; j++)
+		{
+			if (drawn[j] == number)
+			{
+				number = last;
+				break;
+			}
+		}
+		drawn[i] = number;
+	}
+	qsort(drawn, wanted, sizeof(uint64), compare_numbers);
+	for (int i = 0; i < wanted; i++)
+		add_candidate(tuning, drawn[i]);
+}
+
+static void
+choose_candidates(Tuning *tuning)
+{
+	uint64		size = pf_search_size(tuning->search);
+	int			wanted = tuning->ntrials ? tuning->ntrials : DEFAULT_TRIALS;
+
+	if (tuning->strategy == GRID && size > MAX_TRIALS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the grid has " UINT64_FORMAT " combinations", size),
+				 errdetail("A grid may have %d.", MAX_TRIALS),
+				 errhint("Pass strategy => 'random' and a number of trials.")));
+	if (tuning->strategy == GRID || size <= (uint64) wanted)
+	{
+		for (uint64 number = 0; number < size; number++)
+			add_candidate(tuning, number);
+	}
+	else
+		draw_candidates(tuning, size, wanted);
+}
+
+/* ----- running them ----- */
+
+static double
+seconds_so_far(const Tuning *tuning)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, tuning->start);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+static void
+keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore *score)
+{
+	PfTrialRow *row = palloc0(sizeof(PfTrialRow));
+
+	row->trial = candidate->number;
+	row->rung = candidate->rung + 1;
+	row->fold = fold + 1;
+	row->algorithm = candidate->trial->algorithm->name;
+	row->params = candidate->trial->given;
+	row->share = candidate->share;
+	row->metric = tuning->request.goal.metric;
+	row->score = score->score;
+	row->train_rows = score->train_rows;
+	row->rows = score->rows;
+	row->seconds = score->seconds;
+	row->error = score->error;
+	tuning->rows = lappend(tuning->rows, row);
+}
+
+/* One trial on all folds, with a share of the rows. */
+static void
+run_candidate(Tuning *tuning, Candidate *candidate, int rung, double share)
+{
+	Candidate	before = *candidate;
+
+	candidate->rung = rung;
+	candidate->share = share;
+	candidate->folds = 0;
+	candidate->sum = candidate->squares = 0;
+	candidate->mean = NAN;
+	candidate->status = "stopped";
+	if (candidate->trial->error)
+	{
+		PfFoldScore none = {.score = NAN,.error = candidate->trial->error};
+
+		keep_row(tuning, candidate, 0, &none);
+		candidate->status = "failure";
+		candidate->error = candidate->trial->error;
+		return;
+	}
+	for (int fold = 0; fold < tuning->folds->n; fold++)
+	{
+		PfFoldScore score;
+
+		if (seconds_so_far(tuning) > tuning->budget)
+		{
+			tuning->stopped = true;
+			/* what it was on the rung before still holds */
+			if (rung > 0)
+				*candidate = before;
+			return;
+		}
+		pf_fold_run(tuning->folds, fold, share, candidate->trial, &tuning->request.goal, true, &score);
+		keep_row(tuning, candidate, fold, &score);
+		candidate->seconds += score.seconds;
+		if (score.error)
+		{
+			candidate->status = "failure";
+			candidate->error = score.error;
+			return;
+		}
+		if (fold == 0)
+			candidate->first = score.score;
+		candidate->folds++;
+		candidate->sum += score.score - candidate->first;
+		candidate->squares += (score.score - candidate->first) * (score.score - candidate->first);
+	}
+	candidate->status = "success";
+	candidate->mean = candidate->first + candidate->sum / candidate->folds;
+	candidate->merit = candidate->mean * tuning->request.goal.direction;
+}
+
+/* The population deviation of the scores, as scikit-learn's std_test_score. */
+static double
+deviation(const Candidate *candidate)
+{
+	double		mean = candidate->sum / candidate->folds;
+
+	return sqrt(fmax(candidate->squares / candidate->folds - mean * mean, 0));
+}
+
+/* The better first: those that came further, then by score, then the earlier. */
+static int
+compare_candidates(const ListCell *a, const ListCell *b)
+{
+	const Candidate *x = lfirst(a);
+	const Candidate *y = lfirst(b);
+
+	if (isnan(x->mean) != isnan(y->mean))
+		return isnan(x->mean) ? 1 : -1;
+	if (x->rung != y->rung)
+		return x->rung > y->rung ? -1 : 1;
+	if (!isnan(x->mean) && x->merit != y->merit)
+		return x->merit > y->merit ? -1 : 1;
+	return x->number < y->number ? -1 : 1;
+}
+
+static void
+run_candidates(Tuning *tuning)
+{
+	int			alive = list_length(tuning->candidates);
+	int			rungs = 1;
+
+	for (int n = alive; tuning->strategy == HALVING && n >= FACTOR; n /= FACTOR)
+		rungs++;
+	for (int rung = 0; rung < rungs && !tuning->stopped; rung++)
+	{
+		double		share = pow(FACTOR, rung - (rungs - 1));
+
+		for (int i = 0; i < alive && !tuning->stopped; i++)
+			run_candidate(tuning, list_nth(tuning->candidates, i), rung, share);
+		list_sort(tuning->candidates, compare_candidates);
+		if (rung < rungs - 1)
+			alive = (alive + FACTOR - 1) / FACTOR;
+	}
+}
+
+/* Errors when there is no winner. */
+static Candidate *
+winner(Tuning *tuning)
+{
+	Candidate  *best = linitial(tuning->candidates);
+	ListCell   *lc;
+
+	if (strcmp(best->status, "success") == 0 && !isnan(best->mean))
+		return best;
+	foreach(lc, tuning->candidates)
+	{
+		const Candidate *candidate = lfirst(lc);
+
+		if (candidate->error)
+			ereport(ERROR,
+					(errcode(candidate->error->sqlerrcode),
+					 errmsg("no trial succeeded"),
+					 errdetail("Trial %d: %s.", candidate->number, candidate->error->message),
+					 candidate->error->hint ? errhint("%s", candidate->error->hint) : 0));
+	}
+	if (tuning->stopped)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("no trial was finished in %g seconds", tuning->budget),
+				 errhint("Raise seconds, or pass fewer folds.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("metric \"%s\" is not defined on every fold", tuning->request.goal.metric),
+			 errhint("A fold may lack a class: pass fewer folds, or another metric.")));
+}
+
+/* ----- the call ----- */
+
+static void
+put_leaderboard(Tuning *tuning, ReturnSetInfo *result, const Candidate *best, int32 version)
+{
+	int			rank = 0;
+	ListCell   *lc;
+
+	foreach(lc, tuning->candidates)
+	{
+		const Candidate *candidate = lfirst(lc);
+		bool		done = !isnan(candidate->mean);
+		Datum		values[13] = {0};
+		bool		nulls[13] = {false};
+
+		/* the budget was spent before it began */
+		if (candidate->status == NULL)
+			continue;
+		values[0] = Int32GetDatum(++rank);
+		values[1] = Int32GetDatum(candidate->number);
+		values[2] = CStringGetTextDatum(candidate->trial->algorithm->name);
+		values[3] = JsonbPGetDatum(candidate->trial->given);
+		values[4] = CStringGetTextDatum(tuning->request.goal.metric);
+		values[5] = Float8GetDatum(candidate->mean);
+		nulls[5] = !done;
+		values[6] = Float8GetDatum(done ? deviation(candidate) : 0);
+		nulls[6] = !done;
+		values[7] = Int32GetDatum(candidate->folds);
+		values[8] = Float8GetDatum(candidate->share);
+		values[9] = Float8GetDatum(candidate->seconds);
+		values[10] = CStringGetTextDatum(candidate->status);
+		nulls[11] = candidate->error == NULL;
+		if (candidate->error)
+			values[11] = CStringGetTextDatum(candidate->error->message);
+		values[12] = Int32GetDatum(version);
+		nulls[12] = candidate != best;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+}
+
+static void
+tune(FunctionCallInfo fcinfo, PfProgress *progress)
+{
+	Tuning		tuning = {0};
+	PfTuneRequest *request = &tuning.request;
+	List	   *trials = NIL;
+	PfNewVersion version = {.kind = "tune"};
+	Candidate  *best;
+	int32		number;
+	ListCell   *lc;
+
+	INSTR_TIME_SET_CURRENT(tuning.start);
+	read_tuning(fcinfo, &tuning);
+	pf_progress_start(progress, request->train.model);
+	choose_candidates(&tuning);
+	foreach(lc, tuning.candidates)
+		trials = lappend(trials, ((Candidate *) lfirst(lc))->trial);
+	tuning.folds = pf_tune_load(request, trials, true);
+	run_candidates(&tuning);
+	best = winner(&tuning);
+	if (tuning.stopped)
+		ereport(NOTICE,
+				(errmsg("tuning ended after %g seconds", tuning.budget),
+				 errdetail("Trials that were not finished have no score.")));
+
+	request->train.algorithm = best->trial->algorithm;
+	request->train.params = best->trial->params;
+	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial->algorithm->values),
+							  progress, tuning.start, &version);
+	pf_catalog_add_trials(request->train.model, number, tuning.rows);
+	put_leaderboard(&tuning, (ReturnSetInfo *) fcinfo->resultinfo, best, number);
+}
+
+Datum
+ml_tune(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
+	PfProgress	progress = {0};
+
+	PreventCommandIfReadOnly("ml_tune()");
+	PreventCommandIfParallelMode("ml_tune()");
+	PreventCommandDuringRecovery("ml_tune()");
+	InitMaterializedSRF(fcinfo, 0);
+	context = AllocSetContextCreate(caller, "pgforest tuning", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		tune(fcinfo, &progress);
+	}
+	PG_CATCH();
+	{
+		pf_progress_end(&progress);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	pf_progress_end(&progress);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return (Datum) 0;
+}

@@ -1,0 +1,110 @@
+/*
+ * tune.h
+ *	  Inside tune/: folds of training rows, a training on a fold, and what is searched.
+ *
+ * The way of a call: the source is loaded and binned once (load/), folds.c deals
+ * the training rows into folds, fold.c makes of one fold a load of its own (rows to
+ * train on, rows to measure on) and trains as ml_train does, curves.c and tune.c
+ * say what is trained on which fold and what is done with the scores.
+ */
+#ifndef PF_TUNE_H
+#define PF_TUNE_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+#include "compat.h"
+#include "train/train.h"
+
+#define PF_MAX_FOLDS	100
+
+/* Training rows in folds; the load stays, and is read only. */
+typedef struct PfFolds
+{
+	const PfLoaded *loaded;
+	int			n;
+	bool		forward;		/* by time: fold f is trained on the parts up to f and measured on the next */
+	uint8	   *part;			/* of each training row */
+	uint32		entries_at;		/* in a row of the matrix: where the entries of its categories are */
+	int			max_bins;
+} PfFolds;
+
+/* Something to train: an algorithm with its parameters. */
+typedef struct PfTrial
+{
+	const PfAlgorithm *algorithm;
+	Jsonb	   *given;			/* parameters that are not by default */
+	PfTrainParams *params;
+	ErrorData  *error;			/* they do not fit the task or one another; NULL: they do */
+} PfTrial;
+
+/* What came of a trial on one fold. */
+typedef struct PfFoldScore
+{
+	double		train_score;	/* NaN: not measured, or not defined */
+	double		score;
+	uint32		train_rows;
+	uint32		rows;			/* measured on */
+	double		seconds;
+	ErrorData  *error;			/* NULL: none */
+} PfFoldScore;
+
+/* What is measured, checked. */
+typedef struct PfGoal
+{
+	char	   *metric;
+	int			direction;		/* +1: more is better, -1: less is */
+	int64		seed;
+	bool		train_scores;
+} PfGoal;
+
+/* A load for folds, and the arguments that all calls of this folder have. */
+typedef struct PfTuneRequest
+{
+	const char *function;		/* for messages */
+	PfTrainRequest train;
+	int			nfolds;
+	char	   *order_by;		/* or NULL */
+	PfGoal		goal;
+} PfTuneRequest;
+
+/* folds.c */
+extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char *order_by,
+							  int max_bins);
+
+/*
+ * fold.c.  A fold as a load of its own, in the current context: its training rows, the first
+ * `share` of them in hash order, and the rows it is measured on as validation rows; values or
+ * bins.  And all rows, as ml_train would have loaded them; they may be the load's own.
+ */
+extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, bool values);
+extern PfLoaded *pf_fold_all(const PfFolds *folds, bool values);
+
+/* Trains on a fold and measures.  With catch_errors an error is part of the score. */
+extern void pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
+						const PfGoal *goal, bool catch_errors, PfFoldScore *score);
+
+/*
+ * request.c: arguments by position, NULL when they are; all errors before a row is read.
+ * pf_tune_columns reads task, features, exclude, key, weight, order_by from `first` on.
+ */
+extern char *pf_tune_text(FunctionCallInfo fcinfo, int n);
+extern void pf_tune_need(FunctionCallInfo fcinfo, int n, const char *function, const char *name);
+extern void pf_tune_columns(FunctionCallInfo fcinfo, int first, PfTuneRequest *request);
+
+/* The trial of an algorithm; errors as in ml_train. */
+extern PfTrial *pf_trial_make(const PfAlgorithm *algorithm, Jsonb *given);
+
+/* search.c: a value as JSON; error when a parameter is one of the load's and cannot be searched. */
+extern char *pf_json_text(JsonbValue *value);
+extern void pf_check_searchable(const char *parameter);
+
+/*
+ * Opens and checks the source with the trials that come into question, and loads its rows
+ * into folds.  What the trials need of memory is checked, too.  With catch_errors a trial whose
+ * parameters do not fit keeps the error, else it is one.
+ */
+extern PfFolds *pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors);
+
+#endif							/* PF_TUNE_H */
