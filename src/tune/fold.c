@@ -321,6 +321,14 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	score->train_score = measure(env, &model, &loaded->train, goal->metric);
 }
 
+bool
+pf_fold_may_fail(const ErrorData *error)
+{
+	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTERNAL_ERROR;
+}
+
 /* In a subtransaction, so that workers, files and memory of a failed training go. */
 static void
 run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial,
@@ -348,11 +356,13 @@ run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error && (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR))
+	if (error == NULL)
+		return;
+	if (!pf_fold_may_fail(error))
 		ReThrowError(error);
-	score->error = error;
+	*score = (PfFoldScore) {
+		.score = NAN,.train_score = NAN,.error = error
+	};
 }
 
 void
@@ -364,6 +374,7 @@ pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
 	instr_time	start;
 	instr_time	end;
 
+	CHECK_FOR_INTERRUPTS();
 	memset(score, 0, sizeof(*score));
 	score->score = score->train_score = NAN;
 	INSTR_TIME_SET_CURRENT(start);
