@@ -42,6 +42,7 @@ typedef struct PfLoadSpec
 	int			max_bins;
 	uint32		max_rows;		/* taken at most, by hash; 0: all */
 	bool		values;			/* rows of values, not of bins: see engine/bins/matrix.h */
+	double		apart;			/* share of the training rows to be marked in train.apart, by their identity */
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
 	bool		for_folds;		/* training rows will be put into folds: keep what that takes */

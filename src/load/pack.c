@@ -261,6 +261,8 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryCo
 		matrix->target = MemoryContextAllocHuge(context, room * sizeof(double));
 	if (packed->weight)
 		matrix->weight = MemoryContextAllocHuge(context, room * sizeof(float));
+	if (side == PF_TRAIN && load->spec->apart > 0)
+		matrix->apart = MemoryContextAllocHuge(context, room);
 	if (order)
 		*order = MemoryContextAllocHuge(context, room * sizeof(uint64));
 	for (uint32 i = 0; i < n; i++)
@@ -279,6 +281,8 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryCo
 			matrix->target[i] = packed->target[row];
 		if (packed->weight)
 			matrix->weight[i] = packed->weight[row];
+		if (matrix->apart)
+			matrix->apart[i] = pf_is_in_share(items[i].key, PF_FOR_STOPPING, load->spec->apart);
 	}
 	pfree(items);
 }

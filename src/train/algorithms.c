@@ -20,6 +20,8 @@ static const PfAlgorithm algorithms[] = {
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
 	{"extra_trees", CLASSES | VALUES, pf_extra_trees_params, false,
 	pf_forest_fit_task, pf_forest_train_memory, pf_forest_train},
+	{"gradient_boosting", CLASSES | VALUES, pf_gradient_boosting_params, false,
+	pf_boosting_fit_task, pf_boosting_train_memory, pf_boosting_train},
 	{"linear", CLASSES | VALUES, pf_linear_params, true,
 	pf_linear_fit_task, pf_linear_train_memory, pf_linear_train},
 	{"isolation_forest", ANOMALY, pf_isolation_forest_params, false,
@@ -34,7 +36,7 @@ pf_find_algorithm(const char *name)
 	uint32		least = PG_UINT32_MAX;
 
 	initStringInfo(&names);
-	for (int i = 0; i < lengthof(algorithms); i++)
+	for (int i = 0; i < (int) lengthof(algorithms); i++)
 	{
 		const char *known = algorithms[i].name;
 		uint32		distance = pf_edit_distance(name, known);
@@ -69,7 +71,7 @@ pf_check_algorithm_task(const PfAlgorithm *algorithm, PfTask task)
 	if (algorithm->tasks & (1 << task))
 		return;
 	initStringInfo(&names);
-	for (int i = 0; i < lengthof(algorithms); i++)
+	for (int i = 0; i < (int) lengthof(algorithms); i++)
 	{
 		if (algorithms[i].tasks & (1 << task))
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", algorithms[i].name);

@@ -49,6 +49,13 @@ extern uint64 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, boo
 extern void pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							bool measured, PfModel *model, PfGrown *grown);
 
+/* boosting.c: gradient_boosting */
+extern void pf_boosting_fit_task(PfTrainParams *params, PfTask task);
+extern uint64 pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
+									   PfGrowNotes *notes);
+extern void pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
+							  bool measured, PfModel *model, PfGrown *grown);
+
 /* linear.c */
 extern void pf_linear_fit_task(PfTrainParams *params, PfTask task);
 extern uint64 pf_linear_train_memory(const void *arg, const PfMatrix *sizes, bool measured,

@@ -67,11 +67,18 @@ copy_rows(const PfEnv *env, const PfMatrix *rows, uint32 from, uint32 to, PfMatr
 	others->label = pf_alloc(env, Max(others->nrows, 1) * sizeof(uint32));
 	pf_copy(env, others->label, rows->label, from * sizeof(uint32));
 	pf_copy(env, others->label + from, rows->label + to, after * sizeof(uint32));
-	if (rows->weight == NULL)
-		return;
-	others->weight = pf_alloc(env, Max(others->nrows, 1) * sizeof(float));
-	pf_copy(env, others->weight, rows->weight, from * sizeof(float));
-	pf_copy(env, others->weight + from, rows->weight + to, after * sizeof(float));
+	if (rows->weight != NULL)
+	{
+		others->weight = pf_alloc(env, Max(others->nrows, 1) * sizeof(float));
+		pf_copy(env, others->weight, rows->weight, from * sizeof(float));
+		pf_copy(env, others->weight + from, rows->weight + to, after * sizeof(float));
+	}
+	if (rows->apart != NULL)
+	{
+		others->apart = pf_alloc(env, Max(others->nrows, 1));
+		pf_copy(env, others->apart, rows->apart, from);
+		pf_copy(env, others->apart + from, rows->apart + to, after);
+	}
 }
 
 /*

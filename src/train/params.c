@@ -63,6 +63,12 @@ refuse(const PfParam *param, JsonbValue *value)
 		case PF_PARAM_CLASS_WEIGHT:
 			appendStringInfo(&allowed, "one of %s, or an object like {\"yes\": 5, \"no\": 1} of weights above 0", param->choices);
 			break;
+		case PF_PARAM_BOOL_OR_NAME:
+			appendStringInfo(&allowed, "true, false or one of %s", param->choices);
+			break;
+		case PF_PARAM_SIGNS:
+			appendStringInfoString(&allowed, "an object like {\"age\": 1, \"price\": -1} of numbers -1, 0 and 1");
+			break;
 	}
 	if (param->null_allowed)
 		appendStringInfoString(&allowed, ", or null");
@@ -116,6 +122,8 @@ number_in_range(const PfParam *param, JsonbValue *value)
 static bool
 is_allowed(const PfParam *param, double number)
 {
+	if (param->type == PF_PARAM_SIGNS)
+		return number == -1 || number == 0 || number == 1;
 	return number > 0 && number <= param->max;
 }
 
@@ -191,6 +199,7 @@ numbers(const PfParam *param, JsonbValue *value)
 
 	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
 	{
+		/* without choices find_choice finds nothing */
 		result.name = choice(param, value);
 		return result;
 	}
@@ -240,7 +249,12 @@ set_param(PfTrainParams *params, const PfParam *param, JsonbValue *value)
 		case PF_PARAM_INT_OR_SHARE:
 			*(PfAmount *) field = amount(param, value);
 			break;
+		case PF_PARAM_BOOL_OR_NAME:
+			*(const char **) field = value->type != jbvBool ? choice(param, value)
+				: value->val.boolean ? "true" : "false";
+			break;
 		case PF_PARAM_CLASS_WEIGHT:
+		case PF_PARAM_SIGNS:
 			*(PfNumbers *) field = numbers(param, value);
 			break;
 	}
@@ -358,6 +372,13 @@ pf_params_settle(PfTrainParams *params, const char *name, const char *json)
 	params->text[pf_find_param(params->table, name) - params->table] = json;
 }
 
+double
+pf_params_apart(const PfParams *given)
+{
+	return given->early_stopping == NULL || strcmp(given->early_stopping, "false") == 0
+		? 0 : given->validation_fraction;
+}
+
 uint32
 pf_params_count(const PfAmount *amount, uint32 all, uint32 none)
 {
@@ -433,8 +454,12 @@ type_name(const PfParam *param)
 			return "name";
 		case PF_PARAM_INT_OR_SHARE:
 			return param->choices ? "integer, share or name" : "integer or share";
+		case PF_PARAM_BOOL_OR_NAME:
+			return "boolean or name";
 		case PF_PARAM_CLASS_WEIGHT:
 			return "name or object";
+		case PF_PARAM_SIGNS:
+			return "object";
 	}
 	return NULL;
 }
@@ -449,7 +474,8 @@ ml_parameters(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (const PfParam *param = algorithm->params; param->name != NULL; param++)
 	{
-		bool		ranged = param->type != PF_PARAM_BOOL && param->type != PF_PARAM_NAME;
+		bool		ranged = param->type != PF_PARAM_BOOL && param->type != PF_PARAM_NAME &&
+			param->type != PF_PARAM_BOOL_OR_NAME;
 		Datum		values[7] = {
 			CStringGetTextDatum(param->name),
 			CStringGetTextDatum(type_name(param)),

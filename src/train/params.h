@@ -30,6 +30,9 @@ extern void pf_params_settle(PfTrainParams *params, const char *name, const char
 /* All parameters with the defaults filled in. */
 extern Jsonb *pf_params_filled(const PfTrainParams *params);
 
+/* The share of the training rows that the loader marks for early stopping; 0: none. */
+extern double pf_params_apart(const PfParams *given);
+
 /* How many an amount is of all; `none` when it was not given. */
 extern uint32 pf_params_count(const PfAmount *amount, uint32 all, uint32 none);
 

@@ -133,6 +133,7 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 	load->max_bins = request->params->given.max_bins;
 	load->max_rows = request->params->given.max_rows;
 	load->values = request->algorithm->values;
+	load->apart = pf_params_apart(&request->params->given);
 	load->grow_memory = train_memory;
 	load->grow_arg = request;
 }

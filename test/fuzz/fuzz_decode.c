@@ -254,11 +254,12 @@ check_bins(const PfBins *bins)
 	}
 }
 
-/* Rows whose bins are the input's own bytes, which are as good as any. */
+/* Rows that are the input's own bytes, which are as good as any. */
 static void
 walk_model(const PfModel *model, const uint8_t *data, size_t size)
 {
-	size_t		cells = (size_t) model->nfeatures * MAX_ROWS;
+	size_t		stride = pf_row_size(model);
+	size_t		cells = stride * MAX_ROWS;
 	uint8_t    *rows = pf_alloc(unit_env(), cells);
 	double	   *one = pf_alloc(unit_env(), model->width * sizeof(double));
 	double	   *again = pf_alloc(unit_env(), model->width * sizeof(double));
@@ -266,14 +267,14 @@ walk_model(const PfModel *model, const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < cells; i++)
 		rows[i] = data[i % size];
-	memset(rows, PF_MISSING_BIN, model->nfeatures);
-	pf_walk_block(unit_env(), model, rows, model->nfeatures, MAX_ROWS, many);
+	memset(rows, PF_MISSING_BIN, stride);
+	pf_walk_block(unit_env(), model, rows, stride, MAX_ROWS, many);
 	for (uint32_t i = 0; i < MAX_ROWS; i++)
 	{
-		pf_walk_row(model, rows + (size_t) i * model->nfeatures, one);
+		pf_walk_row(model, rows + i * stride, one);
 		demand(memcmp(one, many + (size_t) i * model->width, model->width * sizeof(double)) == 0,
 			   "both walkers give equal bits");
-		pf_walk_row_fast(unit_env(), model, rows + (size_t) i * model->nfeatures, again);
+		pf_walk_row_fast(unit_env(), model, rows + i * stride, again);
 		demand(memcmp(one, again, model->width * sizeof(double)) == 0, "so does the third");
 		demand(model->nclasses == 0 || pf_best_class(one, model->nclasses) < model->nclasses,
 			   "a class is one of the model's");

@@ -4,6 +4,7 @@
  *
  * Everything comes from unit_env() and is given back by unit_release_all().
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -181,4 +182,96 @@ fixture_boosting(PfLink link)
 	for (uint32_t i = 0; i < model->nleaves; i++)
 		model->leaves[i] = (model->leaves[i] - 75) / 300;
 	return model;
+}
+
+PfModel *
+fixture_isolation(void)
+{
+	PfMatrix	matrix = fixture_matrix(300, 4, 0, 0.1, 3);
+	PfForestParams params = fixture_params(&matrix);
+	PfModel    *model;
+
+	params.n_estimators = 12;
+	params.max_leaf_nodes = 20;
+	model = fixture_model(&matrix, &params);
+	model->kind = PF_MODEL_ISOLATION;
+	model->task = PF_ANOMALY;
+	model->path = 9.5;
+	model->threshold = 0.625;
+	for (uint32_t i = 0; i < model->nleaves; i++)
+		model->leaves[i] = 2 + i % 40 * 0.37;
+	return model;
+}
+
+PfModel *
+fixture_linear(uint32_t nclasses)
+{
+	const PfEnv *env = unit_env();
+	PfMatrix	matrix = fixture_matrix(50, 4, nclasses, 0.1, 3);
+	PfForestParams params = fixture_params(&matrix);
+	PfModel    *model;
+	PfLinear   *linear;
+	uint64_t	random = 8 + nclasses;
+
+	params.n_estimators = 1;
+	model = fixture_model(&matrix, &params);
+	linear = &model->linear;
+	model->kind = PF_MODEL_LINEAR;
+	for (uint32_t f = 0; f < model->nfeatures; f++)
+	{
+		if (model->bins[f].kind == PF_NUMBER)
+			model->bins[f].nbins = 0;
+	}
+	pf_linear_layout(env, linear, model->bins, model->nfeatures, nclasses);
+	linear->intercept = pf_alloc(env, linear->noutputs * sizeof(double));
+	linear->coefficient = pf_alloc(env, (size_t) linear->noutputs * linear->ncoefficients * sizeof(double));
+	for (uint32_t k = 0; k < linear->noutputs; k++)
+		linear->intercept[k] = k - 0.75;
+	for (size_t i = 0; i < (size_t) linear->noutputs * linear->ncoefficients; i++)
+		linear->coefficient[i] = unit_uniform(&random) - 0.5;
+	return model;
+}
+
+void
+fixture_calibrate(PfModel *model, PfCalibrationMethod method)
+{
+	const PfEnv *env = unit_env();
+	PfCalibration *calibration = &model->calibration;
+
+	calibration->method = method;
+	calibration->ncurves = pf_calibration_curves(model->nclasses);
+	calibration->curves = pf_alloc(env, calibration->ncurves * sizeof(PfCalibrationCurve));
+	for (uint32_t c = 0; c < calibration->ncurves; c++)
+	{
+		PfCalibrationCurve *curve = &calibration->curves[c];
+
+		curve->n = method == PF_SIGMOID ? 1 : 5 + c;
+		curve->x = pf_alloc(env, curve->n * sizeof(double));
+		curve->y = pf_alloc(env, curve->n * sizeof(double));
+		for (uint32_t i = 0; i < curve->n; i++)
+		{
+			curve->x[i] = method == PF_SIGMOID ? 4.5 + c : 0.1 + i * 0.13;
+			curve->y[i] = method == PF_SIGMOID ? -2.25 : i / 2 * 0.2 + c * 0.05;
+		}
+	}
+}
+
+void
+fixture_row(const PfModel *model, uint64_t *random, uint8_t *row)
+{
+	for (uint32_t f = 0; f < model->nfeatures; f++)
+	{
+		double		value = unit_uniform(random) * 20 - 10;
+
+		if (model->kind != PF_MODEL_LINEAR)
+		{
+			row[f] = (uint8_t) unit_random(random);
+			continue;
+		}
+		if (model->bins[f].kind == PF_CATEGORY)
+			value = (double) (unit_random(random) % model->bins[f].nbins);
+		if (unit_uniform(random) < 0.1)
+			value = NAN;
+		memcpy(row + f * sizeof(double), &value, sizeof(double));
+	}
 }

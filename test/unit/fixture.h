@@ -26,4 +26,14 @@ extern PfModel *fixture_model(const PfMatrix *matrix, const PfForestParams *para
 /* A model of boosted trees with this link, which are a forest's in fact. */
 extern PfModel *fixture_boosting(PfLink link);
 
+/* An isolation forest, and a linear model, likewise made up. */
+extern PfModel *fixture_isolation(void);
+extern PfModel *fixture_linear(uint32_t nclasses);
+
+/* Gives a classification a calibration. */
+extern void fixture_calibrate(PfModel *model, PfCalibrationMethod method);
+
+/* A row as the walkers take it: pf_row_size(model) bytes. */
+extern void fixture_row(const PfModel *model, uint64_t *random, uint8_t *row);
+
 #endif							/* PF_FIXTURE_H */

@@ -72,22 +72,26 @@ same_bits(const double *a, const double *b, uint32_t n)
 }
 
 static void
-check_row(const PfModel *model, char *bins)
+check_row(const PfModel *model, char *digits)
 {
-	char	   *values = strchr(bins, ' ');
+	char	   *values = strchr(digits, ' ');
+	uint8_t    *bytes;
 	double		expected[PF_MAX_CLASSES];
 	double		row[PF_MAX_CLASSES],
 				block[PF_MAX_CLASSES];
 
 	for (uint32_t c = 0; c < model->width; c++)
 		expected[c] = strtod(values, &values);
-	*strchr(bins, ' ') = '\0';
-	if (!CHECK_INT(unhex(bins), model->nfeatures))
+	*strchr(digits, ' ') = '\0';
+	if (!CHECK_INT(unhex(digits), pf_row_size(model)))
 		return;
-	pf_walk_row(model, (uint8_t *) bins, row);
-	pf_walk_block(unit_env(), model, (uint8_t *) bins, model->nfeatures, 1, block);
+	bytes = pf_alloc(unit_env(), pf_row_size(model));	/* aligned, as the digits are not */
+	memcpy(bytes, digits, pf_row_size(model));
+	pf_walk_row(model, bytes, row);
+	pf_walk_block(unit_env(), model, bytes, pf_row_size(model), 1, block);
 	CHECK(same_bits(row, expected, model->width));
-	pf_walk_row_fast(unit_env(), model, (uint8_t *) bins, row);
+	pf_walk_row_fast(unit_env(), model, bytes, row);
+	pf_release(unit_env(), bytes);
 	CHECK(same_bits(row, expected, model->width));
 	CHECK(same_bits(block, expected, model->width));
 }

@@ -30,7 +30,8 @@ there_and_back(PfModel *model, uint32_t version)
 				size_again;
 	uint8_t    *bytes = pf_model_encode(env, model, &size);
 	uint8_t    *again;
-	PfMatrix	rows = fixture_matrix(500, 4, 0, 0.2, 99);
+	uint8_t    *row = pf_alloc(env, pf_row_size(model));
+	uint64_t	random = 99;
 	uint32_t	differ = 0;
 
 	decoded = pf_model_decode(env, bytes, size, 0, &reason);
@@ -50,17 +51,23 @@ there_and_back(PfModel *model, uint32_t version)
 	CHECK_INT(pf_bin_category(&decoded->bins[3], "c017", 4), 17);
 	CHECK_INT(pf_bin_category(&decoded->bins[3], "nope", 4), PF_MISSING_BIN);
 	CHECK_DOUBLE(decoded->importance[0], model->importance[0]);
-	for (uint32_t i = 0; i < rows.nrows; i++)
+	CHECK_INT(decoded->calibration.method, model->calibration.method);
+	CHECK_DOUBLE(decoded->threshold, model->threshold);
+	for (uint32_t i = 0; i < 500; i++)
 	{
 		double		a[8],
 					b[8];
 
-		pf_walk_row(model, rows.bins + i * rows.stride, a);
-		pf_walk_row(decoded, rows.bins + i * rows.stride, b);
+		fixture_row(model, &random, row);
+		pf_walk_row(model, row, a);
+		pf_walk_row(decoded, row, b);
 		differ += memcmp(a, b, model->width * sizeof(double)) != 0;
 	}
 	CHECK_INT(differ, 0);
-	CHECK(decoded->memory >= decoded->roots[decoded->ntrees] * sizeof(PfNode));
+	if (model->kind == PF_MODEL_LINEAR)
+		CHECK(decoded->memory >= model->linear.noutputs * model->linear.ncoefficients * sizeof(double));
+	else
+		CHECK(decoded->memory >= decoded->roots[decoded->ntrees] * sizeof(PfNode));
 }
 
 /* A decode of these bytes may fail, but not otherwise than by saying so. */
@@ -76,10 +83,10 @@ survives(const uint8_t *bytes, size_t size)
 	/* what was accepted must be safe to walk, and to write again */
 	for (int bin = 0; bin < 256; bin += 51)
 	{
-		uint8_t    *row = pf_alloc(unit_env(), model->nfeatures);
+		uint8_t    *row = pf_alloc(unit_env(), pf_row_size(model));
 		double	   *out = pf_alloc(unit_env(), model->width * sizeof(double));
 
-		memset(row, bin, model->nfeatures);
+		memset(row, bin, pf_row_size(model));
 		pf_walk_row(model, row, out);
 	}
 	pf_model_encode(unit_env(), model, &size);
@@ -149,6 +156,19 @@ lying_models(void)
 	}
 }
 
+/* Only forests are of the first format. */
+static void
+refuses_first_format(const PfModel *model)
+{
+	const char *reason = NULL;
+	size_t		size;
+	uint8_t    *bytes = pf_model_encode(unit_env(), model, &size);
+
+	bytes[8] = 1;
+	CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL);
+	CHECK_TEXT(reason, "a kind of model that this release does not know");
+}
+
 /* Links, sums and versions that do not go together. */
 static void
 lying_boosting(void)
@@ -193,11 +213,83 @@ lying_boosting(void)
 		CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL);
 	}
 
-	/* boosted trees are not of the first format */
-	bytes = pf_model_encode(unit_env(), fixture_boosting(PF_LINK_EXP), &size);
-	bytes[8] = 1;
-	CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL);
-	CHECK_TEXT(reason, "a kind of model that this release does not know");
+	refuses_first_format(fixture_boosting(PF_LINK_EXP));
+}
+
+/* Scores, coefficients and curves that cannot be. */
+static void
+lying_others(void)
+{
+	const char *reason;
+	PfModel    *model;
+	uint8_t    *bytes;
+	size_t		size;
+
+	for (int i = 0; i < 16; i++)
+	{
+		model = i < 4 ? fixture_isolation() : i < 8 ? fixture_linear(i < 6 ? 2 : 0) : small_model(i < 12 ? 3 : 2);
+		if (i >= 8)
+			fixture_calibrate(model, i < 10 ? PF_SIGMOID : PF_ISOTONIC);
+		switch (i)
+		{
+			case 0:
+				model->path = -1;
+				break;
+			case 1:
+				model->threshold = 0.0 / 0.0;
+				break;
+			case 2:
+				model->task = PF_REGRESSION;
+				break;
+			case 3:
+				model->path = 1.0 / 0.0;
+				break;
+			case 4:
+				model->linear.coefficient[7] = 1.0 / 0.0;
+				break;
+			case 5:
+				model->nclasses = 1;
+				break;
+			case 6:
+				model->task = PF_ANOMALY;
+				break;
+			case 7:
+				model->linear.ncoefficients--;
+				break;
+			case 8:
+				model->calibration.curves[1].x[0] = 0.0 / 0.0;
+				break;
+			case 9:
+				model->calibration.ncurves = 2;
+				break;
+			case 10:
+				model->calibration.curves[2].n = 0;
+				break;
+			case 11:
+				model->calibration.curves[0].x[2] = model->calibration.curves[0].x[1];
+				break;
+			case 12:
+				model->calibration.curves[0].y[4] = 0;
+				break;
+			case 13:
+				model->calibration.curves[0].y[4] = 1.5;
+				break;
+			case 14:
+				model->calibration.method = (PfCalibrationMethod) 3;
+				break;
+			case 15:
+				model->nclasses = 0;
+				model->task = PF_REGRESSION;
+				break;
+		}
+		bytes = pf_model_encode(unit_env(), model, &size);
+		reason = NULL;
+		if (!CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL))
+			printf("case %d\n", i);
+		unit_release_all();
+	}
+	refuses_first_format(fixture_isolation());
+	refuses_first_format(fixture_linear(3));
 }
 
 static void
@@ -278,7 +370,21 @@ test_model(void)
 	unit_release_all();
 	for (PfLink link = PF_LINK_IDENTITY; link <= PF_LINK_SOFTMAX; link++)
 		there_and_back(fixture_boosting(link), 2);
+	there_and_back(fixture_isolation(), 2);
+	for (uint32_t nclasses = 0; nclasses <= 4; nclasses += 2)
+		there_and_back(fixture_linear(nclasses), 2);
+	for (PfCalibrationMethod method = PF_SIGMOID; method <= PF_ISOTONIC; method++)
+	{
+		for (uint32_t nclasses = 2; nclasses <= 3; nclasses++)
+		{
+			PfModel    *model = small_model(nclasses);
+
+			fixture_calibrate(model, method);
+			there_and_back(model, 2);
+		}
+	}
 	lying_boosting();
+	lying_others();
 	unit_release_all();
 	lying_models();
 	damaged_bytes();

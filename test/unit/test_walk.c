@@ -14,18 +14,22 @@ static void
 walkers_agree(const PfModel *model, uint32_t nrows)
 {
 	const PfEnv *env = unit_env();
-	PfMatrix	rows = fixture_matrix(nrows, model->nfeatures, 0, 0.1, 6);
+	size_t		stride = (pf_row_size(model) + 7) / 8 * 8;
+	uint8_t    *rows = pf_alloc(env, nrows * stride);
+	uint64_t	random = 6;
 	double	   *block = pf_alloc(env, (size_t) nrows * model->width * sizeof(double));
 	double	   *one = pf_alloc(env, model->width * sizeof(double));
 	double	   *again = pf_alloc(env, model->width * sizeof(double));
 	uint32_t	differ = 0;
 	uint32_t	wrong = 0;
 
-	pf_walk_block(env, model, rows.bins, rows.stride, nrows, block);
+	for (uint32_t i = 0; i < nrows; i++)
+		fixture_row(model, &random, rows + i * stride);
+	pf_walk_block(env, model, rows, stride, nrows, block);
 	for (uint32_t i = 0; i < nrows; i++)
 	{
-		pf_walk_row(model, rows.bins + (size_t) i * rows.stride, one);
-		pf_walk_row_fast(env, model, rows.bins + (size_t) i * rows.stride, again);
+		pf_walk_row(model, rows + i * stride, one);
+		pf_walk_row_fast(env, model, rows + i * stride, again);
 		differ += memcmp(one, again, model->width * sizeof(double)) != 0;
 		for (uint32_t c = 1; c < model->nclasses; c++)
 			one[0] += one[c];
@@ -37,7 +41,7 @@ walkers_agree(const PfModel *model, uint32_t nrows)
 	unit_release_all();
 }
 
-static const PfModel *
+static PfModel *
 forest(uint32_t nclasses)
 {
 	PfMatrix	matrix = fixture_matrix(2000, 6, nclasses, 0.1, 5);
@@ -73,6 +77,24 @@ links(void)
 	CHECK_DOUBLE(out[2], 0.5);
 }
 
+/* Path lengths become scores as in the paper: the average one 0.5, none at all 1. */
+static void
+scores(void)
+{
+	PfModel		model = {.kind = PF_MODEL_ISOLATION,.width = 1,.ntrees = 4,.path = 8};
+	double		out = 32;
+
+	pf_output_finish(&model, &out);
+	CHECK_DOUBLE(out, 0.5);
+	out = 0;
+	pf_output_finish(&model, &out);
+	CHECK_DOUBLE(out, 1);
+	model.path = 0;
+	out = 0;
+	pf_output_finish(&model, &out);
+	CHECK_DOUBLE(out, 0.5);
+}
+
 void
 test_walk(void)
 {
@@ -84,6 +106,23 @@ test_walk(void)
 	walkers_agree(forest(0), 1025);
 	for (PfLink link = PF_LINK_IDENTITY; link <= PF_LINK_SOFTMAX; link++)
 		walkers_agree(fixture_boosting(link), 1025);
+	walkers_agree(fixture_isolation(), 1025);
+	for (uint32_t nclasses = 0; nclasses <= 4; nclasses += 2)
+		walkers_agree(fixture_linear(nclasses), 1025);
+	for (PfCalibrationMethod method = PF_SIGMOID; method <= PF_ISOTONIC; method++)
+	{
+		for (uint32_t nclasses = 2; nclasses <= 3; nclasses++)
+		{
+			PfModel    *model = forest(nclasses);
+
+			fixture_calibrate(model, method);
+			walkers_agree(model, 100);
+			model = fixture_linear(nclasses);
+			fixture_calibrate(model, method);
+			walkers_agree(model, 100);
+		}
+	}
 	links();
+	scores();
 	CHECK_INT(pf_best_class(shares, 3), 0);
 }

@@ -23,6 +23,7 @@ static const struct
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"calibrate", test_calibrate},
 	{"linear", test_linear},
 	{"isolation", test_isolation},
 };

@@ -35,9 +35,8 @@ pf_hash_bytes(const void *bytes, size_t length)
 	return pf_mix64(hash);
 }
 
-/* Does the row's split hash lie in the top `share` of the range? */
 bool
-pf_is_held_out(uint64_t row_hash, double share)
+pf_is_in_share(uint64_t hash, PfPurpose purpose, double share)
 {
 	double		position;
 
@@ -45,6 +44,13 @@ pf_is_held_out(uint64_t row_hash, double share)
 		return false;
 
 	/* 53 bits, so that the conversion is exact */
-	position = (double) (pf_purpose(row_hash, PF_FOR_SPLIT) >> 11) / 9007199254740992.0;
+	position = (double) (pf_purpose(hash, purpose) >> 11) / 9007199254740992.0;
 	return position >= 1.0 - share;
+}
+
+/* Does the row's split hash lie in the top `share` of the range? */
+bool
+pf_is_held_out(uint64_t row_hash, double share)
+{
+	return pf_is_in_share(row_hash, PF_FOR_SPLIT, share);
 }

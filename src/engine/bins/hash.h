@@ -21,7 +21,8 @@ typedef enum PfPurpose
 	PF_FOR_SAMPLE = 2,
 	PF_FOR_SPLIT = 3,
 	PF_FOR_FOLD = 4,
-	PF_FOR_FINGERPRINT = 5
+	PF_FOR_FINGERPRINT = 5,
+	PF_FOR_STOPPING = 7			/* rows by which a boosting is stopped early */
 } PfPurpose;
 
 #define PF_HASH_START	UINT64_C(0x9ae16a3b2f90404f)	/* of an empty row */
@@ -115,5 +116,8 @@ extern uint64_t pf_hash_bytes(const void *bytes, size_t length);
  * 64-bit range.  Independent of seed and row count; share is 0 to < 1.
  */
 extern bool pf_is_held_out(uint64_t row_hash, double share);
+
+/* The same of another purpose. */
+extern bool pf_is_in_share(uint64_t hash, PfPurpose purpose, double share);
 
 #endif							/* PF_HASH_H */

@@ -25,6 +25,7 @@ typedef struct PfMatrix
 	uint32_t   *label;			/* class of a row; NULL for regression */
 	double	   *target;			/* value of a row; NULL for classification */
 	float	   *weight;			/* NULL: every row weighs 1 */
+	uint8_t    *apart;			/* 1: may be set apart to stop early by; NULL: none is */
 } PfMatrix;
 
 /* A row of values: a number as it is, a category as its bin, NaN for missing. */

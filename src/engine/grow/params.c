@@ -95,6 +95,49 @@ const PfParam pf_isolation_forest_params[] = {
 	END
 };
 
+const PfParam pf_gradient_boosting_params[] = {
+	{PARAM(n_estimators, PF_PARAM_INT), false, 1, 100000, NULL, "100",
+	"Number of rounds; in each a tree is added, for more than two classes a tree for each class."},
+	{PARAM(loss, PF_PARAM_NAME), true, 0, 0, "squared_error, absolute_error, poisson, quantile, log_loss", "null",
+	"What is made less: log_loss for classification, the others for regression. null: log_loss, or squared_error."},
+	{PARAM(quantile, PF_PARAM_REAL), true, 0, 1, NULL, "null",
+	"The quantile that loss quantile predicts."},
+	{PARAM(learning_rate, PF_PARAM_REAL), false, 1e-6, 1000, NULL, "0.1",
+	"What each tree's values are multiplied by."},
+	{PARAM(max_leaf_nodes, PF_PARAM_INT), true, 2, BIG, NULL, "31",
+	"Leaves of a tree at most; the split that improves most comes first. null: no limit."},
+	{PARAM(max_depth, PF_PARAM_INT), true, 1, 10000, NULL, "null",
+	"Depth of a tree at most. null: no limit."},
+	{PARAM(min_samples_leaf, PF_PARAM_INT), false, 1, BIG, NULL, "20",
+	"Rows that each side of a split must keep."},
+	{PARAM(l2_regularization, PF_PARAM_REAL), false, 0, 1e300, NULL, "0",
+	"Added to the sum of the hessians, which makes the leaves' values smaller."},
+	{PARAM(subsample, PF_PARAM_REAL), false, 0.001, 1, NULL, "1.0",
+	"Share of the rows that each tree sees."},
+	{PARAM(max_features, PF_PARAM_INT_OR_SHARE), false, 0, PF_MAX_FEATURES, "sqrt, log2", "1.0",
+	"Features drawn for each split, of those that the tree sees: a number, a share, sqrt or log2."},
+	{PARAM(colsample_bytree, PF_PARAM_INT_OR_SHARE), false, 0, PF_MAX_FEATURES, "sqrt, log2", "1.0",
+	"Features drawn for each tree: a number, a share of all, sqrt or log2."},
+	{PARAM(monotonic_cst, PF_PARAM_SIGNS), true, -1, 1, NULL, "null",
+	"An object from feature to 1 (predictions must not fall as it rises), -1 (must not rise) or 0. For two classes it speaks of the second one."},
+	{PARAM(early_stopping, PF_PARAM_BOOL_OR_NAME), false, 0, 0, "auto", "\"auto\"",
+	"End when rows set apart are predicted no better, and keep the best rounds. auto: with more than 10,000 rows."},
+	{PARAM(validation_fraction, PF_PARAM_REAL), false, 0.001, 0.5, NULL, "0.1",
+	"Share of the training rows that are set apart for early stopping; rows with the same key stay together."},
+	{PARAM(n_iter_no_change, PF_PARAM_INT), false, 1, 100000, NULL, "10",
+	"Early stopping: rounds in a row that must have been no better."},
+	{PARAM(tol, PF_PARAM_REAL), false, 0, 1e300, NULL, "1e-07",
+	"Early stopping: a loss that is lower by no more than this is no better."},
+	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced", "null",
+	"Weights of the classes: balanced (inverse to their counts) or an object from class to weight. null: all 1."},
+	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null",
+	"Classification: make shares mean probabilities, by a curve fitted to the shares of five cross-validated models. null: as they are."},
+	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255",
+	"Bins of a feature at most; missing values have one more."},
+	MAX_ROWS,
+	END
+};
+
 const PfParam *
 pf_find_param(const PfParam *table, const char *name)
 {

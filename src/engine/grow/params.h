@@ -85,11 +85,25 @@ typedef struct PfParams
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
 	uint32_t	max_rows;
+
+	/* boosting */
+	const char *loss;
+	double		quantile;
+	double		learning_rate;
+	double		l2_regularization;
+	double		subsample;
+	PfAmount	colsample_bytree;
+	PfNumbers	monotonic_cst;
+	const char *early_stopping; /* auto, true, false */
+	double		validation_fraction;
+	uint32_t	n_iter_no_change;
+	double		tol;
+
+	/* linear models, isolation forests, calibration */
 	double		alpha;
 	double		l1_ratio;
 	double		C;
 	uint32_t	max_iter;
-	double		tol;
 	bool		fit_intercept;
 	double		contamination;
 	const char *calibration;
@@ -103,7 +117,9 @@ typedef enum PfParamType
 	PF_PARAM_BOOL,				/* bool */
 	PF_PARAM_NAME,				/* const char *, one of choices */
 	PF_PARAM_INT_OR_SHARE,		/* PfAmount: an integer >= 1 is a count, a fraction in (0,1) or 1.0 a share */
-	PF_PARAM_CLASS_WEIGHT		/* PfNumbers: a choice or an object from class to weight */
+	PF_PARAM_BOOL_OR_NAME,		/* const char *: true, false or one of choices */
+	PF_PARAM_CLASS_WEIGHT,		/* PfNumbers: a choice or an object from class to weight */
+	PF_PARAM_SIGNS				/* PfNumbers: an object from feature to -1, 0 or 1 */
 } PfParamType;
 
 typedef struct PfParam
@@ -122,6 +138,7 @@ typedef struct PfParam
 /* Each ends with a NULL name. */
 extern const PfParam pf_random_forest_params[];
 extern const PfParam pf_extra_trees_params[];
+extern const PfParam pf_gradient_boosting_params[];
 extern const PfParam pf_linear_params[];
 extern const PfParam pf_isolation_forest_params[];
 

@@ -185,12 +185,11 @@ pf_linear_outputs(const PfLinear *linear, const PfBins *bins, uint32_t nfeatures
 		{
 			const double *at = coefficient + linear->first[f];
 
-			if (row[f] != row[f])
-				value += coefficient[linear->first[f + 1] - 1];
-			else if (bins[f].kind == PF_NUMBER)
-				value += at[0] * row[f];
+			/* what is no bin is missing */
+			if (bins[f].kind == PF_CATEGORY)
+				value += at[row[f] >= 0 && row[f] < bins[f].nbins ? (uint32_t) row[f] : bins[f].nbins];
 			else
-				value += at[(uint32_t) row[f]];
+				value += row[f] == row[f] ? at[0] * row[f] : at[1];
 		}
 		out[k] = value;
 	}

@@ -15,7 +15,7 @@
  *	  zstd VERSION				the library that compressed the bytes
  *	  number FEATURE VALUE BIN	a value and its bin
  *	  category FEATURE HEX BIN	a category's bytes and its bin
- *	  row HEX VALUE...			a row's bins, a byte each, and its prediction
+ *	  row HEX VALUE...			a row's bins, a byte each, or values, eight each, and its prediction
  */
 #include <math.h>
 #include <stdlib.h>
@@ -233,23 +233,21 @@ static void
 write_rows(FILE *file, const Draft *draft)
 {
 	const PfModel *model = &draft->model;
-	uint8_t    *row = pf_alloc(env, model->nfeatures);
+	size_t		size = pf_row_size(model);
+	uint8_t    *row = pf_alloc(env, size);
 	double		out[4];
 
 	for (uint32_t i = 0; i < SHOWN; i++)
 	{
-		if (i < SHOWN / 2)
-			memcpy(row, draft->matrix.bins + (size_t) i * draft->matrix.stride, model->nfeatures);
+		if (i < SHOWN / 2 && draft->matrix.bins != NULL)
+			memcpy(row, draft->matrix.bins + (size_t) i * draft->matrix.stride, size);
 		else if (i + 1 < SHOWN)
-		{
-			for (uint32_t f = 0; f < model->nfeatures; f++)
-				row[f] = (uint8_t) unit_random(&random_state);
-		}
+			fixture_row(model, &random_state, row);
 		else
-			memset(row, PF_MISSING_BIN, model->nfeatures);
+			memset(row, PF_MISSING_BIN, size);	/* of values, too: a NaN */
 		pf_walk_row(model, row, out);
 		fprintf(file, "row ");
-		write_hex(file, row, model->nfeatures);
+		write_hex(file, row, size);
 		for (uint32_t c = 0; c < model->width; c++)
 			fprintf(file, " %a", out[c]);
 		fprintf(file, "\n");
@@ -286,8 +284,7 @@ write_files(const Draft *draft, const char *directory, const char *name)
 	}
 	write_rows(file, draft);
 	fclose(file);
-	printf("%s: %zu bytes, %u trees, %u nodes, %u leaf rows\n", name, size, model->ntrees,
-		   model->roots[model->ntrees], model->nleaves);
+	printf("%s: %zu bytes, %u trees\n", name, size, model->kind == PF_MODEL_LINEAR ? 0 : model->ntrees);
 	unit_release_all();
 }
 
@@ -374,6 +371,22 @@ pixels(Draft *draft)
 	});
 }
 
+/* A model of the fixtures, which has no rows of its own. */
+static void
+write_model(const PfModel *model, const char *directory, const char *name)
+{
+	Draft		draft = {.model = *model};
+
+	write_files(&draft, directory, name);
+}
+
+static void
+write_calibrated(Draft *draft, PfCalibrationMethod method, const char *directory, const char *name)
+{
+	fixture_calibrate(&draft->model, method);
+	write_files(draft, directory, name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -403,5 +416,15 @@ main(int argc, char **argv)
 	random_state = 4;
 	pixels(&draft);
 	write_files(&draft, argv[1], "array");
+
+	random_state = 7;
+	write_model(fixture_isolation(), argv[1], "isolation");
+	write_model(fixture_linear(0), argv[1], "linear-regression");
+	write_model(fixture_linear(2), argv[1], "linear-binary");
+	write_model(fixture_linear(3), argv[1], "linear-classes");
+	mixed(&draft, 2, two, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 5,.max_depth = 3});
+	write_calibrated(&draft, PF_SIGMOID, argv[1], "sigmoid");
+	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 5,.max_depth = 3});
+	write_calibrated(&draft, PF_ISOTONIC, argv[1], "isotonic");
 	return 0;
 }

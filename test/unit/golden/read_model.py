@@ -79,6 +79,10 @@ class Reader:
         return self.take(self.number(4))
 
 
+def exp2(x):
+    return math.exp2(x) if hasattr(math, "exp2") else 2.0 ** x
+
+
 def planes(n):
     return next((p for p in (1, 2, 3) if n <= 1 << 8 * p), 4)
 
@@ -87,8 +91,8 @@ class Model:
     def __init__(self, data):
         version, payload = unpack(data)
         r = Reader(payload)
-        self.kind = {1: "forest", 2: "boosting"}[r.number(1)]
-        self.task = {1: "classification", 2: "regression"}[r.number(1)]
+        self.kind = {1: "forest", 2: "boosting", 3: "isolation", 4: "linear"}[r.number(1)]
+        self.task = {1: "classification", 2: "regression", 3: "anomaly"}[r.number(1)]
         self.columns = []
         for _ in range(r.number(4)):
             kind, length = r.number(1), r.number(4)
@@ -112,12 +116,39 @@ class Model:
             self.link = ("identity", "exp", "logistic", "softmax")[r.number(1)]
             self.base = r.reals(width if self.link == "softmax" else 1)
             width = 1
-        rows = r.number(4)
-        flat = r.reals(rows * width)
-        self.leaves = [flat[i * width:(i + 1) * width] for i in range(rows)]
-        self.read_trees(r)
-        assert version == 1 or r.number(4) == 0
+        if self.kind == "isolation":
+            self.path, self.threshold = r.reals(2)
+        if self.kind == "linear":
+            self.read_linear(r)
+        else:
+            rows = r.number(4)
+            flat = r.reals(rows * width)
+            self.leaves = [flat[i * width:(i + 1) * width] for i in range(rows)]
+            self.read_trees(r)
+        self.calibration = None
+        for _ in range(r.number(4) if version > 1 else 0):
+            self.read_section(r)
         assert r.at == len(r.data)
+
+    def read_linear(self, r):
+        self.trees = []
+        outputs = len(self.classes) if len(self.classes) > 2 else 1
+        self.link = "softmax" if outputs > 1 else "logistic" if self.classes else "identity"
+        widths = [(1 if kind == 1 else nbins) + 1 for kind, nbins, _ in self.bins]
+        self.base = r.reals(outputs)
+        self.coefficients = [[r.reals(width) for width in widths] for _ in range(outputs)]
+
+    def read_section(self, r):
+        tag, length = r.number(1), r.number(8)
+        start = r.at
+        assert tag == 1 and self.calibration is None
+        self.calibration = {1: "sigmoid", 2: "isotonic"}[r.number(1)]
+        self.curves = []
+        for _ in range(len(self.classes) if len(self.classes) > 2 else 1):
+            n = 1 if self.calibration == "sigmoid" else r.number(4)
+            flat = r.reals(2 * n)
+            self.curves.append(list(zip(flat[::2], flat[1::2])))
+        assert r.at - start == length
 
     def read_trees(self, r):
         sizes = [r.number(4) for _ in range(r.number(4))]
@@ -162,6 +193,12 @@ class Model:
         return sum(cut < value for cut in table)
 
     def predict(self, row):
+        shares = self.predict_raw(row)
+        return self.calibrate(shares) if self.calibration else shares
+
+    def predict_raw(self, row):
+        if self.kind == "linear":
+            return self.apply_link([self.add_up(k, row) for k in range(len(self.base))])
         total = list(self.base)
         for number, tree in enumerate(self.trees):
             at = 0
@@ -176,7 +213,45 @@ class Model:
                 total = [a + b for a, b in zip(total, leaf)]
         if self.kind == "forest":
             return [a / len(self.trees) for a in total]
+        if self.kind == "isolation":
+            mean = total[0] / len(self.trees)
+            return [exp2(-(mean / self.path if self.path > 0 else 1))]
         return self.apply_link(total)
+
+    def add_up(self, output, row):
+        total = self.base[output]
+        for value, (kind, nbins, _), terms in zip(row, self.bins, self.coefficients[output]):
+            if kind == 2:
+                total += terms[int(value) if 0 <= value < nbins else nbins]
+            else:
+                total += terms[1] if math.isnan(value) else terms[0] * value
+        return total
+
+    def calibrate(self, shares):
+        if len(self.curves) == 1:
+            share = self.follow(self.curves[0], shares[1])
+            return [1 - share, share]
+        shares = [self.follow(curve, share) for curve, share in zip(self.curves, shares)]
+        total = 0.0
+        for share in shares:
+            total += share
+        return [share / total if total > 0 else 1 / len(shares) for share in shares]
+
+    def follow(self, curve, share):
+        if self.calibration == "sigmoid":
+            z = curve[0][0] * share + curve[0][1]
+            tail = math.exp(-abs(z))
+            return 1 / (1 + tail) if z >= 0 else tail / (1 + tail)
+        if not share > curve[0][0]:
+            return curve[0][1]
+        for (x, y), (next_x, next_y) in zip(curve, curve[1:]):
+            if share < next_x:
+                return y + (next_y - y) * ((share - x) / (next_x - x))
+        return curve[-1][1]
+
+    def row(self, data):
+        """A row of the .txt files: bins, or the values of a linear model."""
+        return struct.unpack("<%dd" % len(self.bins), data) if self.kind == "linear" else data
 
     def apply_link(self, total):
         if self.link == "identity":
@@ -197,6 +272,15 @@ class Model:
         print(self.kind, self.task, *self.classes)
         if self.kind == "boosting":
             print("link", self.link, "from", *("%.17g" % base for base in self.base))
+        if self.kind == "isolation":
+            print("average path %.17g, threshold %.17g" % (self.path, self.threshold))
+        if self.kind == "linear":
+            for base, terms in zip(self.base, self.coefficients):
+                print("intercept %.17g" % base)
+                for f, values in enumerate(terms):
+                    print("feature %d:" % f, *("%.17g" % value for value in values))
+        if self.calibration:
+            print(self.calibration, *self.curves)
         for (name, kind, length) in self.columns:
             print("column", repr(name), "number" if kind == 1 else "category", length or "")
         for f, (kind, nbins, table) in enumerate(self.bins):
@@ -222,7 +306,7 @@ def check(model, path):
         word, *rest = line.split()
         if word == "row":
             expected = [float.fromhex(text) for text in rest[1:]]
-            assert model.predict(bytes.fromhex(rest[0])) == expected, line
+            assert model.predict(model.row(bytes.fromhex(rest[0]))) == expected, line
         elif word in counts:
             value = float.fromhex(rest[1]) if word == "number" else bytes.fromhex(rest[1][1:])
             assert model.bin(int(rest[0]), value) == int(rest[2]), line

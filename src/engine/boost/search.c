@@ -1,0 +1,223 @@
+/*
+ * search.c
+ *	  The best split of a node from its histogram.
+ *
+ * With G and H the sums of gradients and hessians of some rows, the best value for
+ * them is v = -G / (H + l2), and it lowers the loss by G^2 / 2(H + l2).  Every
+ * boundary between two bins that have rows in the node is tried, with the missing
+ * values on the right and on the left, and once missing against not missing; the
+ * threshold is put midway between the two bins.  Without missing values in the node
+ * they go where most rows go.
+ *
+ * With monotonic constraints values are kept within the bounds of their node, and
+ * the loss is that of the bounded value.
+ */
+#include <string.h>
+
+#include "engine/boost/parts.h"
+#include "engine/grow/random.h"
+
+#define LEAST_HESSIAN	1e-3	/* of a side, as in scikit-learn */
+#define LEAST_GAIN		1e-9	/* as a share: less is rounding */
+
+double
+pf_boost_value(const PfBoost *boost, PfCell sums, double lower, double upper)
+{
+	double		gradient = pf_cell_gradient(sums) * boost->shared->gradient_unit;
+	double		hessian = pf_cell_hessian(boost, sums) * boost->shared->hessian_unit +
+		boost->params->l2_regularization;
+	double		value = hessian > 0 ? -gradient / hessian : 0;
+
+	return value < lower ? lower : value > upper ? upper : value;
+}
+
+/* The search of one feature. */
+typedef struct Search
+{
+	const PfBoost *boost;
+	const PfBoostNode *node;
+	uint32_t	feature;
+	int			direction;		/* monotonic constraint */
+	bool		bounded;		/* values may be */
+	uint32_t	count;			/* rows of the node */
+	double		l2;				/* in units of the hessian */
+	double		least_hessian;	/* likewise */
+	double		to_gain;		/* from g^2 / h in units to real loss */
+	double		unsplit;		/* what the node as it is lowers the loss by, in units */
+	PfBoostSplit *best;
+	double		best_score;
+} Search;
+
+/* Twice what a side with its own value lowers the loss by, in units. */
+static inline double
+side_score(const Search *search, PfCell side, double hessian)
+{
+	double		gradient = pf_cell_gradient(side);
+
+	return gradient * gradient / (hessian + search->l2);
+}
+
+/* The same when its value is bounded, in units as well. */
+static double
+bounded_score(const Search *search, PfCell side, double hessian, double value)
+{
+	const PfBoostShared *shared = search->boost->shared;
+	double		gradient = pf_cell_gradient(side) * shared->gradient_unit;
+	double		real = (hessian + search->l2) * shared->hessian_unit;
+
+	return -(2 * gradient * value + real * value * value) / search->to_gain;
+}
+
+static void
+try_cut(Search *search, PfCell left, uint32_t threshold, bool missing_left)
+{
+	const PfBoost *boost = search->boost;
+	const PfBoostNode *node = search->node;
+	PfCell		right = node->sums - left;
+	uint32_t	nleft = pf_cell_count(boost, left);
+	uint32_t	nright = search->count - nleft;
+	double		left_hessian = pf_cell_hessian(boost, left);
+	double		right_hessian = pf_cell_hessian(boost, right);
+	double		score;
+
+	if (nleft < boost->params->min_samples_leaf || nright < boost->params->min_samples_leaf ||
+		left_hessian < search->least_hessian || right_hessian < search->least_hessian)
+		return;
+	if (search->bounded)
+	{
+		double		left_value = pf_boost_value(boost, left, node->lower, node->upper);
+		double		right_value = pf_boost_value(boost, right, node->lower, node->upper);
+
+		if ((search->direction > 0 && left_value > right_value) ||
+			(search->direction < 0 && left_value < right_value))
+			return;
+		score = bounded_score(search, left, left_hessian, left_value) +
+			bounded_score(search, right, right_hessian, right_value);
+	}
+	else
+		score = side_score(search, left, left_hessian) + side_score(search, right, right_hessian);
+	if (!(score > search->best_score))
+		return;
+	search->best_score = score;
+	search->best->found = true;
+	search->best->feature = (uint16_t) search->feature;
+	search->best->threshold = (uint16_t) threshold;
+	search->best->missing_left = missing_left;
+	search->best->left = left;
+}
+
+static void
+search_feature(Search *search, const PfCell *cells, uint32_t ncells)
+{
+	const PfBoost *boost = search->boost;
+	uint32_t	nbins = ncells == 256 ? PF_MISSING_BIN : ncells;
+	PfCell		missing = {0, 0};
+	PfCell		left = {0, 0};
+	int32_t		last = -1;
+	bool		missing_here;
+
+	if (ncells == 256)
+		missing = cells[PF_MISSING_BIN];
+	missing_here = missing[1] != 0;
+	for (uint32_t bin = 0; bin < nbins; bin++)
+	{
+		if (cells[bin][1] == 0)
+			continue;
+		if (last >= 0)
+		{
+			uint32_t	threshold = ((uint32_t) last + bin) / 2;
+
+			try_cut(search, left, threshold,
+					!missing_here && 2 * pf_cell_count(boost, left) >= search->count);
+			if (missing_here)
+				try_cut(search, left + missing, threshold, true);
+		}
+		left += cells[bin];
+		last = (int32_t) bin;
+	}
+	if (missing_here && last >= 0)
+		try_cut(search, left, PF_MISSING_BIN - 1, false);
+}
+
+/* Marks the features that a node draws among those of its tree. */
+static void
+draw_features(PfBoost *boost, uint32_t number)
+{
+	uint32_t	nfeatures = boost->matrix->nfeatures;
+	uint64_t	stream = pf_random_stream(boost->params->seed, PF_CHOOSE_FEATURES,
+										  boost->shared->tree, number);
+	uint32_t	n = 0;
+
+	for (uint32_t f = 0; f < nfeatures; f++)
+	{
+		if (boost->used[f])
+			boost->drawn[n++] = f;
+	}
+	memset(boost->wanted, 0, nfeatures);
+	for (uint32_t i = 0; i < n && i < boost->params->max_features; i++)
+	{
+		uint32_t	other = i + pf_random_below(stream, i, n - i);
+		uint32_t	feature = boost->drawn[other];
+
+		boost->drawn[other] = boost->drawn[i];
+		boost->wanted[feature] = 1;
+	}
+}
+
+void
+pf_boost_search(PfBoost *boost, const PfBoostNode *node, uint32_t number, uint32_t range,
+				PfBoostSplit *best)
+{
+	const PfBoostShared *shared = boost->shared;
+	const PfBoostParams *params = boost->params;
+	const PfCell *cells = boost->cells + (size_t) node->slot * boost->sizes.ncells;
+	const uint8_t *wanted = boost->used;
+	double		hessian = pf_cell_hessian(boost, node->sums);
+	Search		search = {
+		.boost = boost,.node = node,.best = best,
+		.bounded = params->monotonic != NULL,
+		.count = pf_cell_count(boost, node->sums),
+		.l2 = params->l2_regularization / shared->hessian_unit,
+		.least_hessian = LEAST_HESSIAN / shared->hessian_unit,
+		.to_gain = shared->gradient_unit * shared->gradient_unit / shared->hessian_unit
+	};
+
+	memset(best, 0, sizeof(*best));
+	if (params->max_features < params->tree_features)
+	{
+		draw_features(boost, number);
+		wanted = boost->wanted;
+	}
+	search.unsplit = search.bounded
+		? bounded_score(&search, node->sums, hessian,
+						pf_boost_value(boost, node->sums, node->lower, node->upper))
+		: side_score(&search, node->sums, hessian);
+	search.best_score = search.unsplit > 0 ? search.unsplit * (1 + LEAST_GAIN) : 0;
+	for (uint32_t f = pf_range_start(boost, range); f < pf_range_start(boost, range + 1); f++)
+	{
+		if (!wanted[f])
+			continue;
+		search.feature = f;
+		search.direction = params->monotonic ? params->monotonic[f] : 0;
+		search_feature(&search, cells + boost->start[f], boost->start[f + 1] - boost->start[f]);
+		pf_check(boost->env);
+	}
+	if (best->found)
+		best->gain = (search.best_score - search.unsplit) * search.to_gain / 2;
+}
+
+/* A histogram less another, for the features of a range. */
+void
+pf_boost_subtract(PfBoost *boost, uint32_t from, uint32_t what, uint32_t range)
+{
+	PfCell	   *left = boost->cells + (size_t) from * boost->sizes.ncells;
+	const PfCell *right = boost->cells + (size_t) what * boost->sizes.ncells;
+	uint32_t	end = boost->start[pf_range_start(boost, range + 1)];
+
+	for (uint32_t i = boost->start[pf_range_start(boost, range)]; i < end; i++)
+	{
+		left[i] -= right[i];
+		if (i % 262144 == 0)
+			pf_check(boost->env);
+	}
+}
