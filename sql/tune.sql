@@ -129,7 +129,9 @@ SELECT algorithm, status FROM algorithms('values', 'v', '{"algorithm": ["random_
 SELECT again('values', 'v');
 SELECT algorithm, params, status FROM algorithms('calibrated', 'y', '{"algorithm": ["extra_trees", "random_forest"], "calibration": ["sigmoid", "isotonic", null], "n_estimators": 10, "min_samples_leaf": 5}') ORDER BY trial;
 SELECT again('calibrated', 'y');
-SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE '% again' OR name IN ('classes', 'trees', 'values', 'calibrated');
+SELECT algorithm, params, status FROM algorithms('boosted', 'v', '{"algorithm": ["gradient_boosting", "linear"], "learning_rate": [0.1, 0.3], "early_stopping": [true, false], "alpha": 1e9, "n_estimators": 60, "validation_fraction": 0.2, "n_iter_no_change": 2}') ORDER BY trial;
+SELECT again('boosted', 'v');
+SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE '% again' OR name IN ('classes', 'trees', 'values', 'calibrated', 'boosted');
 SELECT count(*) FROM ml_cross_validate('rows', 'v', 'linear', exclude => '{id,owner,y}', order_by => 'part', folds => 3) WHERE test_score BETWEEN 0.1 AND 3;
 
 -- A trial that fails is a row; parameters that no algorithm takes, or no value, are errors at once.

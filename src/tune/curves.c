@@ -143,6 +143,7 @@ draw(FunctionCallInfo fcinfo, const char *name, void (*plan) (FunctionCallInfo, 
 	PG_TRY();
 	{
 		plan(fcinfo, &curve);
+		curve.request.goal.name = name;
 		pf_progress_start(&progress, name);
 		run_curve((ReturnSetInfo *) fcinfo->resultinfo, &curve);
 	}

@@ -34,19 +34,19 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
 #include "catalog/pgenv.h"
+#include "parallel/share.h"
 #include "settings.h"
 #include "tune/tune.h"
 
 #define KEY_SHARED		UINT64CONST(0x7067660000000101)
-#define KEY_ROWS		UINT64CONST(0x7067660000000102)
-#define KEY_ANSWERS		UINT64CONST(0x7067660000000103)
-#define KEY_WEIGHTS		UINT64CONST(0x7067660000000104)
-#define KEY_PARTS		UINT64CONST(0x7067660000000105)
-#define KEY_TASKS		UINT64CONST(0x7067660000000106)
-#define KEY_LETTER		UINT64CONST(0x7067660000000107)
-#define KEY_QUERY		UINT64CONST(0x7067660000000108)
+#define KEY_ORDER		UINT64CONST(0x7067660000000102)
+#define KEY_PARTS		UINT64CONST(0x7067660000000103)
+#define KEY_TASKS		UINT64CONST(0x7067660000000104)
+#define KEY_LETTER		UINT64CONST(0x7067660000000105)
+#define KEY_QUERY		UINT64CONST(0x7067660000000106)
 
 #define TASKS_EACH		4		/* at least, for processes to work side by side */
 #define FAILURE_TEXT	1024	/* of a message, at most */
@@ -104,6 +104,32 @@ is_spent(instr_time start, double budget)
 	return INSTR_TIME_GET_DOUBLE(now) > budget;
 }
 
+/* Says now and then how many of the trainings are done. */
+typedef struct Report
+{
+	const PfGoal *goal;
+	int			total;
+	TimestampTz next;
+} Report;
+
+static void
+report(Report *report, int done)
+{
+	TimestampTz now;
+
+	if (pf_progress_interval == 0)
+		return;
+	now = GetCurrentTimestamp();
+	if (report->next == 0 || now >= report->next)
+	{
+		if (report->next != 0)
+			ereport(NOTICE,
+					(errmsg("training \"%s\": %d of %d trainings on folds",
+							report->goal->name, done, report->total)));
+		report->next = now + pf_progress_interval * INT64CONST(1000);
+	}
+}
+
 /* ----- one after another ----- */
 
 /* Has the task's trial failed on a fold before it? */
@@ -123,10 +149,13 @@ static void
 run_in_turn(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
 			instr_time start, double budget, bool catch_errors)
 {
+	Report		progress = {.goal = goal,.total = n};
+
 	for (int i = 0; i < n; i++)
 	{
 		PfFoldTask *task = &tasks[i];
 
+		report(&progress, i);
 		if (task->done || is_lost(tasks, n, i))
 			continue;
 		if (is_spent(start, budget))
@@ -285,10 +314,14 @@ do_task(Part *part, uint32 number)
 static void
 do_tasks(Part *part)
 {
+	Report		progress = {.goal = part->goal,.total = part->shared->ntasks};
+
 	for (;;)
 	{
 		uint32		number = pg_atomic_fetch_add_u32(&part->shared->next_task, 1);
 
+		if (!IsParallelWorker())
+			report(&progress, Min(number, part->shared->ntasks));
 		if (number >= part->shared->ntasks || is_spent(part->shared->start, part->shared->budget))
 			break;
 		do_task(part, number);
@@ -300,7 +333,6 @@ pf_fold_tasks_worker(dsm_segment *seg, shm_toc *toc)
 {
 	Shared	   *shared = shm_toc_lookup(toc, KEY_SHARED, false);
 	char	   *letter = shm_toc_lookup(toc, KEY_LETTER, false);
-	void	   *answers = shm_toc_lookup(toc, KEY_ANSWERS, false);
 	PfLoaded	loaded = shared->loaded;
 	PfFolds		folds = shared->folds;
 	PfGoal		goal = shared->goal;
@@ -311,11 +343,8 @@ pf_fold_tasks_worker(dsm_segment *seg, shm_toc *toc)
 	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, false);
 	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 
-	loaded.train.bins = shm_toc_lookup(toc, KEY_ROWS, false);
-	loaded.train.label = loaded.nclasses ? answers : NULL;
-	loaded.train.target = loaded.nclasses ? NULL : answers;
-	if (loaded.train.weight != NULL)
-		loaded.train.weight = shm_toc_lookup(toc, KEY_WEIGHTS, false);
+	pf_share_matrix_find(toc, &loaded.train);
+	loaded.train_order = shm_toc_lookup(toc, KEY_ORDER, false);
 	folds.loaded = &loaded;
 	folds.part = shm_toc_lookup(toc, KEY_PARTS, false);
 	goal.metric = get_text(&letter);
@@ -370,17 +399,6 @@ list_work(const PfFoldTask *tasks, int n)
 	return work;
 }
 
-/* Room in shared memory with a copy of the data. */
-static void *
-share(ParallelContext *pcxt, const PfEnv *env, uint64 key, const void *data, Size size)
-{
-	void	   *at = shm_toc_allocate(pcxt->toc, size);
-
-	pf_copy(env, at, data, size);
-	shm_toc_insert(pcxt->toc, key, at);
-	return at;
-}
-
 /*
  * All tasks of the work, by this process and workers.  Those that were done are in the work's
  * tasks at the end, at an error too; then *failed says whether it came of a task, and *failure of
@@ -393,9 +411,10 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	const PfMatrix *rows = &folds->loaded->train;
 	const char *query = debug_query_string ? debug_query_string : "";
+	PfMatrix	matrix;
 	StringInfoData letter;
-	Size		sizes[7];
-	Size		total = 0;
+	Size		sizes[5];
+	Size		total = pf_share_matrix_size(rows);
 	ParallelContext *pcxt;
 	Shared	   *volatile shared = NULL;
 	Part		part;
@@ -408,13 +427,11 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 		put_text(&letter, work->trials[i]->algorithm->name);
 		put_text(&letter, JsonbToCString(NULL, &work->trials[i]->given->root, VARSIZE(work->trials[i]->given)));
 	}
-	sizes[0] = mul_size(rows->nrows, rows->stride);
-	sizes[1] = mul_size(rows->nrows, rows->label ? sizeof(uint32) : sizeof(double));
-	sizes[2] = rows->weight ? mul_size(rows->nrows, sizeof(float)) : 0;
-	sizes[3] = rows->nrows;
-	sizes[4] = mul_size(work->ntasks, sizeof(SharedTask));
-	sizes[5] = letter.len;
-	sizes[6] = strlen(query) + 1;
+	sizes[0] = mul_size(rows->nrows, sizeof(uint64));
+	sizes[1] = rows->nrows;
+	sizes[2] = mul_size(work->ntasks, sizeof(SharedTask));
+	sizes[3] = letter.len;
+	sizes[4] = strlen(query) + 1;
 	for (int i = 0; i < (int) lengthof(sizes); i++)
 		total = add_size(total, sizes[i]);
 	if (!pf_has_shared_memory(total))
@@ -422,10 +439,10 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 
 	EnterParallelMode();
 	pcxt = CreateParallelContext("pgforest", "pf_fold_tasks_worker", nworkers);
-	shm_toc_estimate_chunk(&pcxt->estimator, sizeof(Shared));
+	pf_share_estimate(pcxt, sizeof(Shared));
 	for (int i = 0; i < (int) lengthof(sizes); i++)
-		shm_toc_estimate_chunk(&pcxt->estimator, sizes[i]);
-	shm_toc_estimate_keys(&pcxt->estimator, lengthof(sizes) + 1);
+		pf_share_estimate(pcxt, sizes[i]);
+	pf_share_matrix_estimate(pcxt, rows);
 	InitializeParallelDSM(pcxt);
 	if (pcxt->seg == NULL || pcxt->nworkers == 0)
 	{
@@ -445,14 +462,12 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 	pg_atomic_init_u32(&part.shared->next_task, 0);
 	pg_atomic_init_u32(&part.shared->failed, 0);
 	shm_toc_insert(pcxt->toc, KEY_SHARED, part.shared);
-	share(pcxt, env, KEY_ROWS, rows->bins, sizes[0]);
-	share(pcxt, env, KEY_ANSWERS, rows->label ? (void *) rows->label : (void *) rows->target, sizes[1]);
-	if (rows->weight)
-		share(pcxt, env, KEY_WEIGHTS, rows->weight, sizes[2]);
-	share(pcxt, env, KEY_PARTS, folds->part, sizes[3]);
-	part.tasks = share(pcxt, env, KEY_TASKS, work->tasks, sizes[4]);
-	share(pcxt, env, KEY_LETTER, letter.data, sizes[5]);
-	share(pcxt, env, KEY_QUERY, query, sizes[6]);
+	pf_share_matrix(pcxt, env, rows, &matrix);
+	pf_share_data(pcxt, env, KEY_ORDER, folds->loaded->train_order, sizes[0]);
+	pf_share_data(pcxt, env, KEY_PARTS, folds->part, sizes[1]);
+	part.tasks = pf_share_data(pcxt, env, KEY_TASKS, work->tasks, sizes[2]);
+	pf_share_data(pcxt, env, KEY_LETTER, letter.data, sizes[3]);
+	pf_share_data(pcxt, env, KEY_QUERY, query, sizes[4]);
 	shared = part.shared;
 
 	PG_TRY();
@@ -475,11 +490,11 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 			failure->task = pg_atomic_read_u32(&shared->failed) - 2;
 			*failed = true;
 		}
-		memcpy(work->tasks, part.tasks, sizes[4]);
+		memcpy(work->tasks, part.tasks, sizes[2]);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	memcpy(work->tasks, part.tasks, sizes[4]);
+	memcpy(work->tasks, part.tasks, sizes[2]);
 	DestroyParallelContext(pcxt);
 	ExitParallelMode();
 	return true;

@@ -139,6 +139,7 @@ read_tuning(FunctionCallInfo fcinfo, Tuning *tuning)
 	train->seed = request->goal.seed = PG_GETARG_INT64(17);
 	train->note = pf_tune_text(fcinfo, 18);
 	pf_check_model_name(train->model);
+	request->goal.name = train->model;
 }
 
 /* ----- which trials ----- */
@@ -461,7 +462,7 @@ tune(FunctionCallInfo fcinfo, PfProgress *progress)
 
 	request->train.algorithm = best->trial->algorithm;
 	request->train.params = best->trial->params;
-	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial->algorithm->values),
+	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial),
 							  progress, tuning.start, &version);
 	pf_catalog_add_trials(request->train.model, number, tuning.rows);
 	put_leaderboard(&tuning, (ReturnSetInfo *) fcinfo->resultinfo, best, number);

@@ -53,6 +53,7 @@ typedef struct PfFoldScore
 /* What is measured, checked. */
 typedef struct PfGoal
 {
+	const char *name;			/* of the model, or what is done; for notices */
 	char	   *metric;
 	int			direction;		/* +1: more is better, -1: less is */
 	int64		seed;
@@ -76,10 +77,11 @@ extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char 
 /*
  * fold.c.  A fold as a load of its own, in the current context: its training rows, the first
  * `share` of them in hash order, and the rows it is measured on as validation rows; values or
- * bins.  And all rows, as ml_train would have loaded them; they may be the load's own.
+ * bins, whatever the trial wants.  And all rows, as ml_train would have loaded them; they may be
+ * the load's own.
  */
-extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, bool values);
-extern PfLoaded *pf_fold_all(const PfFolds *folds, bool values);
+extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial);
+extern PfLoaded *pf_fold_all(const PfFolds *folds, const PfTrial *trial);
 
 /* Trains on a fold and measures.  With catch_errors an error is part of the score. */
 extern void pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
