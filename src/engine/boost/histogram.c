@@ -16,8 +16,12 @@
 #define BLOCK	1024			/* rows whose bins stay in the cache */
 #define AHEAD	16				/* rows between the one looked at and the one fetched */
 #define SPINS	4096			/* between two checks while a lock is taken */
+#define CHECK_EVERY 262144		/* cells, or additions, between two checks */
 
-/* A histogram at which pieces of one node meet. */
+/*
+ * A histogram at which pieces of one node meet.  Who leaves here by an interrupt leaves
+ * the lock taken; then all is over, for the others as well.
+ */
 static void
 add_histogram(PfBoost *boost, uint32_t slot, const PfCell *own)
 {
@@ -30,16 +34,20 @@ add_histogram(PfBoost *boost, uint32_t slot, const PfCell *own)
 		if (++spins % SPINS == 0)
 			pf_check(boost->env);
 	}
-	if (boost->filled[slot])
+	for (uint32_t done = 0, end; done < n; done = end)
 	{
-		for (uint32_t i = 0; i < n; i++)
-			cells[i] += own[i];
+		end = n - done < CHECK_EVERY ? n : done + CHECK_EVERY;
+		if (boost->filled[slot])
+		{
+			for (uint32_t i = done; i < end; i++)
+				cells[i] += own[i];
+		}
+		else
+			memcpy(cells + done, own + done, (end - done) * sizeof(PfCell));
+		if (end < n)
+			pf_check(boost->env);
 	}
-	else
-	{
-		memcpy(cells, own, n * sizeof(PfCell));
-		boost->filled[slot] = 1;
-	}
+	boost->filled[slot] = 1;
 	atomic_store_explicit(&boost->locks[slot], 0, memory_order_release);
 }
 
@@ -60,14 +68,21 @@ count_rows(const PfBoost *boost, const uint32_t *rows, uint32_t n, PfCell *cells
 	const size_t stride = boost->matrix->stride;
 	const uint32_t *start = boost->start;
 	uint32_t	nfeatures = boost->matrix->nfeatures;
+	uint32_t	step = CHECK_EVERY / nfeatures + 1;		/* more than a block, unless rows are wide */
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t first = 0, end; first < n; first = end)
 	{
-		const uint8_t *row = bins + rows[i] * stride;
-		PfCell		cell = cell_of(boost, boost->gradients[rows[i]]);
+		end = n - first < step ? n : first + step;
+		for (uint32_t i = first; i < end; i++)
+		{
+			const uint8_t *row = bins + rows[i] * stride;
+			PfCell		cell = cell_of(boost, boost->gradients[rows[i]]);
 
-		for (uint32_t f = 0; f < nfeatures; f++)
-			cells[start[f] + row[f]] += cell;
+			for (uint32_t f = 0; f < nfeatures; f++)
+				cells[start[f] + row[f]] += cell;
+		}
+		if (end < n)
+			pf_check(boost->env);
 	}
 }
 
