@@ -31,7 +31,7 @@ pf_find_algorithm(const char *name)
 	uint32		least = PG_UINT32_MAX;
 
 	initStringInfo(&names);
-	for (int i = 0; i < lengthof(algorithms); i++)
+	for (int i = 0; i < (int) lengthof(algorithms); i++)
 	{
 		const char *known = algorithms[i].name;
 		uint32		distance = pf_edit_distance(name, known);
@@ -66,7 +66,7 @@ pf_check_algorithm_task(const PfAlgorithm *algorithm, PfTask task)
 	if (algorithm->tasks & (1 << task))
 		return;
 	initStringInfo(&names);
-	for (int i = 0; i < lengthof(algorithms); i++)
+	for (int i = 0; i < (int) lengthof(algorithms); i++)
 	{
 		if (algorithms[i].tasks & (1 << task))
 			appendStringInfo(&names, "%s\"%s\"", names.len ? ", " : "", algorithms[i].name);
