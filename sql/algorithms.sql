@@ -109,9 +109,11 @@ CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"n_estimator": 3}'$$
 CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"n_estimators": 0}'$$);
 CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"class_weight": "balanced"}'$$);
 CALL refuse_all($$'SELECT a, y FROM rows', 'y', params => '{"class_weight": {"maybe": 2}}'$$);
+SET max_parallel_workers = 0;
 SET pgforest.train_memory = 100;
 CALL refuse_all($$'SELECT a, v FROM rows', 'v'$$);
 RESET pgforest.train_memory;
+RESET max_parallel_workers;
 
 SET client_min_messages = warning;
 SELECT count(ml_drop(name)) FROM pgforest.models;
