@@ -110,7 +110,7 @@ CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"n_estimators": 0}'$
 CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"class_weight": "balanced"}'$$);
 CALL refuse_all($$'SELECT a, y FROM rows', 'y', params => '{"class_weight": {"maybe": 2}}'$$);
 SET pgforest.train_memory = 100;
-CALL refuse_all($$'SELECT a, v FROM rows', 'v'$$);
+CALL refuse_all($$'SELECT i AS a, i / 2.0 AS v FROM generate_series(1, 6000) i', 'v'$$);
 RESET pgforest.train_memory;
 
 SET client_min_messages = warning;
