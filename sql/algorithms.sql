@@ -111,7 +111,7 @@ CALL refuse_all($$'SELECT a, v FROM rows', 'v', params => '{"class_weight": "bal
 CALL refuse_all($$'SELECT a, y FROM rows', 'y', params => '{"class_weight": {"maybe": 2}}'$$);
 SET max_parallel_workers = 0;
 SET pgforest.train_memory = 100;
-CALL refuse_all($$'SELECT a, v FROM rows', 'v'$$);
+CALL refuse_all($$'SELECT i AS a, i / 2.0 AS v FROM generate_series(1, 6000) i', 'v'$$);
 RESET pgforest.train_memory;
 RESET max_parallel_workers;
 

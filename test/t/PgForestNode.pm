@@ -77,6 +77,7 @@ SELECT ml_drop('flower@2');
 SELECT count(*) FROM ml_evaluate('flower@3', 'SELECT * FROM item WHERE id < 500');
 SELECT ml_train('it''s a "value"', 'SELECT * FROM item', 'value', exclude => '{id,label}', params => '{"n_estimators": 8}', holdout => 0);
 SELECT ml_promote('it''s a "value"', 1);
+SET pgforest.train_memory = '1GB';
 SELECT ml_train('boosted', 'item', 'label', 'gradient_boosting', exclude => '{id,value}', params => '{"n_estimators": 6}');
 SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}', params => '{"n_estimators": 6}');
 SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}');

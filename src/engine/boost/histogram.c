@@ -14,7 +14,8 @@
 #include "engine/grow/random.h"
 
 #define BLOCK	1024			/* rows whose bins stay in the cache */
-#define AHEAD	16				/* rows between the one looked at and the one fetched */
+#define AHEAD	64				/* rows between the one that is divided and the one fetched */
+#define SOON	16				/* likewise for gradients */
 #define SPINS	4096			/* between two checks while a lock is taken */
 #define CHECK_EVERY 262144		/* cells, or additions, between two checks */
 
@@ -78,6 +79,8 @@ count_rows(const PfBoost *boost, const uint32_t *rows, uint32_t n, PfCell *cells
 			const uint8_t *row = bins + rows[i] * stride;
 			PfCell		cell = cell_of(boost, boost->gradients[rows[i]]);
 
+			if (i + SOON < n)
+				__builtin_prefetch(&boost->gradients[rows[i + SOON]]);
 			for (uint32_t f = 0; f < nfeatures; f++)
 				cells[start[f] + row[f]] += cell;
 		}
@@ -145,11 +148,15 @@ pf_boost_root(PfBoost *boost, uint32_t piece)
 
 /* ----- nodes that are split ----- */
 
-/* A block of rows: those that go left from the front of spare, the others from its back. */
+/*
+ * A block of rows: those that go left from the front of spare, the others from its back.
+ * rest: the rows of this and the following blocks.
+ */
 static void
 divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *rows, uint32_t n,
-			 uint32_t *left, uint32_t *right, uint32_t *nleft)
+			 uint32_t rest, uint32_t *left, uint32_t *right, uint32_t *nleft)
 {
+	const uint8_t *last = boost->matrix->bins + boost->matrix->nfeatures - 1;
 	const uint8_t *bins = boost->matrix->bins + split->feature;
 	const size_t stride = boost->matrix->stride;
 	uint32_t	l = 0,
@@ -161,8 +168,12 @@ divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *ro
 		uint8_t		bin = bins[row * stride];
 		bool		goes = (bin <= split->threshold) | ((bin == PF_MISSING_BIN) & split->missing_left);
 
-		if (i + AHEAD < n)
+		if (i + AHEAD < rest)
+		{
+			/* a narrow row lies in a line or two, and will be counted next */
 			__builtin_prefetch(bins + rows[i + AHEAD] * stride);
+			__builtin_prefetch(last + rows[i + AHEAD] * stride);
+		}
 		/* both stores, one counts; right is filled from its end */
 		left[l] = row;
 		right[-(int64_t) r - 1] = row;
@@ -193,7 +204,8 @@ pf_boost_divide(PfBoost *boost, uint32_t number)
 		uint32_t	n = piece->n - start < BLOCK ? piece->n - start : BLOCK;
 		uint32_t	nleft;
 
-		divide_block(boost, &node->split, boost->order + piece->start + start, n, left, right, &nleft);
+		divide_block(boost, &node->split, boost->order + piece->start + start, n,
+					 piece->n - start, left, right, &nleft);
 		if (cells[0])
 			count_rows(boost, left, nleft, cells[0]);
 		if (cells[1])
