@@ -47,6 +47,7 @@
 #define KEY_IMPORTANCE	UINT64CONST(0x7067660000000008)
 #define KEY_QUERY		UINT64CONST(0x7067660000000009)
 #define KEY_PLACES		UINT64CONST(0x706766000000000A)
+#define KEY_RANKS		UINT64CONST(0x706766000000000B)
 
 typedef struct Shared
 {
@@ -54,7 +55,8 @@ typedef struct Shared
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;		/* of these */
-	PfForestParams params;		/* class_weights and places are set by each process */
+	pg_atomic_uint64 samples;
+	PfForestParams params;		/* class_weights, places and ranks are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
 } Shared;
@@ -69,14 +71,16 @@ typedef struct Work
 	pg_atomic_uint32 *next_tree;
 	pg_atomic_uint64 *done_trees;
 	pg_atomic_uint64 *nodes;
+	pg_atomic_uint64 *samples;
 } Work;
 
-/* One record of a worker's file, before its nodes and leaves. */
+/* One record of a worker's file, before its nodes, leaves, and starts and samples if there are any. */
 typedef struct TreeHeader
 {
 	uint32		number;
 	uint32		nnodes;
 	uint32		nleaves;
+	uint32		nsamples;
 } TreeHeader;
 
 /* We add to plain integers: no room for the lock of a platform without such atomics. */
@@ -98,8 +102,11 @@ count_tree(Work *work, const PfTree *tree)
 	/* in this order: trees whose nodes are not counted yet make one expect fewer */
 	uint64		done = pg_atomic_add_fetch_u64(work->done_trees, 1);
 	uint64		nodes = pg_atomic_add_fetch_u64(work->nodes, tree->nnodes);
-	double		expected = (double) nodes / done * work->params->n_estimators;
-	double		needed = expected * sizeof(PfNode) +
+	uint64		samples = pg_atomic_add_fetch_u64(work->samples, tree->nsamples);
+	double		rest = (double) work->params->n_estimators / done;
+	double		expected = nodes * rest;
+	double		needed = expected * (sizeof(PfNode) + (samples > 0 ? sizeof(uint32) : 0)) +
+		samples * rest * sizeof(uint16) +
 		pf_forest_memory(work->matrix, work->params, work->votes != NULL, 0);
 
 	if (needed / 1024 > pf_train_memory)
@@ -169,11 +176,16 @@ write_tree(PfTree *tree, uint32 number, void *arg)
 {
 	TreeFile   *to = arg;
 	BufFile    *file = to->file;
-	TreeHeader	header = {number, tree->nnodes, tree->nleaves};
+	TreeHeader	header = {number, tree->nnodes, tree->nleaves, tree->nsamples};
 
 	BufFileWrite(file, &header, sizeof(header));
 	write_in_pieces(file, tree->nodes, tree->nnodes * sizeof(PfNode));
 	write_in_pieces(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
+	if (tree->nsamples > 0)
+	{
+		write_in_pieces(file, tree->starts, tree->nnodes * sizeof(uint32));
+		write_in_pieces(file, tree->samples, tree->nsamples * sizeof(uint16));
+	}
 	pf_tree_release(to->env, tree);
 }
 
@@ -209,14 +221,24 @@ typedef struct Spool
 	uint32		width;
 	PfNode	   *nodes;			/* of the tree at hand */
 	double	   *leaves;
+	uint32	   *starts;
+	uint16	   *samples;
 	Size		node_room,
-				leaf_room;
+				leaf_room,
+				start_room,
+				sample_room;
 } Spool;
 
 static Size
 leaves_size(const Spool *spool, const TreeHeader *header)
 {
 	return (Size) header->nleaves * spool->width * sizeof(double);
+}
+
+static Size
+starts_size(const TreeHeader *header)
+{
+	return header->nsamples > 0 ? header->nnodes * sizeof(uint32) : 0;
 }
 
 /* Notes where the trees of a file are. */
@@ -239,7 +261,8 @@ list_trees(Spool *spool, BufFile *file)
 		BufFileTell(file, &place->number, &place->offset);
 		spool->nnodes += header.nnodes;
 		if (BufFileSeek(file, place->number, place->offset + header.nnodes * sizeof(PfNode) +
-						leaves_size(spool, &header), SEEK_SET) != 0)
+						leaves_size(spool, &header) + starts_size(&header) +
+						header.nsamples * sizeof(uint16), SEEK_SET) != 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read the trees of a parallel worker")));
@@ -266,21 +289,30 @@ read_tree(void *arg, uint32 number, PfTree *tree)
 	TreePlace  *place = &spool->places[number];
 	Size		nodes = place->header.nnodes * sizeof(PfNode);
 	Size		leaves = leaves_size(spool, &place->header);
+	Size		starts = starts_size(&place->header);
+	Size		samples = place->header.nsamples * sizeof(uint16);
 
 	make_room((void **) &spool->nodes, &spool->node_room, nodes);
 	make_room((void **) &spool->leaves, &spool->leaf_room, leaves);
+	make_room((void **) &spool->starts, &spool->start_room, starts);
+	make_room((void **) &spool->samples, &spool->sample_room, samples);
 	if (BufFileSeek(place->file, place->number, place->offset, SEEK_SET) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not read the trees of a parallel worker")));
 	read_exactly(place->file, spool->nodes, nodes);
 	read_exactly(place->file, spool->leaves, leaves);
+	read_exactly(place->file, spool->starts, starts);
+	read_exactly(place->file, spool->samples, samples);
 	memset(tree, 0, sizeof(*tree));
 	tree->nnodes = place->header.nnodes;
 	tree->nleaves = place->header.nleaves;
 	tree->width = spool->width;
 	tree->nodes = spool->nodes;
 	tree->leaves = spool->leaves;
+	tree->nsamples = place->header.nsamples;
+	tree->starts = spool->starts;
+	tree->samples = spool->samples;
 }
 
 /* The trees of all files into the model. */
@@ -309,6 +341,10 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model)
 		pfree(spool.nodes);
 	if (spool.leaves)
 		pfree(spool.leaves);
+	if (spool.starts)
+		pfree(spool.starts);
+	if (spool.samples)
+		pfree(spool.samples);
 	pfree(spool.places);
 }
 
@@ -366,6 +402,7 @@ typedef struct Sizes
 				weights,
 				classes,
 				places,
+				ranks,
 				votes,
 				voters,
 				importance,
@@ -389,6 +426,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		.weights = matrix->weight ? mul_size(matrix->nrows, sizeof(float)) : 0,
 		.classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0,
 		.places = params->places ? mul_size(matrix->nfeatures, 256 * sizeof(float)) : 0,
+		.ranks = params->ranks ? mul_size(matrix->nrows, sizeof(uint16)) : 0,
 		.votes = want_votes ? mul_size(mul_size(matrix->nrows, width), sizeof(uint64)) : 0,
 		.voters = want_votes ? mul_size(matrix->nrows, sizeof(uint32)) : 0,
 		.importance = matrix->nfeatures * sizeof(int64),
@@ -436,6 +474,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	pg_atomic_init_u32(&shared->next_tree, 0);
 	pg_atomic_init_u64(&shared->done_trees, 0);
 	pg_atomic_init_u64(&shared->nodes, 0);
+	pg_atomic_init_u64(&shared->samples, 0);
 	shared->params = *params;
 	shared->matrix = *matrix;
 	pf_votes_scale(env, matrix, &votes);
@@ -450,6 +489,8 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		share(pcxt, env, KEY_CLASSES, params->class_weights, sizes.classes);
 	if (sizes.places > 0)
 		share(pcxt, env, KEY_PLACES, params->places, sizes.places);
+	if (sizes.ranks > 0)
+		share(pcxt, env, KEY_RANKS, params->ranks, sizes.ranks);
 	votes.sum = want_votes ? share(pcxt, env, KEY_VOTES, NULL, sizes.votes) : NULL;
 	votes.trees = want_votes ? share(pcxt, env, KEY_VOTERS, NULL, sizes.voters) : NULL;
 	shared->votes = votes;
@@ -469,7 +510,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	work = (Work) {
 		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
 			.importance = shared_importance,.next_tree = &shared->next_tree,
-			.done_trees = &shared->done_trees,.nodes = &shared->nodes
+			.done_trees = &shared->done_trees,.nodes = &shared->nodes,.samples = &shared->samples
 	};
 	own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
@@ -534,6 +575,8 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		params.class_weights = shm_toc_lookup(toc, KEY_CLASSES, false);
 	if (params.places != NULL)
 		params.places = shm_toc_lookup(toc, KEY_PLACES, false);
+	if (params.ranks != NULL)
+		params.ranks = shm_toc_lookup(toc, KEY_RANKS, false);
 	if (votes.sum != NULL)
 	{
 		votes.sum = shm_toc_lookup(toc, KEY_VOTES, false);
@@ -548,7 +591,7 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
 			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
 			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees,
-			.nodes = &shared->nodes
+			.nodes = &shared->nodes,.samples = &shared->samples
 	};
 	grow_trees(&work, write_tree, &to);
 	BufFileExportFileSet(to.file);
@@ -566,10 +609,11 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;
+	pg_atomic_uint64 samples;
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
 		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree,
-		.done_trees = &done_trees,.nodes = &nodes
+		.done_trees = &done_trees,.nodes = &nodes,.samples = &samples
 	};
 
 	pf_votes_scale(env, matrix, &grown->votes);
@@ -583,6 +627,7 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	pg_atomic_init_u32(&next_tree, 0);
 	pg_atomic_init_u64(&done_trees, 0);
 	pg_atomic_init_u64(&nodes, 0);
+	pg_atomic_init_u64(&samples, 0);
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));

@@ -1,6 +1,6 @@
 /*
  * predict.c
- *	  ml_predict and ml_predict_proba: one row in, one answer out.
+ *	  ml_predict, ml_predict_proba and ml_predict_quantile: one row in, one answer out.
  *
  * All that does not depend on the row is settled once and kept in fn_extra: the
  * version that the reference names, its decoded model, how the row's columns
@@ -21,9 +21,11 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "catalog/pgenv.h"
+#include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "fmgr.h"
 #include "predict/bind.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -54,6 +56,7 @@ typedef struct Predictor
 	Datum	   *labels;			/* by class, in the type asked for */
 	bool	   *label_made;
 	int32		class;			/* of ml_predict_proba(..., class); -1: not looked up */
+	PfSpan	   *spans;			/* of ml_predict_quantile; NULL: not needed yet */
 
 	/* one type of rows, within the resolution */
 	MemoryContext bound;		/* NULL: none */
@@ -70,6 +73,7 @@ typedef struct Predictor
 	FmgrInfo	result_input;
 } Predictor;
 
+static bool bind_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out);
 static bool walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out);
 static Predictor *find_predictor(FunctionCallInfo fcinfo);
 static void resolve(Predictor *predictor, text *reference);
@@ -82,6 +86,9 @@ static Datum value_result(Predictor *predictor, double value);
 static void find_result_type(Predictor *predictor, FmgrInfo *flinfo);
 static Datum shares(FunctionCallInfo fcinfo, Form form);
 static void find_class(Predictor *predictor, text *class);
+static Datum quantiles(FunctionCallInfo fcinfo, Form form);
+static void need_samples(const Predictor *predictor);
+static double *check_quantiles(ArrayType *array, int *n);
 
 PG_FUNCTION_INFO_V1(ml_predict);
 PG_FUNCTION_INFO_V1(ml_predict_array);
@@ -89,6 +96,9 @@ PG_FUNCTION_INFO_V1(ml_predict_json);
 PG_FUNCTION_INFO_V1(ml_predict_proba);
 PG_FUNCTION_INFO_V1(ml_predict_proba_array);
 PG_FUNCTION_INFO_V1(ml_predict_proba_json);
+PG_FUNCTION_INFO_V1(ml_predict_quantile);
+PG_FUNCTION_INFO_V1(ml_predict_quantile_array);
+PG_FUNCTION_INFO_V1(ml_predict_quantile_json);
 
 /* ml_predict(model text, features record, result anyelement) */
 Datum
@@ -128,12 +138,28 @@ ml_predict_proba_json(PG_FUNCTION_ARGS)
 	return shares(fcinfo, FORM_JSON);
 }
 
-/*
- * Binds and walks the row of a call; the result is in (*out)->out.  False when
- * there is no row and so no answer.
- */
+/* ml_predict_quantile(model text, features record, quantiles float8[]) */
+Datum
+ml_predict_quantile(PG_FUNCTION_ARGS)
+{
+	return quantiles(fcinfo, FORM_RECORD);
+}
+
+Datum
+ml_predict_quantile_array(PG_FUNCTION_ARGS)
+{
+	return quantiles(fcinfo, FORM_ARRAY);
+}
+
+Datum
+ml_predict_quantile_json(PG_FUNCTION_ARGS)
+{
+	return quantiles(fcinfo, FORM_JSON);
+}
+
+/* Binds the row of a call to (*out)->bins.  False when there is no row and so no answer. */
 static bool
-walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
+bind_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 {
 	Predictor  *predictor;
 
@@ -160,6 +186,18 @@ walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 						 PG_GETARG_JSONB_P(1), predictor->bins);
 			break;
 	}
+	return true;
+}
+
+/* Binds and walks; the result is in (*out)->out. */
+static bool
+walk_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
+{
+	Predictor  *predictor;
+
+	if (!bind_arguments(fcinfo, form, out))
+		return false;
+	predictor = *out;
 	pf_walk_row_fast(predictor->env, predictor->model, predictor->bins, predictor->out);
 	return true;
 }
@@ -214,6 +252,7 @@ resolve(Predictor *predictor, text *reference)
 	predictor->labels = palloc0(sizeof(Datum) * Max(predictor->model->nclasses, 1));
 	predictor->label_made = palloc0(sizeof(bool) * Max(predictor->model->nclasses, 1));
 	predictor->class = -1;
+	predictor->spans = NULL;
 	predictor->resolved = resolved;
 
 	MemoryContextSwitchTo(caller);
@@ -457,4 +496,85 @@ find_class(Predictor *predictor, text *class)
 			 errmsg("model \"%s\" has no class \"%s\"", predictor->reference,
 					text_to_cstring(class)),
 			 errdetail("Its classes are %s.", known.data)));
+}
+
+/* ----- ml_predict_quantile ----- */
+
+static Datum
+quantiles(FunctionCallInfo fcinfo, Form form)
+{
+	Predictor  *predictor;
+	bool		found = bind_arguments(fcinfo, form, &predictor);
+	const PfModel *model = predictor->model;
+	double	   *wanted;
+	double	   *values;
+	Datum	   *elements;
+	int			n;
+
+	need_samples(predictor);
+	if (PG_ARGISNULL(2))
+		PG_RETURN_NULL();
+	wanted = check_quantiles(PG_GETARG_ARRAYTYPE_P(2), &n);
+	if (!found)
+		PG_RETURN_NULL();
+	if (predictor->spans == NULL)
+		predictor->spans = MemoryContextAllocHuge(predictor->resolved,
+												  mul_size(model->ntrees, sizeof(PfSpan)));
+	values = palloc(sizeof(double) * Max(n, 1));
+	pf_walk_quantiles(predictor->env, model, predictor->bins, predictor->spans, wanted,
+					  (uint32) n, values);
+	elements = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		elements[i] = Float8GetDatum(values[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, n, FLOAT8OID, sizeof(float8),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+static void
+need_samples(const Predictor *predictor)
+{
+	const PfModel *model = predictor->model;
+
+	if (model->samples.nvalues > 0)
+		return;
+	if (model->task == PF_CLASSIFICATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is a classification and has no quantiles", predictor->reference),
+				 errhint("Call ml_predict_proba to get the probabilities of the classes.")));
+	if (model->task == PF_ANOMALY)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" is for anomalies and has no quantiles", predictor->reference),
+				 errhint("Call ml_predict with NULL::float8 as its last argument to get the score.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("model \"%s\" was not trained to give quantiles", predictor->reference),
+			 errhint("Train a version with params => '{\"quantiles\": true}', as random_forest or extra_trees.")));
+}
+
+/* The elements of the array, each of which must be a share. */
+static double *
+check_quantiles(ArrayType *array, int *n)
+{
+	double	   *wanted = (double *) ARR_DATA_PTR(array);
+
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("quantiles must be an array of one dimension")));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("quantiles must not contain nulls")));
+	for (int i = 0; i < *n; i++)
+	{
+		if (!(wanted[i] >= 0 && wanted[i] <= 1))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("quantile %g is not between 0 and 1", wanted[i]),
+					 errhint("Quantiles are shares: 0.05 and 0.95 are the ends of an interval of 90 %%.")));
+	}
+	return wanted;
 }

@@ -66,6 +66,24 @@ CREATE FUNCTION @extschema@.ml_predict_proba(model text, features jsonb, class t
 COMMENT ON FUNCTION @extschema@.ml_predict_proba(text, jsonb, text) IS
 	'the probability of one class for a JSON object';
 
+CREATE FUNCTION @extschema@.ml_predict_quantile(model text, features record, quantiles float8[])
+	RETURNS float8[] AS 'MODULE_PATHNAME', 'ml_predict_quantile'
+	LANGUAGE C STABLE PARALLEL SAFE COST 1000 SUPPORT @extschema@.ml_predict_support;
+COMMENT ON FUNCTION @extschema@.ml_predict_quantile(text, record, float8[]) IS
+	'quantiles of the value of a row, by a forest that was trained with "quantiles": ''{0.05,0.95}'' is an interval of 90 %';
+
+CREATE FUNCTION @extschema@.ml_predict_quantile(model text, features float8[], quantiles float8[])
+	RETURNS float8[] AS 'MODULE_PATHNAME', 'ml_predict_quantile_array'
+	LANGUAGE C STABLE PARALLEL SAFE COST 1000 SUPPORT @extschema@.ml_predict_support;
+COMMENT ON FUNCTION @extschema@.ml_predict_quantile(text, float8[], float8[]) IS
+	'quantiles of the value of an array of features, by a forest that was trained with "quantiles": ''{0.05,0.95}'' is an interval of 90 %';
+
+CREATE FUNCTION @extschema@.ml_predict_quantile(model text, features jsonb, quantiles float8[])
+	RETURNS float8[] AS 'MODULE_PATHNAME', 'ml_predict_quantile_json'
+	LANGUAGE C STABLE PARALLEL SAFE COST 1000 SUPPORT @extschema@.ml_predict_support;
+COMMENT ON FUNCTION @extschema@.ml_predict_quantile(text, jsonb, float8[]) IS
+	'quantiles of the value of a JSON object, by a forest that was trained with "quantiles": ''{0.05,0.95}'' is an interval of 90 %';
+
 CREATE FUNCTION @extschema@.ml_resolve(model text, OUT model text, OUT version integer)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION @extschema@.ml_resolve(text) IS

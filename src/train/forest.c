@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pgenv.h"
+#include "engine/forest/samples.h"
 #include "train/algorithms.h"
 
 #define PLACES_SIZE(nfeatures) ((Size) (nfeatures) * 256 * sizeof(float))
@@ -36,6 +38,11 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("class_weight does not fit the task \"regression\""),
 				 errhint("Give each row a weight of its own with the argument weight.")));
+	if (classes && given->quantiles)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("quantiles does not fit the task \"classification\""),
+				 errhint("Leave out quantiles; ml_predict_proba gives the shares of the classes.")));
 	if (!given->bootstrap && given->max_samples.given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -55,10 +62,13 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, Pf
 {
 	const PfParams *given = &((const PfTrainParams *) arg)->given;
 	PfForestParams params = {.bootstrap = given->bootstrap};
+	uint16		not_yet;
 
 	notes->votes = given->bootstrap && (given->oob_score || !measured);
 	if (given->oob_score && sizes->nclasses > 16)
 		notes->saves = "\"oob_score\": false";
+	if (given->quantiles)
+		params.ranks = &not_yet;
 	return pf_forest_memory(sizes, &params, notes->votes, 1) +
 		(cuts_at_random(arg) ? PLACES_SIZE(sizes->nfeatures) : 0);
 }
@@ -101,6 +111,17 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		for (uint32 f = 0; f < rows->nfeatures; f++)
 			pf_bin_places(&loaded->bins[f], forest.places + (Size) f * 256);
 	}
+	if (given->quantiles)
+	{
+		const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+
+		forest.ranks = pf_alloc(env, rows->nrows * sizeof(uint16));
+		model->samples.nvalues = pf_rank_targets(env, rows, &model->samples.values, forest.ranks);
+		model->samples.least = PF_LEAST_SAMPLES;
+		model->samples.most = PF_MOST_SAMPLES;
+	}
 	model->kind = PF_MODEL_FOREST;
 	pf_grow_forest(rows, &forest, forest.oob_score || !measured, model, grown);
+	if (given->quantiles)
+		pfree(forest.ranks);
 }

@@ -334,8 +334,9 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfModel		model = {0};
 	PfGrown		grown = {0};
 
-	/* nobody asks a fold's trees about the rows that they left out */
+	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */
 	params.given.oob_score = false;
+	params.given.quantiles = false;
 	score->train_rows = loaded->train.nrows;
 	score->rows = loaded->validation.nrows;
 	pf_train_grow(trial->algorithm, &params, loaded, goal->seed, &model, &grown);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/forest/samples.h"
 #include "fixture.h"
 #include "unit.h"
 
@@ -107,6 +108,12 @@ fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *param
 	int64_t    *importance = pf_alloc(env, matrix->nfeatures * sizeof(int64_t));
 	uint32_t	nnodes = 0;
 
+	if (params->ranks != NULL)
+	{
+		model->samples.nvalues = pf_rank_targets(env, matrix, &model->samples.values, params->ranks);
+		model->samples.least = PF_LEAST_SAMPLES;
+		model->samples.most = PF_MOST_SAMPLES;
+	}
 	memset(importance, 0, matrix->nfeatures * sizeof(int64_t));
 	for (uint32_t t = 0; t < params->n_estimators; t++)
 	{
@@ -161,6 +168,13 @@ fixture_model(const PfMatrix *matrix, const PfForestParams *params)
 	name_classes(model, matrix->nclasses);
 	fixture_grow(model, matrix, params);
 	return model;
+}
+
+PfModel *
+fixture_sampled(const PfMatrix *matrix, PfForestParams params)
+{
+	params.ranks = pf_alloc(unit_env(), matrix->nrows * sizeof(uint16_t));
+	return fixture_model(matrix, &params);
 }
 
 PfModel *

@@ -17,11 +17,14 @@ extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t ncla
 
 extern PfForestParams fixture_params(const PfMatrix *matrix);
 
-/* Grows a forest and puts it, and its importance, into the model. */
+/* Grows a forest and puts it, and its importance, into the model; samples too when params has room for ranks. */
 extern void fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *params);
 
 /* A whole model: number columns (the last one a category), trees grown. */
 extern PfModel *fixture_model(const PfMatrix *matrix, const PfForestParams *params);
+
+/* The same of a regression that can give quantiles. */
+extern PfModel *fixture_sampled(const PfMatrix *matrix, PfForestParams params);
 
 /* A model of boosted trees with this link, which are a forest's in fact. */
 extern PfModel *fixture_boosting(PfLink link);

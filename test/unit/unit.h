@@ -25,6 +25,7 @@ extern void test_walk(void) __attribute__((weak));
 extern void test_golden(void) __attribute__((weak));
 extern void test_measure(void) __attribute__((weak));
 extern void test_calibrate(void) __attribute__((weak));
+extern void test_quantile(void) __attribute__((weak));
 extern void test_linear(void) __attribute__((weak));
 extern void test_isolation(void) __attribute__((weak));
 

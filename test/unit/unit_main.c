@@ -25,6 +25,7 @@ static const struct
 	{"golden", test_golden},
 	{"measure", test_measure},
 	{"calibrate", test_calibrate},
+	{"quantile", test_quantile},
 	{"linear", test_linear},
 	{"isolation", test_isolation},
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/forest/forest.h"
+#include "engine/forest/samples.h"
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
 #include "engine/grow/together.h"
@@ -114,7 +115,10 @@ pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params, bool vote
 
 	/* items, the half of them that a partition puts aside, a node for each; the draws */
 	each = drawn * (sizeof(PfItem) * 3 / 2 + sizeof(PfNode)) + rows * sizeof(uint32_t);
-	return pf_matrix_memory(matrix, votes && params->bootstrap) + participants * each;
+	if (params->ranks != NULL)
+		each += pf_samples_memory(rows);
+	return pf_matrix_memory(matrix, votes && params->bootstrap) + participants * each +
+		(params->ranks != NULL ? rows * sizeof(uint16_t) : 0);
 }
 
 void
@@ -123,6 +127,8 @@ pf_tree_release(const PfEnv *env, PfTree *tree)
 	pf_release(env, tree->nodes);
 	pf_release(env, tree->leaves);
 	pf_release(env, tree->importance);
+	pf_release(env, tree->starts);
+	pf_release(env, tree->samples);
 	memset(tree, 0, sizeof(*tree));
 }
 
@@ -299,4 +305,6 @@ pf_forest_grow_tree(PfGrower *grower, uint32_t number, PfVotes *votes, PfTree *t
 	pf_grow_tree(&grower->growth, number, grower->items, make_items(grower), tree);
 	if (votes != NULL && votes->sum != NULL && grower->params->bootstrap)
 		vote(grower, tree, votes);
+	if (grower->params->ranks != NULL)
+		pf_take_samples(grower->env, grower->matrix, grower->params, number, tree);
 }

@@ -46,6 +46,8 @@
 	"Measure each row by the trees that did not see it. Always done when no rows are held out."}, \
 	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null", \
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."}, \
+	{PARAM(quantiles, PF_PARAM_BOOL), false, 0, 0, NULL, "false", \
+	"Regression: keep targets of training rows in the leaves, for ml_predict_quantile."}, \
 	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null", \
 	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false. null: as they are."}, \
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255", \

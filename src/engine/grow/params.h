@@ -41,6 +41,7 @@ typedef struct PfForestParams
 	bool		oob_score;
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
+	uint16_t   *ranks;			/* of the rows' targets, to keep in the leaves, see forest/samples.h; NULL: not wanted */
 	float	   *places;			/* nfeatures x 256, see pf_bin_places: random cuts; NULL: the best */
 	uint64_t	seed;
 } PfForestParams;
@@ -82,6 +83,7 @@ typedef struct PfParams
 	bool		bootstrap;
 	PfAmount	max_samples;
 	bool		oob_score;
+	bool		quantiles;
 	PfNumbers	class_weight;
 	uint32_t	max_bins;
 	uint32_t	max_rows;

@@ -57,6 +57,7 @@ pf_tree_leaf(const PfNode *tree, const uint8_t *row)
  * A tree as it was grown.  leaves: nleaves x width (class shares, or the mean);
  * a leaf's link is its row here, which leaves of one class alone may share.
  * importance: nfeatures, the weighted decrease of impurity, not yet normalised.
+ * starts and samples: what quantiles are taken from, see forest/samples.h.
  * One allocation each.
  */
 typedef struct PfTree
@@ -67,6 +68,16 @@ typedef struct PfTree
 	PfNode	   *nodes;
 	double	   *leaves;
 	double	   *importance;
+	uint32_t	nsamples;		/* 0: none were asked for */
+	uint32_t   *starts;			/* nnodes */
+	uint16_t   *samples;
 } PfTree;
+
+/*
+ * Leaves from left to right: before[node] is how many there are before the first one
+ * of each node, so the node's own number if it is a leaf (leaves.c).
+ */
+extern void pf_number_leaves(const PfEnv *env, const PfNode *nodes, uint32_t nnodes,
+							 uint32_t *before);
 
 #endif							/* PF_TREE_H */

@@ -14,6 +14,7 @@
 #include <zstd.h>
 
 #include "engine/bins/hash.h"
+#include "engine/forest/samples.h"
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
 
@@ -523,6 +524,107 @@ get_calibration(Reader *reader, PfModel *model)
 	}
 }
 
+/*
+ * Where the samples of a tree's nodes begin, from the numbers that its leaves have; returns the
+ * tree's number of them.
+ */
+static uint32_t
+get_starts(Reader *reader, const PfNode *nodes, uint32_t nnodes, const uint8_t *counts,
+		   uint32_t *start)
+{
+	uint32_t	nleaves = nnodes / 2 + 1;
+	uint32_t   *begin = pf_alloc(reader->env, nleaves * sizeof(uint32_t));
+	uint64_t	sum = 0;
+
+	for (uint32_t i = 0; i < nleaves; i++)
+	{
+		begin[i] = (uint32_t) sum;
+		sum += counts[i];
+		if (i % 65536 == 0)
+			pf_check(reader->env);
+	}
+	pf_number_leaves(reader->env, nodes, nnodes, start);
+	for (uint32_t i = 0; i < nnodes; i++)
+	{
+		start[i] = begin[start[i]];
+		if (i % 65536 == 0)
+			pf_check(reader->env);
+	}
+	pf_release(reader->env, begin);
+	if (sum == 0 || sum > UINT32_MAX)
+		fail(reader, "the number of samples is out of range");
+	return (uint32_t) sum;
+}
+
+static void
+get_samples(Reader *reader, PfModel *model)
+{
+	PfSamples  *samples = &model->samples;
+	uint32_t	nnodes = model->roots[model->ntrees];
+	uint64_t	nleaves = ((uint64_t) nnodes + model->ntrees) / 2;
+	uint64_t	n = 0;
+	uint32_t	planes;
+	const uint8_t *counts;
+
+	samples->least = (uint32_t) get(reader, 2);
+	samples->most = (uint32_t) get(reader, 2);
+	samples->nvalues = (uint32_t) get(reader, 4);
+	if (samples->nvalues == 0 || samples->nvalues > PF_MAX_VALUES)
+	{
+		fail(reader, "the number of values is out of range");
+		return;
+	}
+	get_reals(reader, samples->nvalues, &samples->values);
+	for (uint32_t i = 1; reader->reason == NULL && i < samples->nvalues; i++)
+	{
+		if (!(samples->values[i] > samples->values[i - 1]))
+			fail(reader, "values do not ascend");
+	}
+	if (!has_bytes(reader, nleaves))
+		return;
+	counts = reader->at;
+	reader->at += nleaves;
+	for (uint64_t i = 0; i < nleaves; i++)
+	{
+		n += counts[i];
+		if (i % 65536 == 0)
+			pf_check(reader->env);
+	}
+	planes = pf_wire_planes(samples->nvalues);
+	if (!has_bytes(reader, planes * n))
+		return;
+
+	samples->base = get_memory(reader, (size_t) model->ntrees + 1, sizeof(uint64_t));
+	samples->start = get_memory(reader, nnodes, sizeof(uint32_t));
+	samples->base[0] = 0;
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		uint32_t	root = model->roots[t];
+		uint32_t	size = model->roots[t + 1] - root;
+
+		samples->base[t + 1] = samples->base[t] +
+			get_starts(reader, model->nodes + root, size, counts, samples->start + root);
+		counts += size / 2 + 1;
+	}
+	if (reader->reason != NULL)
+		return;
+	samples->rank = get_memory(reader, n, sizeof(uint16_t));
+	for (uint64_t i = 0; i < n; i++)
+	{
+		uint32_t	rank = reader->at[i] | (planes > 1 ? (uint32_t) reader->at[n + i] << 8 : 0);
+
+		if (rank >= samples->nvalues)
+		{
+			fail(reader, "a sample is not in the table");
+			return;
+		}
+		samples->rank[i] = (uint16_t) rank;
+		if (i % 65536 == 0)
+			pf_check(reader->env);
+	}
+	reader->at += planes * n;
+}
+
 /* What a model may have besides; each kind of section at most once. */
 static void
 get_sections(Reader *reader, PfModel *model)
@@ -539,6 +641,9 @@ get_sections(Reader *reader, PfModel *model)
 			return;
 		if (tag == PF_WIRE_CALIBRATION && model->calibration.method == PF_NOT_CALIBRATED)
 			get_calibration(reader, model);
+		else if (tag == PF_WIRE_SAMPLES && model->samples.nvalues == 0 &&
+				 model->kind == PF_MODEL_FOREST && model->nclasses == 0)
+			get_samples(reader, model);
 		else
 			fail(reader, "a section that this release does not know");
 		if (reader->reason == NULL && (uint64_t) (reader->at - start) != length)

@@ -235,14 +235,81 @@ put_calibration(Writer *writer, const PfCalibration *calibration)
 	}
 }
 
+/* How many samples each leaf of a tree has, in the order of its leaves. */
+static void
+put_counts(const PfEnv *env, const PfModel *model, uint32_t tree, uint8_t *counts)
+{
+	const PfSamples *samples = &model->samples;
+	const PfNode *nodes = model->nodes + model->roots[tree];
+	const uint32_t *start = samples->start + model->roots[tree];
+	uint32_t	nnodes = model->roots[tree + 1] - model->roots[tree];
+	uint32_t	nleaves = nnodes / 2 + 1;
+	uint32_t   *before = pf_alloc(env, nnodes * sizeof(uint32_t));
+	uint32_t   *begin = pf_alloc(env, (nleaves + 1) * sizeof(uint32_t));
+
+	pf_number_leaves(env, nodes, nnodes, before);
+	for (uint32_t i = 0; i < nnodes; i++)
+	{
+		begin[before[i]] = start[i];
+		if (i % 65536 == 0)
+			pf_check(env);
+	}
+	begin[nleaves] = (uint32_t) (samples->base[tree + 1] - samples->base[tree]);
+	for (uint32_t i = 0; i < nleaves; i++)
+		counts[i] = (uint8_t) (begin[i + 1] - begin[i]);
+	pf_release(env, before);
+	pf_release(env, begin);
+}
+
+static void
+put_samples(Writer *writer, const PfModel *model)
+{
+	const PfEnv *env = writer->env;
+	const PfSamples *samples = &model->samples;
+	uint64_t	n = samples->base[model->ntrees];
+	uint32_t	planes = pf_wire_planes(samples->nvalues);
+	uint64_t	nleaves = ((uint64_t) model->roots[model->ntrees] + model->ntrees) / 2;
+	uint8_t    *at;
+
+	put(writer, PF_WIRE_SAMPLES, 1);
+	put(writer, 8 + 8 * (uint64_t) samples->nvalues + nleaves + planes * n, 8);
+	put(writer, samples->least, 2);
+	put(writer, samples->most, 2);
+	put(writer, samples->nvalues, 4);
+	for (uint32_t i = 0; i < samples->nvalues; i++)
+	{
+		if (i % 16384 == 0)
+			pf_check(env);
+		put_real(writer, samples->values[i]);
+	}
+	at = reserve(writer, nleaves + planes * n);
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		put_counts(env, model, t, at);
+		at += (model->roots[t + 1] - model->roots[t]) / 2 + 1;
+	}
+	for (uint32_t p = 0; p < planes; p++, at += n)
+	{
+		for (uint64_t i = 0; i < n; i++)
+		{
+			if (i % 65536 == 0)
+				pf_check(env);
+			at[i] = (uint8_t) (samples->rank[i] >> (8 * p));
+		}
+	}
+}
+
 static void
 put_sections(Writer *writer, const PfModel *model)
 {
 	bool		calibrated = model->calibration.method != PF_NOT_CALIBRATED;
+	bool		sampled = model->samples.nvalues > 0;
 
-	put(writer, calibrated, 4);
+	put(writer, (uint32_t) calibrated + sampled, 4);
 	if (calibrated)
 		put_calibration(writer, &model->calibration);
+	if (sampled)
+		put_samples(writer, model);
 }
 
 static void

@@ -35,6 +35,21 @@ typedef enum PfLink
 	PF_LINK_SOFTMAX = 3			/* a sum for each of three or more classes */
 } PfLink;
 
+/*
+ * Training rows in the leaves, see forest/samples.h; each is the rank of its target in the
+ * table of values.
+ */
+typedef struct PfSamples
+{
+	uint32_t	nvalues;		/* 0: a model without samples */
+	double	   *values;			/* ascending */
+	uint32_t	least,			/* see PF_LEAST_SAMPLES */
+				most;
+	uint64_t   *base;			/* ntrees + 1: first sample of each tree, then the end */
+	uint32_t   *start;			/* of each node: its first sample, counted from its tree's */
+	uint16_t   *rank;			/* base[ntrees] */
+} PfSamples;
+
 typedef struct PfModel
 {
 	PfModelKind kind;
@@ -65,6 +80,7 @@ typedef struct PfModel
 	PfLinear	linear;			/* of a linear model */
 
 	PfCalibration calibration;	/* of a classification, or none */
+	PfSamples	samples;		/* of a regression forest, or none */
 	double	   *importance;		/* nfeatures */
 	size_t		memory;			/* bytes that the decoded model takes */
 } PfModel;
@@ -75,7 +91,8 @@ typedef void (*PfNextTree) (void *arg, uint32_t number, PfTree *tree);
 /*
  * Trees into one model: gathers nodes, merges equal leaves into one table.  next
  * is asked for the trees in order; nnodes is the sum of their nodes.  Sets ntrees,
- * roots, nodes, nleaves, leaf_width, leaves of *model; the rest is the caller's.
+ * roots, nodes, nleaves, leaf_width, leaves of *model; the rest is the caller's.  A model
+ * whose samples have values gets the trees' samples as well.
  */
 extern void pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees,
 								uint32_t leaf_width, uint32_t nnodes, PfNextTree next, void *arg);

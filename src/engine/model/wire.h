@@ -18,13 +18,14 @@
 
 /* Tags of sections. */
 #define PF_WIRE_CALIBRATION	1
+#define PF_WIRE_SAMPLES		2
 
 /* The format version that a model is written in: the oldest that can say it. */
 static inline uint32_t
 pf_wire_version(const PfModel *model)
 {
 	return model->kind == PF_MODEL_FOREST &&
-		model->calibration.method == PF_NOT_CALIBRATED ? 1 : 2;
+		model->calibration.method == PF_NOT_CALIBRATED && model->samples.nvalues == 0 ? 1 : 2;
 }
 
 /* Bytes that an index below n takes: one plane each. */
