@@ -38,6 +38,8 @@ declare -A part=(
 	[parameters]="$(parameters random_forest)"
 	[parameters_extra_trees]="$(parameters extra_trees)"
 	[parameters_gradient_boosting]="$(parameters gradient_boosting)"
+	[parameters_linear]="$(parameters linear)"
+	[parameters_isolation_forest]="$(parameters isolation_forest)"
 	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", s.unit, min, max, concat_ws(' ', description, extra_desc) AS description
 		FROM pgforest.settings AS s JOIN pg_settings USING (name) ORDER BY name"
 	[tables]="$(relations r)"

@@ -113,9 +113,11 @@ CALL refuse($$ml_train('refused', 'SELECT 1 AS x WHERE false', algorithm => 'iso
 CALL refuse($$ml_train('refused', 'rows', algorithm => 'isolation_forest', params => '{"contamination": 0.6}')$$);
 CALL refuse($$ml_train('refused', 'rows', algorithm => 'isolation_forest', params => '{"max_samples": "auto"}')$$);
 CALL refuse($$ml_train('refused', 'rows', algorithm => 'isolation_forest', params => '{"criterion": "gini"}')$$);
+SET max_parallel_workers = 0;
 SET pgforest.train_memory = 64;
 CALL refuse($$ml_train('refused', 'rows', algorithm => 'isolation_forest', params => '{"max_samples": 1.0}')$$);
 RESET pgforest.train_memory;
+RESET max_parallel_workers;
 
 SET client_min_messages = warning;
 DROP SCHEMA regress_isolation CASCADE;

@@ -129,13 +129,36 @@ SELECT algorithm, status FROM algorithms('values', 'v', '{"algorithm": ["random_
 SELECT again('values', 'v');
 SELECT algorithm, params, status FROM algorithms('calibrated', 'y', '{"algorithm": ["extra_trees", "random_forest"], "calibration": ["sigmoid", "isotonic", null], "n_estimators": 10, "min_samples_leaf": 5}') ORDER BY trial;
 SELECT again('calibrated', 'y');
-SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE '% again' OR name IN ('classes', 'trees', 'values', 'calibrated');
+SELECT algorithm, params, status FROM algorithms('boosted', 'v', '{"algorithm": ["gradient_boosting", "linear"], "learning_rate": [0.1, 0.3], "early_stopping": [true, false], "alpha": 1e9, "n_estimators": 60, "validation_fraction": 0.2, "n_iter_no_change": 2}') ORDER BY trial;
+SELECT again('boosted', 'v');
+SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE '% again' OR name IN ('classes', 'trees', 'values', 'calibrated', 'boosted');
 SELECT count(*) FROM ml_cross_validate('rows', 'v', 'linear', exclude => '{id,owner,y}', order_by => 'part', folds => 3) WHERE test_score BETWEEN 0.1 AND 3;
 
 -- A trial that fails is a row; parameters that no algorithm takes, or no value, are errors at once.
 SELECT rank, trial, params, score IS NULL AS no_score, status, message, version
 FROM ml_tune('fail', 'rows', 'y', '{"bootstrap": [true, false], "max_samples": [null, 0.5], "class_weight": [null, {"none": 2}], "n_estimators": 3}', exclude => '{id,owner,v,w,part}', folds => 2);
 SELECT trial, rung, fold, score, train_rows, rows, status, sqlstate, message, hint FROM pgforest.trials WHERE model = 'fail' AND status = 'failure' ORDER BY trial;
+
+-- Many tasks: processes take them one by one, and get what one gets alone, failures as well.
+CREATE FUNCTION side_by_side(source text) RETURNS int
+BEGIN ATOMIC
+    SELECT max(version) FROM ml_tune('side by side', source, 'y', '{"algorithm": ["random_forest", "linear"], "bootstrap": [true, false], "max_samples": [null, 0.5], "class_weight": [null, "balanced", {"none": 2}],
+        "n_estimators": 20, "C": [0.01, 1]}', exclude => '{id,owner,v,part}', weight => 'w', folds => 5);
+END;
+SET pgforest.train_workers = 0;
+SELECT side_by_side('rows');
+SET pgforest.train_workers = 1;
+SELECT side_by_side('shuffled');
+SET pgforest.train_workers = 3;
+SELECT side_by_side('rows');
+RESET pgforest.train_workers;
+SELECT version, same_bytes FROM compare('side by side');
+SELECT version, count(*), count(DISTINCT trial) AS trials, count(*) FILTER (WHERE status = 'failure') AS failures,
+    count(DISTINCT all_of_it) FILTER (WHERE same = 3) AS same
+FROM (SELECT version, trial, status, all_of_it, count(*) OVER (PARTITION BY all_of_it) AS same
+      FROM (SELECT *, to_jsonb(t) - 'version' - 'seconds' AS all_of_it FROM pgforest.trials t WHERE model = 'side by side') t) t
+GROUP BY version ORDER BY version;
+SELECT ml_drop('side by side');
 
 -- What a version came of goes with it.
 SELECT version FROM ml_promote('grid', 2);

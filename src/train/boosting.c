@@ -132,11 +132,12 @@ set_patience(const PfParams *given, const PfMatrix *rows, PfBoostParams *boost)
 			 errdetail("Of %u training rows %s are set apart.", rows->nrows, apart ? "all" : "none")));
 }
 
-/* By feature; an array column's constraint is that of each of its elements. */
+/* By feature, NULL if all are 0; an array column's constraint is that of each of its elements. */
 static int8_t *
 read_constraints(const PfNumbers *constraints, const PfLoaded *loaded)
 {
 	int8_t	   *result = palloc0(loaded->nfeatures);
+	bool		any = false;
 	StringInfoData unknown;
 
 	if (loaded->nclasses > 2)
@@ -158,13 +159,14 @@ read_constraints(const PfNumbers *constraints, const PfLoaded *loaded)
 			continue;
 		}
 		memset(result + feature, (int8_t) constraints->values[i], pf_column_features(&loaded->columns[c]));
+		any |= constraints->values[i] != 0;
 	}
 	if (unknown.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("monotonic_cst names what is not a feature of numbers: %s", unknown.data),
 				 errhint("Categories have no order that a prediction could follow.")));
-	return result;
+	return any ? result : NULL;
 }
 
 static void
@@ -246,7 +248,7 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 	if (boosted.losses != NULL)
 		ereport(NOTICE,
 				(errmsg("early stopping kept %u of %u rounds", boosted.rounds, boosted.rounds_grown),
-				 errdetail("The loss of the rows set apart fell from %.6g to %.6g.",
+				 errdetail("The loss of the rows set apart was %.6g before the first round, and is %.6g.",
 						   boosted.losses[0], boosted.losses[boosted.rounds])));
 	build_model(&boosted, boost.loss, model);
 }

@@ -84,36 +84,47 @@ run_curve(ReturnSetInfo *result, Curve *curve)
 	const PfGoal *goal = &request->goal;
 	List	   *trials = NIL;
 	PfFolds    *folds;
+	PfFoldTask *tasks;
+	int			ntasks = 0;
+	instr_time	start;
 	ListCell   *lc;
 
 	foreach(lc, curve->points)
 		trials = lappend(trials, ((Point *) lfirst(lc))->trial);
 	folds = pf_tune_load(request, trials, false);
+	tasks = palloc0(list_length(curve->points) * folds->n * sizeof(PfFoldTask));
 	foreach(lc, curve->points)
 	{
 		const Point *point = lfirst(lc);
 
 		for (int fold = 0; fold < folds->n; fold++)
-		{
-			PfFoldScore score;
-			Datum		values[8];
-			bool		nulls[8] = {false};
-			int			n = 0;
+			tasks[ntasks++] = (PfFoldTask) {
+			.trial = point->trial,.fold = fold,.share = point->share
+		};
+	}
+	INSTR_TIME_SET_CURRENT(start);
+	pf_fold_run_tasks(folds, tasks, ntasks, goal, start, NAN, false);
 
-			pf_fold_run(folds, fold, point->share, point->trial, goal, false, &score);
-			if (curve->shows)
-				values[n++] = point->shown;
-			values[n++] = Int32GetDatum(fold + 1);
-			values[n++] = CStringGetTextDatum(goal->metric);
-			nulls[n] = isnan(score.train_score);
-			values[n++] = Float8GetDatum(score.train_score);
-			nulls[n] = isnan(score.score);
-			values[n++] = Float8GetDatum(score.score);
-			values[n++] = Int64GetDatum(score.train_rows);
-			values[n++] = Int64GetDatum(score.rows);
-			values[n++] = Float8GetDatum(score.seconds);
-			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-		}
+	for (int i = 0; i < ntasks; i++)
+	{
+		const PfFoldScore *score = &tasks[i].score;
+		const Point *point = list_nth(curve->points, i / folds->n);
+		Datum		values[8];
+		bool		nulls[8] = {false};
+		int			n = 0;
+
+		if (curve->shows)
+			values[n++] = point->shown;
+		values[n++] = Int32GetDatum(tasks[i].fold + 1);
+		values[n++] = CStringGetTextDatum(goal->metric);
+		nulls[n] = isnan(score->train_score);
+		values[n++] = Float8GetDatum(score->train_score);
+		nulls[n] = isnan(score->score);
+		values[n++] = Float8GetDatum(score->score);
+		values[n++] = Int64GetDatum(score->train_rows);
+		values[n++] = Int64GetDatum(score->rows);
+		values[n++] = Float8GetDatum(score->seconds);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 }
 
@@ -132,6 +143,7 @@ draw(FunctionCallInfo fcinfo, const char *name, void (*plan) (FunctionCallInfo, 
 	PG_TRY();
 	{
 		plan(fcinfo, &curve);
+		curve.request.goal.name = name;
 		pf_progress_start(&progress, name);
 		run_curve((ReturnSetInfo *) fcinfo->resultinfo, &curve);
 	}

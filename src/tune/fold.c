@@ -18,11 +18,13 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
 #include "catalog/pgenv.h"
 #include "engine/bins/cuts.h"
+#include "engine/bins/hash.h"
 #include "engine/walk/walk.h"
 #include "tune/tune.h"
 
@@ -167,6 +169,24 @@ order_categories(const PfFolds *folds, const Tally *tally, PfBins *bins)
 }
 
 /*
+ * The rows that may be set apart to stop early by, as the load marks them; it cannot know what share
+ * each trial wants.
+ */
+static void
+mark_apart(const PfLoaded *loaded, const uint32 *rows, double share, PfMatrix *out)
+{
+	if (!(share > 0))
+		return;
+	out->apart = pf_alloc(pf_pg_env(CurrentMemoryContext), Max(out->nrows, 1));
+	for (uint32 i = 0; i < out->nrows; i++)
+	{
+		if (i % PIECE == 0)
+			CHECK_FOR_INTERRUPTS();
+		out->apart[i] = pf_is_in_share(loaded->train_order[rows ? rows[i] : i], PF_FOR_STOPPING, share);
+	}
+}
+
+/*
  * Rows of a matrix (NULL: the first n) in one of their own: values or bins.  categories: with the
  * order that bins has of them; NULL: as they are.
  */
@@ -238,8 +258,9 @@ copy_bins(const PfLoaded *loaded, bool values)
 }
 
 PfLoaded *
-pf_fold_rows(const PfFolds *folds, int fold, double share, bool values)
+pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial)
 {
+	bool		values = trial->algorithm->values;
 	const PfLoaded *all = folds->loaded;
 	PfLoaded   *loaded = palloc(sizeof(PfLoaded));
 	uint32		n;
@@ -256,6 +277,7 @@ pf_fold_rows(const PfFolds *folds, int fold, double share, bool values)
 		order_categories(folds, &categories[c], &loaded->bins[categories[c].feature]);
 	copy_rows(folds, &all->train, rows, n, values, loaded->bins, categories, &loaded->train);
 	copy_rows(folds, &all->train, test, ntest, values, loaded->bins, categories, &loaded->validation);
+	mark_apart(all, rows, pf_params_apart(&trial->params->given), &loaded->train);
 	memset(&loaded->test, 0, sizeof(PfMatrix));
 	pfree(rows);
 	pfree(test);
@@ -263,16 +285,22 @@ pf_fold_rows(const PfFolds *folds, int fold, double share, bool values)
 }
 
 PfLoaded *
-pf_fold_all(const PfFolds *folds, bool values)
+pf_fold_all(const PfFolds *folds, const PfTrial *trial)
 {
+	bool		values = trial->algorithm->values;
 	const PfLoaded *all = folds->loaded;
 	PfLoaded   *loaded = palloc(sizeof(PfLoaded));
 
 	*loaded = *all;
 	loaded->bins = copy_bins(all, values);
 	if (values || all->bins_at == 0)
-		return loaded;			/* a row begins with what is wanted */
+	{
+		/* a row begins with what is wanted */
+		mark_apart(all, NULL, pf_params_apart(&trial->params->given), &loaded->train);
+		return loaded;
+	}
 	copy_rows(folds, &all->train, NULL, all->train.nrows, false, NULL, NULL, &loaded->train);
+	mark_apart(all, NULL, pf_params_apart(&trial->params->given), &loaded->train);
 	copy_rows(folds, &all->validation, NULL, all->validation.nrows, false, NULL, NULL,
 			  &loaded->validation);
 	copy_rows(folds, &all->test, NULL, all->test.nrows, false, NULL, NULL, &loaded->test);
@@ -301,8 +329,7 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfFoldScore *score)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
-	bool		values = trial->algorithm->values;
-	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, values);
+	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, trial);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
 	PfGrown		grown = {0};
@@ -318,8 +345,16 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 		return;
 	/* they may have gone with the growing */
 	if (loaded->train.bins == NULL)
-		loaded = pf_fold_rows(folds, fold, share, values);
+		loaded = pf_fold_rows(folds, fold, share, trial);
 	score->train_score = measure(env, &model, &loaded->train, goal->metric);
+}
+
+bool
+pf_fold_may_fail(const ErrorData *error)
+{
+	return error->sqlerrcode != ERRCODE_QUERY_CANCELED &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_INTERNAL_ERROR;
 }
 
 /* In a subtransaction, so that workers, files and memory of a failed training go. */
@@ -349,11 +384,13 @@ run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error && (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
-				  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR))
+	if (error == NULL)
+		return;
+	if (!pf_fold_may_fail(error))
 		ReThrowError(error);
-	score->error = error;
+	*score = (PfFoldScore) {
+		.score = NAN,.train_score = NAN,.error = error
+	};
 }
 
 void
@@ -362,9 +399,15 @@ pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pgforest fold", ALLOCSET_DEFAULT_SIZES);
+	int			guc_level = NewGUCNestLevel();
 	instr_time	start;
 	instr_time	end;
 
+	/* what one of many trainings has to say is too much; tasks.c tells how far all are */
+	if (client_min_messages < WARNING)
+		set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
+						  GUC_ACTION_SAVE, true, 0, false);
+	CHECK_FOR_INTERRUPTS();
 	memset(score, 0, sizeof(*score));
 	score->score = score->train_score = NAN;
 	INSTR_TIME_SET_CURRENT(start);
@@ -375,6 +418,7 @@ pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
 		run(folds, fold, share, trial, goal, score);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+	AtEOXact_GUC(true, guc_level);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	score->seconds = INSTR_TIME_GET_DOUBLE(end);

@@ -82,11 +82,10 @@ fit_trial(PfTrial *trial, PfTask task, bool catch_errors)
 	PG_END_TRY();
 }
 
-/* A PfGrowMemory: the rows of all folds stay while the hungriest trial grows on a copy. */
+/* Bytes that the hungriest of the trials takes. */
 static uint64
-fold_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
+trial_memory(const List *trials, const PfMatrix *sizes, PfGrowNotes *notes)
 {
-	const List *trials = arg;
 	const ListCell *lc;
 	uint64		most = 0;
 
@@ -103,7 +102,25 @@ fold_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *
 			most = Max(most, bytes);
 		}
 	}
-	return most + (uint64) sizes->nrows * (sizes->stride + sizeof(uint64) + sizeof(double) + 1);
+	return most;
+}
+
+uint64
+pf_tune_memory(const List *trials, const PfMatrix *sizes, int participants)
+{
+	PfGrowNotes notes = {0};
+
+	/* the rows of all folds, here and in shared memory, while each grows on a copy */
+	return participants * trial_memory(trials, sizes, &notes) +
+		2 * (uint64) sizes->nrows * (sizes->stride + sizeof(uint64) + sizeof(double) + 1);
+}
+
+/* A PfGrowMemory: one trial at a time. */
+static uint64
+fold_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
+{
+	return trial_memory(arg, sizes, notes) +
+		(uint64) sizes->nrows * (sizes->stride + sizeof(uint64) + sizeof(double) + 1);
 }
 
 static bool

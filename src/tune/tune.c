@@ -2,9 +2,7 @@
  * tune.c
  *	  ml_tune: many trials on the same folds, and the best of them as a new version.
  *
- * The rows are loaded and binned once.  Trials run one after another, fold by
- * fold, each grown by all processes that a training may have: so the machine is busy with
- * few trials as with many, and memory holds one trial's trees only.  The mean over the
+ * The rows are loaded and binned once, and tasks.c runs the trials.  The mean over the
  * folds chooses; of equals the earlier trial.  The winner is grown on all training
  * rows, as ml_train with its parameters and the same seed would grow it.
  *
@@ -141,6 +139,7 @@ read_tuning(FunctionCallInfo fcinfo, Tuning *tuning)
 	train->seed = request->goal.seed = PG_GETARG_INT64(17);
 	train->note = pf_tune_text(fcinfo, 18);
 	pf_check_model_name(train->model);
+	request->goal.name = train->model;
 }
 
 /* ----- which trials ----- */
@@ -220,16 +219,6 @@ choose_candidates(Tuning *tuning)
 
 /* ----- running them ----- */
 
-static double
-seconds_so_far(const Tuning *tuning)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, tuning->start);
-	return INSTR_TIME_GET_DOUBLE(now);
-}
-
 static void
 keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore *score)
 {
@@ -250,9 +239,9 @@ keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore
 	tuning->rows = lappend(tuning->rows, row);
 }
 
-/* One trial on all folds, with a share of the rows. */
-static void
-run_candidate(Tuning *tuning, Candidate *candidate, int rung, double share)
+/* What came of a trial on a rung; false when the budget left no time for all of it. */
+static bool
+finish_candidate(Tuning *tuning, Candidate *candidate, int rung, double share, const PfFoldTask *tasks)
 {
 	Candidate	before = *candidate;
 
@@ -261,7 +250,6 @@ run_candidate(Tuning *tuning, Candidate *candidate, int rung, double share)
 	candidate->folds = 0;
 	candidate->sum = candidate->squares = 0;
 	candidate->mean = NAN;
-	candidate->status = "stopped";
 	if (candidate->trial->error)
 	{
 		PfFoldScore none = {.score = NAN,.error = candidate->trial->error};
@@ -269,38 +257,67 @@ run_candidate(Tuning *tuning, Candidate *candidate, int rung, double share)
 		keep_row(tuning, candidate, 0, &none);
 		candidate->status = "failure";
 		candidate->error = candidate->trial->error;
-		return;
+		return true;
 	}
-	for (int fold = 0; fold < tuning->folds->n; fold++)
+	for (int fold = 0; fold < tuning->folds->n && tasks[fold].done; fold++)
 	{
-		PfFoldScore score;
+		const PfFoldScore *score = &tasks[fold].score;
 
-		if (seconds_so_far(tuning) > tuning->budget)
-		{
-			tuning->stopped = true;
-			/* what it was on the rung before still holds */
-			if (rung > 0)
-				*candidate = before;
-			return;
-		}
-		pf_fold_run(tuning->folds, fold, share, candidate->trial, &tuning->request.goal, true, &score);
-		keep_row(tuning, candidate, fold, &score);
-		candidate->seconds += score.seconds;
-		if (score.error)
+		keep_row(tuning, candidate, fold, score);
+		candidate->seconds += score->seconds;
+		candidate->status = "stopped";
+		if (score->error)
 		{
 			candidate->status = "failure";
-			candidate->error = score.error;
-			return;
+			candidate->error = score->error;
+			return true;
 		}
 		if (fold == 0)
-			candidate->first = score.score;
+			candidate->first = score->score;
 		candidate->folds++;
-		candidate->sum += score.score - candidate->first;
-		candidate->squares += (score.score - candidate->first) * (score.score - candidate->first);
+		candidate->sum += score->score - candidate->first;
+		candidate->squares += (score->score - candidate->first) * (score->score - candidate->first);
+	}
+	if (candidate->folds < tuning->folds->n)
+	{
+		/* what it was on the rung before still holds */
+		if (rung > 0)
+			*candidate = before;
+		return false;
 	}
 	candidate->status = "success";
 	candidate->mean = candidate->first + candidate->sum / candidate->folds;
 	candidate->merit = candidate->mean * tuning->request.goal.direction;
+	return true;
+}
+
+/* The first so many candidates on a rung. */
+static void
+run_rung(Tuning *tuning, int alive, int rung, double share)
+{
+	int			nfolds = tuning->folds->n;
+	PfFoldTask *tasks = palloc0(alive * nfolds * sizeof(PfFoldTask));
+	int			n = 0;
+
+	for (int i = 0; i < alive; i++)
+	{
+		Candidate  *candidate = list_nth(tuning->candidates, i);
+
+		for (int fold = 0; fold < nfolds && candidate->trial->error == NULL; fold++)
+			tasks[n++] = (PfFoldTask) {
+			.trial = candidate->trial,.fold = fold,.share = share
+		};
+	}
+	pf_fold_run_tasks(tuning->folds, tasks, n, &tuning->request.goal, tuning->start, tuning->budget, true);
+	for (int i = 0, task = 0; i < alive; i++)
+	{
+		Candidate  *candidate = list_nth(tuning->candidates, i);
+
+		if (!finish_candidate(tuning, candidate, rung, share, &tasks[task]))
+			tuning->stopped = true;
+		if (candidate->trial->error == NULL)
+			task += nfolds;
+	}
 }
 
 /* The population deviation of the scores, as scikit-learn's std_test_score. */
@@ -340,8 +357,7 @@ run_candidates(Tuning *tuning)
 	{
 		double		share = pow(FACTOR, rung - (rungs - 1));
 
-		for (int i = 0; i < alive && !tuning->stopped; i++)
-			run_candidate(tuning, list_nth(tuning->candidates, i), rung, share);
+		run_rung(tuning, alive, rung, share);
 		list_sort(tuning->candidates, compare_candidates);
 		if (rung < rungs - 1)
 			alive = (alive + FACTOR - 1) / FACTOR;
@@ -355,7 +371,7 @@ winner(Tuning *tuning)
 	Candidate  *best = linitial(tuning->candidates);
 	ListCell   *lc;
 
-	if (strcmp(best->status, "success") == 0 && !isnan(best->mean))
+	if (!isnan(best->mean))
 		return best;
 	foreach(lc, tuning->candidates)
 	{
@@ -446,7 +462,7 @@ tune(FunctionCallInfo fcinfo, PfProgress *progress)
 
 	request->train.algorithm = best->trial->algorithm;
 	request->train.params = best->trial->params;
-	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial->algorithm->values),
+	number = pf_train_version(&request->train, pf_fold_all(tuning.folds, best->trial),
 							  progress, tuning.start, &version);
 	pf_catalog_add_trials(request->train.model, number, tuning.rows);
 	put_leaderboard(&tuning, (ReturnSetInfo *) fcinfo->resultinfo, best, number);

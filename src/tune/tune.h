@@ -53,6 +53,7 @@ typedef struct PfFoldScore
 /* What is measured, checked. */
 typedef struct PfGoal
 {
+	const char *name;			/* of the model, or what is done; for notices */
 	char	   *metric;
 	int			direction;		/* +1: more is better, -1: less is */
 	int64		seed;
@@ -76,14 +77,36 @@ extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char 
 /*
  * fold.c.  A fold as a load of its own, in the current context: its training rows, the first
  * `share` of them in hash order, and the rows it is measured on as validation rows; values or
- * bins.  And all rows, as ml_train would have loaded them; they may be the load's own.
+ * bins, whatever the trial wants.  And all rows, as ml_train would have loaded them; they may be
+ * the load's own.
  */
-extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, bool values);
-extern PfLoaded *pf_fold_all(const PfFolds *folds, bool values);
+extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial);
+extern PfLoaded *pf_fold_all(const PfFolds *folds, const PfTrial *trial);
 
 /* Trains on a fold and measures.  With catch_errors an error is part of the score. */
 extern void pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
 						const PfGoal *goal, bool catch_errors, PfFoldScore *score);
+
+/* May an error be that of a trial?  Not when it is the user who ends everything, or a bug. */
+extern bool pf_fold_may_fail(const ErrorData *error);
+
+/* tasks.c: a trial on a fold, done or not. */
+typedef struct PfFoldTask
+{
+	PfTrial    *trial;
+	int			fold;
+	double		share;			/* of its training rows */
+	bool		done;
+	PfFoldScore score;
+} PfFoldTask;
+
+/*
+ * Runs tasks, those of a trial side by side in the array, as far as the seconds since the start
+ * suffice (NaN: all).  With catch_errors a trial that fails on a fold has the error there, and is
+ * not run on later folds.
+ */
+extern void pf_fold_run_tasks(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
+							  instr_time start, double budget, bool catch_errors);
 
 /*
  * request.c: arguments by position, NULL when they are; all errors before a row is read.
@@ -99,6 +122,9 @@ extern PfTrial *pf_trial_make(const PfAlgorithm *algorithm, Jsonb *given);
 /* search.c: a value as JSON; error when a parameter is one of the load's and cannot be searched. */
 extern char *pf_json_text(JsonbValue *value);
 extern void pf_check_searchable(const char *parameter);
+
+/* Bytes that so many participants take, each with a trial of its own, beside the rows. */
+extern uint64 pf_tune_memory(const List *trials, const PfMatrix *sizes, int participants);
 
 /*
  * Opens and checks the source with the trials that come into question, and loads its rows

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory]
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies]
 # (make bench, make bench BENCH=quality, and so on)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
@@ -10,7 +10,7 @@
 #   RUNS=3          speed: how often each is run; medians are shown (a peer on a million rows: once)
 #   TRIALS=20       tune: combinations that are tried
 #   FOLDS=5         tune: folds of each
-#   SEEDS=10        quality: how many seeds
+#   SEEDS=10        quality, anomalies: how many seeds
 #   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
 #   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
 #   ROWS=1000000    memory: rows of the table; 10000000 is what the promise is for, and takes a while
@@ -28,8 +28,8 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality | tune | memory) ;;
-	*) echo "no such benchmark: $what (speed, quality, tune or memory)" >&2; exit 2 ;;
+	speed | quality | tune | memory | anomalies) ;;
+	*) echo "no such benchmark: $what (speed, quality, tune, memory or anomalies)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
@@ -85,6 +85,10 @@ elif [ "$what" = tune ]; then
 	arguments+=(--runs "${RUNS:-1}" --trials "${TRIALS:-20}" --folds "${FOLDS:-5}" --server "$server" --data "$inputs"
 		--records "$workspace/records.jsonl")
 	cp "$shared"/data/diabetes_130_hospitals.csv.gz "$inputs" 2>/dev/null || true
+elif [ "$what" = anomalies ]; then
+	heading "Anomalies"
+	arguments+=(--seeds "${SEEDS:-10}" --data "$inputs")
+	cp "$shared"/data/htru2.csv.gz "$inputs" 2>/dev/null || true
 elif [ "$what" = quality ]; then
 	heading "Quality"
 	if ! [ -d "$shared/data" ]; then

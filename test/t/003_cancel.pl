@@ -89,6 +89,8 @@ my %trainings = (
 	'read twice' => [ 0, q{ml_train('m', 'big', 'f20', exclude => '{id}', params => '{"n_estimators": 1, "max_depth": 6}')}, 'pgforest.train_memory = 150000' ],
 	'a sample' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4, "max_rows": 200000}')}, 'client_min_messages = warning' ],
 	'with workers, memory in files' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id}')} ],
+	'linear' => [ 0, q{ml_train('m', 'big', 'y', 'linear', exclude => '{id,noise}')} ],
+	'anomalies' => [ 0, q{ml_train('odd', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
 	'large model' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 20 = 0', 'noise', exclude => '{id,y}', holdout => 0.5, params => '{"n_estimators": 60}')} ]);
 
 sub settle

@@ -77,6 +77,12 @@ SELECT ml_drop('flower@2');
 SELECT count(*) FROM ml_evaluate('flower@3', 'SELECT * FROM item WHERE id < 500');
 SELECT ml_train('it''s a "value"', 'SELECT * FROM item', 'value', exclude => '{id,label}', params => '{"n_estimators": 8}', holdout => 0);
 SELECT ml_promote('it''s a "value"', 1);
+SET pgforest.train_memory = '1GB';
+SELECT ml_train('boosted', 'item', 'label', 'gradient_boosting', exclude => '{id,value}', params => '{"n_estimators": 6}');
+SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}', params => '{"n_estimators": 6}');
+SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}');
+SELECT ml_train('odd', 'item', algorithm => 'isolation_forest', exclude => '{id}', params => '{"contamination": 0.1}');
+SELECT ml_train('calibrated', 'item', 'label', 'linear', exclude => '{id,value}', params => '{"calibration": "isotonic"}');
 EOF
 	return;
 }
@@ -91,6 +97,11 @@ SELECT 'flower', version, md5(string_agg(ml_predict('flower', item) || ml_predic
 	FROM item, ml_resolve('flower') GROUP BY version;
 SELECT 'candidate', md5(string_agg(ml_predict_proba('flower@candidate', to_jsonb(item))::text, ',' ORDER BY id)) FROM item;
 SELECT 'value', md5(string_agg(ml_predict('it''s a "value"@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
+SELECT 'boosted', md5(string_agg(ml_predict_proba('boosted@1', item)::text, ',' ORDER BY id)) FROM item;
+SELECT 'random', md5(string_agg(ml_predict('random@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
+SELECT 'linear', md5(string_agg(ml_predict('linear@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
+SELECT 'odd', md5(string_agg(ml_predict('odd@1', item) || ml_predict('odd@1', item, NULL::float8), ',' ORDER BY id)) FROM item;
+SELECT 'calibrated', md5(string_agg(ml_predict_proba('calibrated@1', item)::text, ',' ORDER BY id)) FROM item;
 SELECT model, version, sha256, aliases FROM pgforest.versions ORDER BY model, version;
 SELECT * FROM ml_importance('flower');
 SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM ml_evaluate('flower') AS m;

@@ -42,7 +42,8 @@ def show(name, values):
     print("static const double %s[] = {%s};" % (name, ", ".join(repr(float(v)) for v in values)))
 
 
-print("/* Written by calibrate_answers.py with scikit-learn %s; do not edit. */\n" % sklearn.__version__)
+print("/*\n * calibrate_answers.h\n *\t  What scikit-learn makes of the shares of test_calibrate.c.\n *\n"
+      " * Written by calibrate_answers.py with scikit-learn %s; do not edit.\n */\n" % sklearn.__version__)
 for name, w in (("plain", np.ones(300)), ("weighted", np.array(weight, dtype=float))):
     fitted = _SigmoidCalibration().fit(share, label, w)
     show("sigmoid_" + name, fitted.predict(grid))

@@ -1,4 +1,9 @@
-/* Written by linear_answers.py with scikit-learn 1.2.1; do not edit. */
+/*
+ * linear_answers.h
+ *	  What scikit-learn fits to the rows of test_linear.c.
+ *
+ * Written by linear_answers.py with scikit-learn 1.2.1; do not edit.
+ */
 
 static const double ridge[] = {
 	294018.8992547483,

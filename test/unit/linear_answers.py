@@ -127,7 +127,8 @@ def logistic(c, **more):
     return LogisticRegression(C=c, solver="newton-cg", tol=1e-11, max_iter=1000, **more)
 
 
-print("/* Written by linear_answers.py with scikit-learn %s; do not edit. */\n" % sklearn.__version__)
+print("/*\n * linear_answers.h\n *\t  What scikit-learn fits to the rows of test_linear.c.\n *\n"
+      " * Written by linear_answers.py with scikit-learn %s; do not edit.\n */\n" % sklearn.__version__)
 answer("ridge", 200, 3, Ridge(alpha=1.0, solver="cholesky"))
 answer("ridge_weighted", 200, 3, Ridge(alpha=10.0, solver="cholesky"), weighted=True)
 answer("ridge_origin", 200, 3, Ridge(alpha=1.0, solver="cholesky", fit_intercept=False))

@@ -3,9 +3,11 @@
  *	  Models that earlier releases wrote: every later one must read them alike.
  *
  * The files are in test/unit/golden; what the lines of a .txt mean is said in
- * make_golden.c, which wrote them.  Predictions must agree in every bit.
+ * make_golden.c, which wrote them.  Predictions must agree in every bit,
+ * unless the mathematical library has a part in them.
  */
 #include <dirent.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -72,6 +74,21 @@ same_bits(const double *a, const double *b, uint32_t n)
 	return memcmp(a, b, n * sizeof(double)) == 0;
 }
 
+/* Another library's exp may differ in the last bits. */
+static bool
+as_expected(const PfModel *model, const double *is, const double *expected)
+{
+	if ((model->kind == PF_MODEL_FOREST && model->calibration.ncurves == 0) ||
+		(model->kind == PF_MODEL_BOOSTING && model->link == PF_LINK_IDENTITY))
+		return same_bits(is, expected, model->width);
+	for (uint32_t c = 0; c < model->width; c++)
+	{
+		if (!(fabs(is[c] - expected[c]) <= 1e-14 * fabs(expected[c])))
+			return false;
+	}
+	return true;
+}
+
 static void
 check_row(const PfModel *model, char *digits)
 {
@@ -90,11 +107,11 @@ check_row(const PfModel *model, char *digits)
 	memcpy(bytes, digits, pf_row_size(model));
 	pf_walk_row(model, bytes, row);
 	pf_walk_block(unit_env(), model, bytes, pf_row_size(model), 1, block);
-	CHECK(same_bits(row, expected, model->width));
-	pf_walk_row_fast(unit_env(), model, bytes, row);
+	CHECK(as_expected(model, row, expected));
+	CHECK(same_bits(block, row, model->width));
+	pf_walk_row_fast(unit_env(), model, bytes, block);
+	CHECK(same_bits(block, row, model->width));
 	pf_release(unit_env(), bytes);
-	CHECK(same_bits(row, expected, model->width));
-	CHECK(same_bits(block, expected, model->width));
 }
 
 static void
@@ -231,6 +248,6 @@ test_golden(void)
 		models++;
 	}
 	closedir(directory);
-	CHECK(models >= 5);
+	CHECK(models >= 9);
 	unit_release_all();
 }

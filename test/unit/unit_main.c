@@ -19,6 +19,7 @@ static const struct
 	{"bins", test_bins},
 	{"grow", test_grow},
 	{"randomcut", test_randomcut},
+	{"boost", test_boost},
 	{"model", test_model},
 	{"walk", test_walk},
 	{"golden", test_golden},

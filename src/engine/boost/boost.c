@@ -129,7 +129,7 @@ place_features(PfBoost *boost)
 
 		for (uint32_t f = 0; f < matrix->nfeatures; f++)
 			highest[f] = row[f] > highest[f] ? row[f] : highest[f];
-		if (i % 1024 == 0)
+		if (i % 64 == 0)
 			pf_check(boost->env);
 	}
 	for (uint32_t f = 0; f < matrix->nfeatures; f++)
@@ -351,6 +351,49 @@ is_divisible(const PfBoost *boost, const PfBoostNode *node)
 		node->n >= 2 && node->n / 2 >= params->min_samples_leaf;
 }
 
+/* Of two open nodes the one to be split first. */
+static bool
+comes_first(const PfBoost *boost, uint32_t a, uint32_t b)
+{
+	double		gain_a = boost->nodes[a].split.gain;
+	double		gain_b = boost->nodes[b].split.gain;
+
+	return gain_a != gain_b ? gain_a > gain_b : a < b;
+}
+
+/* Open nodes are a heap, the best on top, when one at a time is split; else a queue. */
+static void
+open_node(Leader *leader, uint32_t number)
+{
+	uint32_t	i = leader->nopen++;
+
+	for (; leader->limited && i > 0 && comes_first(leader->boost, number, leader->open[(i - 1) / 2]);
+		 i = (i - 1) / 2)
+		leader->open[i] = leader->open[(i - 1) / 2];
+	leader->open[i] = number;
+}
+
+static uint32_t
+take_best(Leader *leader)
+{
+	uint32_t	best = leader->open[0];
+	uint32_t	last = leader->open[--leader->nopen];
+	uint32_t	i = 0;
+
+	for (uint32_t child = 1; child < leader->nopen; child = 2 * i + 1)
+	{
+		if (child + 1 < leader->nopen &&
+			comes_first(leader->boost, leader->open[child + 1], leader->open[child]))
+			child++;
+		if (comes_first(leader->boost, last, leader->open[child]))
+			break;
+		leader->open[i] = leader->open[child];
+		i = child;
+	}
+	leader->open[i] = last;
+	return best;
+}
+
 /* Takes the best of all ranges; opens the node if there is one. */
 static void
 settle(Leader *leader, uint32_t number, const PfBoostSplit *found, uint32_t ranges)
@@ -365,7 +408,7 @@ settle(Leader *leader, uint32_t number, const PfBoostSplit *found, uint32_t rang
 			node->split = *split;
 	}
 	if (node->split.found)
-		leader->open[leader->nopen++] = number;
+		open_node(leader, number);
 	else
 	{
 		give_slot(leader, node->slot);
@@ -456,34 +499,6 @@ grow_root(Leader *leader)
 	shared->ranges = ranges_for(boost, 1);
 	run_phase(leader, PF_BOOST_SEARCH_ROOT, shared->ranges, boost->start[nfeatures]);
 	settle(leader, 0, boost->found, shared->ranges);
-}
-
-/* Of two open nodes the one to be split first. */
-static bool
-comes_first(const PfBoost *boost, uint32_t a, uint32_t b)
-{
-	double		gain_a = boost->nodes[a].split.gain;
-	double		gain_b = boost->nodes[b].split.gain;
-
-	return gain_a != gain_b ? gain_a > gain_b : a < b;
-}
-
-/* Takes the open node that is next out of the list: the best, or simply the first. */
-static uint32_t
-next_open(Leader *leader, uint32_t from)
-{
-	uint32_t	best = from;
-	uint32_t	number;
-
-	for (uint32_t i = from + 1; leader->limited && i < leader->nopen; i++)
-	{
-		if (comes_first(leader->boost, leader->open[i], leader->open[best]))
-			best = i;
-	}
-	number = leader->open[best];
-	leader->open[best] = leader->open[from];
-	leader->open[from] = number;
-	return number;
 }
 
 /* The children of a node, and what is to be counted for them. */
@@ -591,33 +606,38 @@ rob_open_node(Leader *leader)
 	return false;
 }
 
-/* Splits the next node, or as many as can be split together. */
+/* Makes sure that a node can be split; two slots are always enough, if it may take all. */
+static bool
+has_slots(Leader *leader, uint32_t number, bool rob)
+{
+	uint32_t	needed = leader->boost->nodes[number].slot == PF_NO_SLOT ? 2 : 1;
+
+	while (leader->nfree < needed && rob && rob_open_node(leader))
+		;
+	return leader->nfree >= needed;
+}
+
+/* Splits the best node, or as many as can be split together. */
 static void
 split_nodes(Leader *leader)
 {
 	PfBoost    *boost = leader->boost;
 	PfBoostShared *shared = boost->shared;
-	uint32_t	most = leader->limited ? 1 : PF_BATCH;
 	uint32_t	taken = 0;
 	double		work = 0;
 	uint32_t	at;
 
 	shared->nbranches = 0;
 	shared->npieces = 0;
-	while (taken < leader->nopen && taken < most)
+	while (taken < leader->nopen && shared->nbranches < (leader->limited ? 1 : PF_BATCH))
 	{
-		PfBoostNode *node = &boost->nodes[next_open(leader, taken)];
+		uint32_t	number = leader->limited ? take_best(leader) : leader->open[taken];
 
-		/* the first is split whatever it takes; two slots are always enough for that */
-		while (leader->nfree < (node->slot == PF_NO_SLOT ? 2 : 1))
-		{
-			if (taken > 0 || !rob_open_node(leader))
-				break;
-		}
-		if (leader->nfree < (node->slot == PF_NO_SLOT ? 2 : 1))
+		if (!has_slots(leader, number, shared->nbranches == 0))
 			break;
-		work += (double) node->n * (boost->matrix->nfeatures / 2 + 4);
-		branch_off(leader, leader->open[taken++]);
+		work += (double) boost->nodes[number].n * (boost->matrix->nfeatures / 2 + 4);
+		branch_off(leader, number);
+		taken += !leader->limited;
 	}
 	leader->nopen -= taken;
 	memmove(leader->open, leader->open + taken, leader->nopen * sizeof(uint32_t));
@@ -671,6 +691,8 @@ finish_tree(Leader *leader)
 	{
 		const PfBoostNode *node = &boost->nodes[i];
 
+		if (i % 16384 == 0)
+			pf_check(leader->env);
 		for (uint32_t start = 0; pf_is_leaf(&boost->tree[i]) && start < node->n; start += PF_PIECE)
 			boost->pieces[shared->npieces++] = (PfPiece) {
 			.branch = i,.start = node->start + start,
@@ -693,6 +715,8 @@ keep_tree(const PfBoost *boost, PfTree *tree)
 	tree->leaves = pf_alloc(boost->env, (n / 2 + 1) * sizeof(double));
 	for (uint32_t i = 0; i < n; i++)
 	{
+		if (i % 16384 == 0)
+			pf_check(boost->env);
 		tree->nodes[i] = boost->tree[i];
 		if (pf_is_leaf(&tree->nodes[i]))
 		{

@@ -14,10 +14,15 @@
 #include "engine/grow/random.h"
 
 #define BLOCK	1024			/* rows whose bins stay in the cache */
-#define AHEAD	16				/* rows between the one looked at and the one fetched */
+#define AHEAD	64				/* rows between the one that is divided and the one fetched */
+#define SOON	16				/* likewise for gradients */
 #define SPINS	4096			/* between two checks while a lock is taken */
+#define CHECK_EVERY 262144		/* cells, or additions, between two checks */
 
-/* A histogram at which pieces of one node meet. */
+/*
+ * A histogram at which pieces of one node meet.  Who leaves here by an interrupt leaves
+ * the lock taken; then all is over, for the others as well.
+ */
 static void
 add_histogram(PfBoost *boost, uint32_t slot, const PfCell *own)
 {
@@ -30,16 +35,20 @@ add_histogram(PfBoost *boost, uint32_t slot, const PfCell *own)
 		if (++spins % SPINS == 0)
 			pf_check(boost->env);
 	}
-	if (boost->filled[slot])
+	for (uint32_t done = 0, end; done < n; done = end)
 	{
-		for (uint32_t i = 0; i < n; i++)
-			cells[i] += own[i];
+		end = n - done < CHECK_EVERY ? n : done + CHECK_EVERY;
+		if (boost->filled[slot])
+		{
+			for (uint32_t i = done; i < end; i++)
+				cells[i] += own[i];
+		}
+		else
+			memcpy(cells + done, own + done, (end - done) * sizeof(PfCell));
+		if (end < n)
+			pf_check(boost->env);
 	}
-	else
-	{
-		memcpy(cells, own, n * sizeof(PfCell));
-		boost->filled[slot] = 1;
-	}
+	boost->filled[slot] = 1;
 	atomic_store_explicit(&boost->locks[slot], 0, memory_order_release);
 }
 
@@ -60,14 +69,23 @@ count_rows(const PfBoost *boost, const uint32_t *rows, uint32_t n, PfCell *cells
 	const size_t stride = boost->matrix->stride;
 	const uint32_t *start = boost->start;
 	uint32_t	nfeatures = boost->matrix->nfeatures;
+	uint32_t	step = CHECK_EVERY / nfeatures + 1;		/* more than a block, unless rows are wide */
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t first = 0, end; first < n; first = end)
 	{
-		const uint8_t *row = bins + rows[i] * stride;
-		PfCell		cell = cell_of(boost, boost->gradients[rows[i]]);
+		end = n - first < step ? n : first + step;
+		for (uint32_t i = first; i < end; i++)
+		{
+			const uint8_t *row = bins + rows[i] * stride;
+			PfCell		cell = cell_of(boost, boost->gradients[rows[i]]);
 
-		for (uint32_t f = 0; f < nfeatures; f++)
-			cells[start[f] + row[f]] += cell;
+			if (i + SOON < n)
+				__builtin_prefetch(&boost->gradients[rows[i + SOON]]);
+			for (uint32_t f = 0; f < nfeatures; f++)
+				cells[start[f] + row[f]] += cell;
+		}
+		if (end < n)
+			pf_check(boost->env);
 	}
 }
 
@@ -130,11 +148,15 @@ pf_boost_root(PfBoost *boost, uint32_t piece)
 
 /* ----- nodes that are split ----- */
 
-/* A block of rows: those that go left from the front of spare, the others from its back. */
+/*
+ * A block of rows: those that go left from the front of spare, the others from its back.
+ * rest: the rows of this and the following blocks.
+ */
 static void
 divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *rows, uint32_t n,
-			 uint32_t *left, uint32_t *right, uint32_t *nleft)
+			 uint32_t rest, uint32_t *left, uint32_t *right, uint32_t *nleft)
 {
+	const uint8_t *last = boost->matrix->bins + boost->matrix->nfeatures - 1;
 	const uint8_t *bins = boost->matrix->bins + split->feature;
 	const size_t stride = boost->matrix->stride;
 	uint32_t	l = 0,
@@ -146,8 +168,12 @@ divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *ro
 		uint8_t		bin = bins[row * stride];
 		bool		goes = (bin <= split->threshold) | ((bin == PF_MISSING_BIN) & split->missing_left);
 
-		if (i + AHEAD < n)
+		if (i + AHEAD < rest)
+		{
+			/* a narrow row lies in a line or two, and will be counted next */
 			__builtin_prefetch(bins + rows[i + AHEAD] * stride);
+			__builtin_prefetch(last + rows[i + AHEAD] * stride);
+		}
 		/* both stores, one counts; right is filled from its end */
 		left[l] = row;
 		right[-(int64_t) r - 1] = row;
@@ -178,7 +204,8 @@ pf_boost_divide(PfBoost *boost, uint32_t number)
 		uint32_t	n = piece->n - start < BLOCK ? piece->n - start : BLOCK;
 		uint32_t	nleft;
 
-		divide_block(boost, &node->split, boost->order + piece->start + start, n, left, right, &nleft);
+		divide_block(boost, &node->split, boost->order + piece->start + start, n,
+					 piece->n - start, left, right, &nleft);
 		if (cells[0])
 			count_rows(boost, left, nleft, cells[0]);
 		if (cells[1])

@@ -115,7 +115,7 @@ residual_quantile(PfBoost *boost, const uint32_t *rows, uint32_t n, bool fresh)
 			weights[used] = boost->matrix->weight[row];
 		values[used++] = boost->matrix->target[row] - (fresh ? 0 : boost->raw[row]);
 	}
-	result = quantile_of(env, values, weights, used, share);
+	result = used > 0 ? quantile_of(env, values, weights, used, share) : 0;
 	pf_release(env, values);
 	pf_release(env, weights);
 	return result;

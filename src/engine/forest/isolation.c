@@ -15,6 +15,8 @@
 #define EULER		0.57721566490153286061
 #define CUT			(UINT64_C(1) << 40)	/* the place in a node's stream that its cut comes from */
 #define WHOLE_TREE	UINT32_MAX	/* instead of a node */
+#define STEPS		100000		/* between two checks */
+#define FAR_AWAY	10			/* what a row costs that is not in the cache, in steps */
 
 /* Rows that still are to be cut. */
 typedef struct Open
@@ -95,11 +97,11 @@ pf_isolator_release(PfIsolator *isolator)
 	pf_release(env, isolator);
 }
 
-static void
+static inline void
 count_work(PfIsolator *isolator, uint64_t steps)
 {
 	isolator->work += steps;
-	if (isolator->work > 100000)
+	if (isolator->work > STEPS)
 	{
 		isolator->work = 0;
 		pf_check(isolator->env);
@@ -173,12 +175,12 @@ find_range(PfIsolator *isolator, const uint32_t *rows, uint32_t n, uint32_t feat
 	{
 		uint8_t		bin = matrix->bins[(size_t) rows[i] * matrix->stride + feature];
 
+		count_work(isolator, FAR_AWAY);
 		if (bin == PF_MISSING_BIN)
 			continue;
 		*lowest = bin < *lowest ? bin : *lowest;
 		*highest = bin > *highest ? bin : *highest;
 	}
-	count_work(isolator, n);
 	return *lowest < *highest;
 }
 
@@ -210,6 +212,7 @@ part_rows(PfIsolator *isolator, uint32_t *rows, uint32_t n, uint32_t feature, ui
 	{
 		uint8_t		bin = matrix->bins[(size_t) rows[i] * matrix->stride + feature];
 
+		count_work(isolator, FAR_AWAY);
 		left += bin <= cut;
 		right += bin > cut && bin != PF_MISSING_BIN;
 	}
@@ -219,13 +222,13 @@ part_rows(PfIsolator *isolator, uint32_t *rows, uint32_t n, uint32_t feature, ui
 	{
 		uint8_t		bin = matrix->bins[(size_t) rows[i] * matrix->stride + feature];
 
+		count_work(isolator, FAR_AWAY);
 		if (bin == PF_MISSING_BIN ? *missing_left : bin <= cut)
 			rows[left++] = rows[i];
 		else
 			isolator->right[right++] = rows[i];
 	}
 	memcpy(rows + left, isolator->right, right * sizeof(uint32_t));
-	count_work(isolator, 2 * (uint64_t) n);
 	return left;
 }
 

@@ -3,7 +3,8 @@
  *	  Writes the golden files of the wire format.  No test runs this.
  *
  * Usage: make_golden DIRECTORY.  Files that exist are never overwritten: those
- * of a released format version stay as they are for good.  To build it, from
+ * of a released format version stay as they are for good, and it goes on with the next.
+ * To build it, from
  * the top folder:
  *
  *	  cc -std=gnu11 -O2 -ffp-contract=off -Isrc -o make_golden \
@@ -24,6 +25,7 @@
 #include <zstd.h>
 
 #include "engine/bins/cuts.h"
+#include "engine/boost/boost.h"
 #include "engine/forest/forest.h"
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
@@ -168,6 +170,39 @@ grow(Draft *draft, PfForestParams params)
 	params.seed = 20;
 	params.criterion = draft->matrix.nclasses ? PF_GINI : PF_SQUARED_ERROR;
 	fixture_grow(&draft->model, &draft->matrix, &params);
+}
+
+static void
+next_tree(void *trees, uint32_t number, PfTree *tree)
+{
+	*tree = ((PfTree *) trees)[number];
+}
+
+/* Boosted trees on the same rows, instead of the forest. */
+static void
+boost(Draft *draft, PfLoss loss, PfLink link)
+{
+	PfModel    *model = &draft->model;
+	PfBoostParams params = {
+		.loss = loss,.learning_rate = 0.3,.n_estimators = 6,.max_leaf_nodes = 12,.min_samples_leaf = 10,
+		.subsample = 0.9,.tree_features = 5,.max_features = 4,.seed = 20
+	};
+	uint64_t	size = pf_boost_shared_size(&draft->matrix, &params);
+	char	   *block = pf_alloc(env, size + 64);
+	PfBoost    *view = pf_boost_create(env, &draft->matrix, &params,
+									   block + (64 - (uintptr_t) block % 64), true);
+	PfBoosted	boosted;
+	uint32_t	nnodes = 0;
+
+	pf_boost_run(view, pf_boost_alone, NULL, NULL, &boosted);
+	for (uint32_t t = 0; t < boosted.rounds * boosted.nsums; t++)
+		nnodes += boosted.trees[t].nnodes;
+	pf_model_take_trees(env, model, boosted.rounds * boosted.nsums, 1, nnodes, next_tree, boosted.trees);
+	model->kind = PF_MODEL_BOOSTING;
+	model->link = link;
+	model->nsums = boosted.nsums;
+	model->base = boosted.base;
+	model->importance = boosted.importance;
 }
 
 /* ----- writing ----- */
@@ -446,6 +481,24 @@ main(int argc, char **argv)
 	random_state = 5;
 	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 5,.max_depth = 3});
 	write_files(&draft, argv[1], "small");
+	random_state = 6;
+	mixed(&draft, 2, two, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
+	boost(&draft, PF_LOSS_LOG, PF_LINK_LOGISTIC);
+	write_files(&draft, argv[1], "boosting-binary");
+	random_state = 7;
+	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5,.max_depth = 3});
+	boost(&draft, PF_LOSS_LOG, PF_LINK_SOFTMAX);
+	write_files(&draft, argv[1], "boosting-classes");
+	random_state = 8;
+	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
+	boost(&draft, PF_LOSS_SQUARED_ERROR, PF_LINK_IDENTITY);
+	write_files(&draft, argv[1], "boosting-value");
+	random_state = 9;
+	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
+	for (uint32_t i = 0; i < ROWS; i++)
+		draft.matrix.target[i] = floor(fabs(draft.matrix.target[i]) / 300);
+	boost(&draft, PF_LOSS_POISSON, PF_LINK_EXP);
+	write_files(&draft, argv[1], "boosting-counts");
 	random_state = 4;
 	pixels(&draft);
 	write_files(&draft, argv[1], "array");
