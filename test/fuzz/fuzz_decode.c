@@ -25,6 +25,7 @@
 #include "engine/bins/hash.h"
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
+#include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "../unit/unit.h"
 
@@ -254,6 +255,19 @@ check_bins(const PfBins *bins)
 	}
 }
 
+static void
+take_quantiles(const PfModel *model, const uint8_t *row)
+{
+	const double quantiles[] = {0, 0.3, 1};
+	double		values[3];
+	PfSpan	   *spans = pf_alloc(unit_env(), model->ntrees * sizeof(PfSpan));
+
+	pf_walk_quantiles(unit_env(), model, row, spans, quantiles, 3, values);
+	demand(values[0] >= model->samples.values[0] && values[0] <= values[1] && values[1] <= values[2] &&
+		   values[2] <= model->samples.values[model->samples.nvalues - 1], "quantiles ascend");
+	pf_release(unit_env(), spans);
+}
+
 /* Rows that are the input's own bytes, which are as good as any. */
 static void
 walk_model(const PfModel *model, const uint8_t *data, size_t size)
@@ -278,6 +292,8 @@ walk_model(const PfModel *model, const uint8_t *data, size_t size)
 		demand(memcmp(one, again, model->width * sizeof(double)) == 0, "so does the third");
 		demand(model->nclasses == 0 || pf_best_class(one, model->nclasses) < model->nclasses,
 			   "a class is one of the model's");
+		if (model->samples.nvalues > 0)
+			take_quantiles(model, rows + i * stride);
 	}
 }
 

@@ -2,7 +2,7 @@
 -- threshold and against the version in production, also make by make, and predictions as numbers.
 BEGIN;
 \set found `test -r "$PGFOREST_DATA/used_cars_uk.csv.gz" && echo true || echo false`
-SELECT CASE WHEN :found THEN plan(18) ELSE plan(1) END;
+SELECT CASE WHEN :found THEN plan(22) ELSE plan(1) END;
 \if :found
 CREATE TABLE car (make text, model text, year int, price float8, transmission text, mileage float8,
 	fuel_type text, tax float8, mpg float8, engine_size float8);
@@ -45,6 +45,14 @@ SELECT ok(abs(ml_predict('price', '{"make": "ford", "model": "Fiesta", "year": 2
 	"fuel_type": "Petrol", "tax": 145, "mpg": 57.7, "engine_size": 1.0}'::jsonb, NULL::float8) - 10500) < 2500, 'a Fiesta from 2017');
 SELECT ok((SELECT array_agg(feature) FROM (SELECT feature FROM ml_importance('price') LIMIT 4) AS i) && '{year,engine_size,model,mileage}',
 	'year, engine and model make the price');
+
+-- Intervals: nine of ten cars that came later lie in those of 90 %, and as many below as above.
+SELECT is(algorithm, a, a || ' with quantiles') FROM unnest('{random_forest,extra_trees}'::text[]) AS a,
+	ml_train('interval', 'car', 'price', a, '{"n_estimators": 30, "quantiles": true, "oob_score": false}');
+SELECT ok(coverage BETWEEN 0.88 AND 0.92 AND abs(below - above) < 0.02, format('version %s: %s of %s cars are in the interval, %s below', version, round(coverage, 4), n, round(below, 4)))
+	FROM (SELECT version, count(*) AS n, avg((price BETWEEN q[1] AND q[2])::int) AS coverage, avg((price < q[1])::int) AS below, avg((price > q[2])::int) AS above
+		FROM generate_series(1, 2) AS version, later, LATERAL (SELECT ml_predict_quantile('interval@' || version, later, '{0.05,0.95}') AS q) AS x
+		GROUP BY version ORDER BY version) AS c;
 \else
 SELECT skip('used_cars_uk.csv.gz is not in the folder that PGFOREST_DATA names');
 \endif

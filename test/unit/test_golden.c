@@ -14,6 +14,7 @@
 
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
+#include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "unit.h"
 
@@ -113,6 +114,24 @@ check_row(const PfModel *model, char *digits)
 	pf_release(unit_env(), bytes);
 }
 
+static void
+check_quantile(const PfModel *model, char *digits)
+{
+	char	   *values = strchr(digits, ' ');
+	PfSpan	   *spans = pf_alloc(unit_env(), model->ntrees * sizeof(PfSpan));
+	double		quantile = strtod(values, &values);
+	double		expected = strtod(values, &values);
+	double		value;
+
+	*strchr(digits, ' ') = '\0';
+	if (CHECK_INT(unhex(digits), pf_row_size(model)) && CHECK(model->samples.nvalues > 0))
+	{
+		pf_walk_quantiles(unit_env(), model, (uint8_t *) digits, spans, &quantile, 1, &value);
+		CHECK(same_bits(&value, &expected, 1));
+	}
+	pf_release(unit_env(), spans);
+}
+
 /* The lines of a .txt; returns the version of zstd that it names. */
 static unsigned
 check_lines(const PfModel *model, char *text)
@@ -133,6 +152,8 @@ check_lines(const PfModel *model, char *text)
 			sscanf(line, "zstd %u", &zstd);
 		else if (strcmp(word, "row") == 0)
 			check_row(model, line + strlen("row "));
+		else if (strcmp(word, "quantile") == 0)
+			check_quantile(model, line + strlen("quantile "));
 		else if (CHECK_INT(sscanf(line, "%*s %u %511s %u", &feature, value, &bin), 3) &&
 				 CHECK(feature < model->nfeatures))
 		{

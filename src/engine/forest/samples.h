@@ -28,7 +28,7 @@
  * number of samples, or a leaf.  Not where a few rows are split off many: then the few answer.
  * (Measured, see docs/how-it-works.md.)
  */
-#define PF_LEAST_SAMPLES	12
+#define PF_LEAST_SAMPLES	10
 #define PF_MOST_SAMPLES		32
 
 /*

@@ -17,6 +17,7 @@
  *	  number FEATURE VALUE BIN	a value and its bin
  *	  category FEATURE HEX BIN	a category's bytes and its bin
  *	  row HEX VALUE...			a row's bins, a byte each, or values, eight each, and its prediction
+ *	  quantile HEX Q VALUE		likewise, and a quantile of its prediction
  */
 #include <math.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include "engine/forest/forest.h"
 #include "engine/model/model.h"
 #include "engine/model/wire.h"
+#include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "../fixture.h"
 #include "../unit.h"
@@ -263,6 +265,23 @@ write_categories(FILE *file, const PfBins *bins, uint32_t feature)
 	}
 }
 
+static void
+write_quantiles(FILE *file, const PfModel *model, const uint8_t *row)
+{
+	const double quantiles[] = {0, 0.05, 0.5, 0.95, 1};
+	double		values[5];
+	PfSpan	   *spans = pf_alloc(env, model->ntrees * sizeof(PfSpan));
+
+	pf_walk_quantiles(env, model, row, spans, quantiles, 5, values);
+	for (int i = 0; i < 5; i++)
+	{
+		fprintf(file, "quantile ");
+		write_hex(file, row, pf_row_size(model));
+		fprintf(file, " %a %a\n", quantiles[i], values[i]);
+	}
+	pf_release(env, spans);
+}
+
 /* Rows of training, made-up rows, and one where all is missing. */
 static void
 write_rows(FILE *file, const Draft *draft)
@@ -286,6 +305,8 @@ write_rows(FILE *file, const Draft *draft)
 		for (uint32_t c = 0; c < model->width; c++)
 			fprintf(file, " %a", out[c]);
 		fprintf(file, "\n");
+		if (model->samples.nvalues > 0)
+			write_quantiles(file, model, row);
 	}
 	pf_release(env, row);
 }
@@ -422,6 +443,18 @@ write_calibrated(Draft *draft, PfCalibrationMethod method, const char *directory
 	write_files(draft, directory, name);
 }
 
+/* A regression that can give quantiles. */
+static void
+write_sampled(PfForestParams params, uint64_t seed, const char *directory, const char *name)
+{
+	Draft		draft;
+
+	random_state = seed;
+	params.ranks = pf_alloc(env, ROWS * sizeof(uint16_t));
+	mixed(&draft, 0, NULL, params);
+	write_files(&draft, directory, name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -479,5 +512,8 @@ main(int argc, char **argv)
 	write_calibrated(&draft, PF_SIGMOID, argv[1], "sigmoid");
 	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 3,.min_samples_leaf = 5,.max_depth = 3});
 	write_calibrated(&draft, PF_ISOTONIC, argv[1], "isotonic");
+	write_sampled((PfForestParams) {.n_estimators = 3,.min_samples_leaf = 1}, 9, argv[1], "quantiles");
+	write_sampled((PfForestParams) {.n_estimators = 2,.min_samples_leaf = 5,.max_depth = 2}, 10,
+				  argv[1], "quantiles-small");
 	return 0;
 }

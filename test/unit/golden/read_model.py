@@ -126,6 +126,7 @@ class Model:
             self.leaves = [flat[i * width:(i + 1) * width] for i in range(rows)]
             self.read_trees(r)
         self.calibration = None
+        self.values = []
         for _ in range(r.number(4) if version > 1 else 0):
             self.read_section(r)
         assert r.at == len(r.data)
@@ -141,6 +142,10 @@ class Model:
     def read_section(self, r):
         tag, length = r.number(1), r.number(8)
         start = r.at
+        if tag == 2:
+            self.read_samples(r)
+            assert r.at - start == length
+            return
         assert tag == 1 and self.calibration is None
         self.calibration = {1: "sigmoid", 2: "isotonic"}[r.number(1)]
         self.curves = []
@@ -149,6 +154,28 @@ class Model:
             flat = r.reals(2 * n)
             self.curves.append(list(zip(flat[::2], flat[1::2])))
         assert r.at - start == length
+
+    def read_samples(self, r):
+        assert not self.values and self.kind == "forest" and not self.classes
+        self.least, self.most = r.number(2), r.number(2)
+        self.values = r.reals(r.number(4))
+        assert self.values == sorted(set(self.values))
+        counts = list(r.take(sum((len(tree) + 1) // 2 for tree in self.trees)))
+        parts = [r.take(sum(counts)) for _ in range(planes(len(self.values)))]
+        ranks = [sum(byte << 8 * p for p, byte in enumerate(bytes)) for bytes in zip(*parts)]
+        self.samples = []						# of each tree: those of each node, a leaf's or all below
+        for tree in self.trees:
+            below = [[] for _ in tree]
+            for at, node in enumerate(tree):		# preorder: leaves from left to right
+                if node[0] == "leaf":
+                    n = counts.pop(0)
+                    below[at] = [self.values[rank] for rank in ranks[:n]]
+                    del ranks[:n]
+            for at in reversed(range(len(tree))):
+                if tree[at][0] == "node":
+                    below[at] = below[at + 1] + below[tree[at][4]]
+            assert below[0]
+            self.samples.append(below)
 
     def read_trees(self, r):
         sizes = [r.number(4) for _ in range(r.number(4))]
@@ -196,6 +223,30 @@ class Model:
         shares = self.predict_raw(row)
         return self.calibrate(shares) if self.calibration else shares
 
+    def next(self, tree, at, row):
+        _, feature, threshold, missing_left, right = tree[at]
+        left = missing_left if row[feature] == MISSING else row[feature] <= threshold
+        return at + 1 if left else right
+
+    def quantile(self, row, share):
+        weights = {}
+        for tree, samples in zip(self.trees, self.samples):
+            at = 0
+            while tree[at][0] == "node":
+                child = self.next(tree, at, row)
+                n = len(samples[child])
+                if n == 0 or n < self.least and len(samples[at]) <= self.most:
+                    break
+                at = child
+            for value in samples[at]:
+                weights[value] = weights.get(value, 0) + (1 << 32) // len(samples[at])
+        total = sum(weights.values())
+        below = 0
+        for value in sorted(weights):
+            below += weights[value]
+            if float(below) >= share * float(total):
+                return value
+
     def predict_raw(self, row):
         if self.kind == "linear":
             return self.apply_link([self.add_up(k, row) for k in range(len(self.base))])
@@ -203,9 +254,7 @@ class Model:
         for number, tree in enumerate(self.trees):
             at = 0
             while tree[at][0] == "node":
-                _, feature, threshold, missing_left, right = tree[at]
-                left = missing_left if row[feature] == MISSING else row[feature] <= threshold
-                at = at + 1 if left else right
+                at = self.next(tree, at, row)
             leaf = self.leaves[tree[at][1]]
             if self.kind == "boosting":
                 total[number % len(total)] += leaf[0]
@@ -281,6 +330,9 @@ class Model:
                     print("feature %d:" % f, *("%.17g" % value for value in values))
         if self.calibration:
             print(self.calibration, *self.curves)
+        if self.values:
+            print("samples of %d values, at least %d of a node, at most %d" %
+                  (len(self.values), self.least, self.most))
         for (name, kind, length) in self.columns:
             print("column", repr(name), "number" if kind == 1 else "category", length or "")
         for f, (kind, nbins, table) in enumerate(self.bins):
@@ -301,12 +353,15 @@ class Model:
 
 
 def check(model, path):
-    counts = {"number": 0, "category": 0, "row": 0}
+    counts = {"number": 0, "category": 0, "row": 0, "quantile": 0}
     for line in open(path):
         word, *rest = line.split()
         if word == "row":
             expected = [float.fromhex(text) for text in rest[1:]]
             assert model.predict(model.row(bytes.fromhex(rest[0]))) == expected, line
+        elif word == "quantile":
+            share, expected = map(float.fromhex, rest[1:])
+            assert model.quantile(bytes.fromhex(rest[0]), share) == expected, line
         elif word in counts:
             value = float.fromhex(rest[1]) if word == "number" else bytes.fromhex(rest[1][1:])
             assert model.bin(int(rest[0]), value) == int(rest[2]), line
