@@ -25,6 +25,7 @@
 #include "engine/walk/walk.h"
 #include "fmgr.h"
 #include "predict/bind.h"
+#include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
