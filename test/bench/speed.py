@@ -113,7 +113,7 @@ def run_pgforest(server, table, jobs, seed):
     value = f"ml_predict('{model}', t{', NULL::float8' if table.regression else ''})"
     measured["count"] = timed(f"SELECT count(*) FROM {table.relation} t WHERE {value} {count}")
     measured["quality"] = table.quality(places)
-    db.run(f"SELECT ml_drop('{model}')")
+    db.run("SELECT ml_drop('bench')")
     return measured
 
 
@@ -244,7 +244,7 @@ def show_scaling(options, sizes, part):
         for turn in range(1, runs + 1):
             model, measured = train_pgforest(options.server, table.relation, table.target, options.jobs, turn,
                                              min_samples_leaf=20)
-            db.run(f"SELECT ml_drop('{model}')")
+            db.run("SELECT ml_drop('bench')")
             results.add(**measured)
             options.keep({"part": part, "table": table.name, "turn": turn, **measured})
         time_now = results.median("in all")
@@ -270,7 +270,7 @@ def show_workers(options):
     for turn in range(1, (options.runs or 3) + 1):
         for jobs, one in results.items():
             model, measured = train_pgforest(options.server, table.relation, table.target, jobs, turn)
-            db.run(f"SELECT ml_drop('{model}')")
+            db.run("SELECT ml_drop('bench')")
             one.add(**measured)
             options.keep({"part": "workers", "jobs": jobs, "turn": turn, **measured})
     alone = results[1].median("in all")
