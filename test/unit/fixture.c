@@ -289,3 +289,22 @@ fixture_row(const PfModel *model, uint64_t *random, uint8_t *row)
 		memcpy(row + f * sizeof(double), &value, sizeof(double));
 	}
 }
+
+PfTree
+fixture_tree(const PfMatrix *matrix, const PfForestParams *params, uint32_t number)
+{
+	PfGrower   *grower = pf_grower_create(unit_env(), matrix, params);
+	PfTree		tree;
+
+	pf_forest_grow_tree(grower, number, NULL, &tree);
+	pf_grower_release(grower);
+	return tree;
+}
+
+bool
+fixture_same_tree(const PfTree *a, const PfTree *b)
+{
+	return a->nnodes == b->nnodes && a->nleaves == b->nleaves &&
+		memcmp(a->nodes, b->nodes, a->nnodes * sizeof(PfNode)) == 0 &&
+		memcmp(a->leaves, b->leaves, a->nleaves * a->width * sizeof(double)) == 0;
+}

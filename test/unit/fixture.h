@@ -17,6 +17,10 @@ extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t ncla
 
 extern PfForestParams fixture_params(const PfMatrix *matrix);
 
+/* One tree by a participant of its own; are two trees the same to the last bit? */
+extern PfTree fixture_tree(const PfMatrix *matrix, const PfForestParams *params, uint32_t number);
+extern bool fixture_same_tree(const PfTree *a, const PfTree *b);
+
 /* Grows a forest and puts it, and its importance, into the model; samples too when params has room for ranks. */
 extern void fixture_grow(PfModel *model, const PfMatrix *matrix, const PfForestParams *params);
 

@@ -11,25 +11,6 @@
 #include "fixture.h"
 #include "unit.h"
 
-static PfTree
-grow(const PfMatrix *matrix, const PfForestParams *params, uint32_t number)
-{
-	PfGrower   *grower = pf_grower_create(unit_env(), matrix, params);
-	PfTree		tree;
-
-	pf_forest_grow_tree(grower, number, NULL, &tree);
-	pf_grower_release(grower);
-	return tree;
-}
-
-static bool
-same_tree(const PfTree *a, const PfTree *b)
-{
-	return a->nnodes == b->nnodes && a->nleaves == b->nleaves &&
-		memcmp(a->nodes, b->nodes, a->nnodes * sizeof(PfNode)) == 0 &&
-		memcmp(a->leaves, b->leaves, a->nleaves * a->width * sizeof(double)) == 0;
-}
-
 /* The impurity of some rows times their number, by the definition. */
 static double
 impurity(const PfMatrix *matrix, const PfForestParams *params, const bool *taken, uint32_t *n)
@@ -130,7 +111,7 @@ finds_the_best_split(uint32_t nrows, uint32_t nclasses, PfCriterion criterion, d
 	params.bootstrap = false;
 	params.max_depth = 1;
 	params.min_samples_leaf = min_leaf;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	for (uint32_t f = 0; f < 2; f++)
 	{
 		for (uint32_t t = 0; t < 255; t += nrows > 2000 ? 8 : 1)
@@ -235,7 +216,7 @@ learns_by_heart(uint32_t nclasses, PfCriterion criterion)
 	params.bootstrap = false;
 	params.criterion = criterion;
 	params.max_features = 2;
-	tree = grow(&matrix, &params, 3);
+	tree = fixture_tree(&matrix, &params, 3);
 	for (uint32_t i = 0; i < matrix.nrows; i++)
 	{
 		const double *leaf = tree.leaves +
@@ -262,7 +243,7 @@ keeps_the_limits(void)
 
 	params.bootstrap = false;
 	params.min_samples_leaf = 40;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	for (uint32_t i = 0; i < matrix.nrows; i++)
 		rows[pf_tree_leaf(tree.nodes, matrix.bins + (size_t) i * matrix.stride)]++;
 	for (uint32_t i = 0; i < tree.nleaves; i++)
@@ -272,13 +253,13 @@ keeps_the_limits(void)
 
 	params.min_samples_leaf = 1;
 	params.max_leaf_nodes = 17;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	CHECK_INT(tree.nleaves, 17);
 	CHECK_INT(tree.nnodes, 33);
 
 	params.max_leaf_nodes = 0;
 	params.max_depth = 4;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	for (uint32_t i = 0; i < tree.nnodes; i++)
 	{
 		if (pf_is_leaf(&tree.nodes[i]))
@@ -292,7 +273,7 @@ keeps_the_limits(void)
 
 	params.max_depth = 0;
 	params.min_impurity_decrease = 0.01;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	CHECK(tree.nleaves > 1 && tree.nleaves < 60);
 }
 
@@ -307,9 +288,9 @@ order_does_not_matter(void)
 	uint32_t	differ = 0;
 
 	params.bootstrap = false;	/* and all features: no random choice is left */
-	depth_first = grow(&matrix, &params, 0);
+	depth_first = fixture_tree(&matrix, &params, 0);
 	params.max_leaf_nodes = 1000000;
-	best_first = grow(&matrix, &params, 0);
+	best_first = fixture_tree(&matrix, &params, 0);
 	CHECK_INT(best_first.nnodes, depth_first.nnodes);
 	for (uint32_t i = 0; i < matrix.nrows; i++)
 	{
@@ -333,17 +314,17 @@ is_the_same_every_time(void)
 				again;
 
 	params.max_features = 3;
-	first = grow(&matrix, &params, 5);
+	first = fixture_tree(&matrix, &params, 5);
 	/* by a participant that has grown other trees before */
 	grower = pf_grower_create(unit_env(), &matrix, &params);
 	pf_forest_grow_tree(grower, 9, NULL, &other);
 	pf_forest_grow_tree(grower, 5, NULL, &again);
 	pf_grower_release(grower);
-	CHECK(same_tree(&first, &again));
-	CHECK(!same_tree(&first, &other));
+	CHECK(fixture_same_tree(&first, &again));
+	CHECK(!fixture_same_tree(&first, &other));
 	params.seed++;
-	other = grow(&matrix, &params, 5);
-	CHECK(!same_tree(&first, &other));
+	other = fixture_tree(&matrix, &params, 5);
+	CHECK(!fixture_same_tree(&first, &other));
 }
 
 /* Weighing a row 3 times is having it 3 times. */
@@ -371,8 +352,8 @@ weights_are_repeats(void)
 	params = fixture_params(&weighted);
 	params.bootstrap = false;
 	params.max_depth = 5;
-	a = grow(&weighted, &params, 0);
-	b = grow(&repeated, &params, 0);
+	a = fixture_tree(&weighted, &params, 0);
+	b = fixture_tree(&repeated, &params, 0);
 	for (uint32_t i = 0; i < 500; i++)
 	{
 		const uint8_t *row = weighted.bins + (size_t) i * weighted.stride;
@@ -438,9 +419,9 @@ gaps_between_rows_change_nothing(uint32_t nclasses)
 	apart.bins = pf_alloc(unit_env(), (size_t) apart.nrows * apart.stride);
 	for (uint32_t i = 0; i < close.nrows; i++)
 		memcpy(apart.bins + (size_t) i * apart.stride, close.bins + (size_t) i * close.stride, 4);
-	a = grow(&close, &params, 0);
-	b = grow(&apart, &params, 0);
-	CHECK(same_tree(&a, &b));
+	a = fixture_tree(&close, &params, 0);
+	b = fixture_tree(&apart, &params, 0);
+	CHECK(fixture_same_tree(&a, &b));
 	CHECK(a.nnodes > 1000);
 }
 
@@ -449,14 +430,14 @@ odd_shapes(void)
 {
 	PfMatrix	matrix = fixture_matrix(1, 1, 2, 0, 29);
 	PfForestParams params = fixture_params(&matrix);
-	PfTree		tree = grow(&matrix, &params, 0);
+	PfTree		tree = fixture_tree(&matrix, &params, 0);
 
 	CHECK_INT(tree.nnodes, 1);
 
 	/* nothing to split by */
 	matrix = fixture_matrix(100, 2, 2, 1, 29);
 	params = fixture_params(&matrix);
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	CHECK_INT(tree.nnodes, 1);
 
 	/* only missing against not missing tells */
@@ -468,7 +449,7 @@ odd_shapes(void)
 	}
 	params = fixture_params(&matrix);
 	params.bootstrap = false;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	CHECK_INT(tree.nnodes, 3);
 	CHECK_DOUBLE(tree.leaves[2 * pf_tree_leaf(tree.nodes, (uint8_t[]) {PF_MISSING_BIN}) + 1], 1);
 	CHECK_DOUBLE(tree.leaves[2 * pf_tree_leaf(tree.nodes, (uint8_t[]) {200})], 1);
@@ -482,7 +463,7 @@ odd_shapes(void)
 	}
 	params = fixture_params(&matrix);
 	params.bootstrap = false;
-	tree = grow(&matrix, &params, 0);
+	tree = fixture_tree(&matrix, &params, 0);
 	CHECK_INT(tree.nleaves, 255);
 }
 
@@ -517,7 +498,7 @@ grow_some(void *arg)
 	PfForestParams params = fixture_params(matrix);
 
 	for (uint32_t t = 0; t < 3; t++)
-		grow(matrix, &params, t);
+		fixture_tree(matrix, &params, t);
 }
 
 void

@@ -31,25 +31,6 @@ random_params(const PfMatrix *matrix, double power)
 	return params;
 }
 
-static PfTree
-grow(const PfMatrix *matrix, const PfForestParams *params, uint32_t number)
-{
-	PfGrower   *grower = pf_grower_create(unit_env(), matrix, params);
-	PfTree		tree;
-
-	pf_forest_grow_tree(grower, number, NULL, &tree);
-	pf_grower_release(grower);
-	return tree;
-}
-
-static bool
-same_tree(const PfTree *a, const PfTree *b)
-{
-	return a->nnodes == b->nnodes && a->nleaves == b->nleaves &&
-		memcmp(a->nodes, b->nodes, a->nnodes * sizeof(PfNode)) == 0 &&
-		memcmp(a->leaves, b->leaves, a->nleaves * a->width * sizeof(double)) == 0;
-}
-
 /* The cuts of many roots are even on the scale of the places, not of the bins. */
 static void
 falls_evenly(double power)
@@ -61,7 +42,7 @@ falls_evenly(double power)
 	params.max_depth = 1;
 	for (uint32_t t = 0; t < 2000; t++)
 	{
-		PfTree		tree = grow(&matrix, &params, t);
+		PfTree		tree = fixture_tree(&matrix, &params, t);
 
 		for (int quarter = 0; quarter < 4; quarter++)
 			counts[quarter] += params.places[tree.nodes[0].threshold] < (quarter + 1) / 4.0 &&
@@ -85,15 +66,15 @@ ways_agree(uint32_t nrows, double missing)
 
 	params.max_features = 6;
 	for (uint32_t t = 0; t < 5; t++)
-		trees[t] = grow(&matrix, &params, t);
+		trees[t] = fixture_tree(&matrix, &params, t);
 	matrix.weight = pf_alloc(unit_env(), nrows * sizeof(float));
 	for (uint32_t i = 0; i < nrows; i++)
 		matrix.weight[i] = 1;
 	for (uint32_t t = 0; t < 5; t++)
 	{
-		PfTree		again = grow(&matrix, &params, t);
+		PfTree		again = fixture_tree(&matrix, &params, t);
 
-		differ += !same_tree(&trees[t], &again);
+		differ += !fixture_same_tree(&trees[t], &again);
 	}
 	CHECK_INT(differ, 0);
 	unit_release_all();
@@ -106,7 +87,7 @@ learns(uint32_t nclasses, double missing)
 	PfMatrix	matrix = fixture_matrix(1500, 6, nclasses, missing, 13);
 	PfForestParams params = random_params(&matrix, 2);
 	uint32_t   *rows;
-	PfTree		tree = grow(&matrix, &params, 3);
+	PfTree		tree = fixture_tree(&matrix, &params, 3);
 	uint32_t	wrong = 0;
 
 	for (uint32_t i = 0; i < matrix.nrows; i++)
@@ -121,7 +102,7 @@ learns(uint32_t nclasses, double missing)
 
 	params.min_samples_leaf = 20;
 	params.max_features = 2;
-	tree = grow(&matrix, &params, 4);
+	tree = fixture_tree(&matrix, &params, 4);
 	rows = pf_alloc(unit_env(), tree.nnodes * sizeof(uint32_t));
 	memset(rows, 0, tree.nnodes * sizeof(uint32_t));
 	for (uint32_t i = 0; i < matrix.nrows; i++)
@@ -147,7 +128,7 @@ few_rows(void)
 	{
 		PfMatrix	matrix = fixture_matrix(nrows, 5, 2, 0.2, nrows);
 		PfForestParams params = random_params(&matrix, 1);
-		PfTree		tree = grow(&matrix, &params, 0);
+		PfTree		tree = fixture_tree(&matrix, &params, 0);
 
 		CHECK(tree.nnodes >= 1 && tree.nnodes < 2 * nrows);
 		unit_release_all();
@@ -161,7 +142,7 @@ grow_some(void *arg)
 	PfForestParams params = random_params(&matrix, 1);
 
 	(void) arg;
-	grow(&matrix, &params, 0);
+	fixture_tree(&matrix, &params, 0);
 }
 
 /* Where bins lie: in the middle between their cuts. */
