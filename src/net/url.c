@@ -19,6 +19,7 @@
 #include "net/net.h"
 #include "net/url.h"
 #include "settings.h"
+#include "utils/memutils.h"
 
 #define MAX_URL 8000			/* bytes */
 
