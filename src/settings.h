@@ -10,4 +10,7 @@ extern int	pf_train_memory;		/* kB */
 extern int	pf_model_cache_size;	/* kB */
 extern int	pf_progress_interval;	/* ms; 0: no notices */
 
+extern double pf_capture_sample_rate;
+extern int	pf_capture_retention;	/* minutes; 0: for ever */
+
 #endif							/* PF_SETTINGS_H */
