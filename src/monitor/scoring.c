@@ -64,6 +64,7 @@ typedef struct Scoring
 	TimestampTz now;
 } Scoring;
 
+static void check_on_drift(const char *on_drift);
 static List *need_key(FunctionCallInfo fcinfo, int n);
 static void check_source(const Scoring *scoring);
 static void find_target(Scoring *scoring, text *name);
@@ -101,6 +102,7 @@ ml_score(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("ml_score()");
 	PreventCommandIfParallelMode("ml_score()");
 
+	check_on_drift(text_to_cstring(PG_GETARG_TEXT_PP(4)));
 	scoring.key = need_key(fcinfo, 3);
 	scoring.now = GetCurrentTimestamp();
 	scoring.functions = pstrdup(quote_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid))));
@@ -136,6 +138,17 @@ pf_best_of(PG_FUNCTION_ARGS)
 }
 
 /* ----- before the first row ----- */
+
+static void
+check_on_drift(const char *on_drift)
+{
+	if (strcmp(on_drift, "stop") != 0 && strcmp(on_drift, "warn") != 0 &&
+		strcmp(on_drift, "ignore") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized value of on_drift: \"%s\"", on_drift),
+				 errhint("Valid values are \"stop\", \"warn\" and \"ignore\".")));
+}
 
 static List *
 need_key(FunctionCallInfo fcinfo, int n)
@@ -346,7 +359,7 @@ scoring_query(const Scoring *scoring)
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	foreach(lc, scoring->key)
-		appendStringInfo(&sql, "q.%s, ", quote_identifier(lfirst(lc)));
+		appendStringInfo(&sql, "q.k%d AS %s, ", foreach_current_index(lc), quote_identifier(lfirst(lc)));
 	append_answers(&sql, scoring, type);
 	appendStringInfo(&sql, ", %s::pg_catalog.text AS model, %d AS version, "
 					 "pg_catalog.to_timestamp(%.6f) AS scored_at FROM (SELECT ",
@@ -354,7 +367,8 @@ scoring_query(const Scoring *scoring)
 					 scoring->now / (double) USECS_PER_SEC +
 					 (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY);
 	foreach(lc, scoring->key)
-		appendStringInfo(&sql, "source.%s, ", quote_identifier(lfirst(lc)));
+		appendStringInfo(&sql, "source.%s AS k%d, ", quote_identifier(lfirst(lc)),
+						 foreach_current_index(lc));
 	if (model->nclasses > 0)
 		appendStringInfo(&sql, "%s.ml_predict_proba(%s, source.*)", scoring->functions, reference);
 	else
@@ -382,30 +396,54 @@ run(const char *statement, int expected)
 	return SPI_processed;
 }
 
-/* Keys that are NULL or there twice are PostgreSQL's own errors. */
-static void
-add_primary_key(const Scoring *scoring, const char *table)
+/* The columns of the key, with something between them. */
+static char *
+key_list(const Scoring *scoring, const char *between)
 {
-	StringInfoData sql;
+	StringInfoData list;
 	ListCell   *lc;
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s ADD PRIMARY KEY (", table);
+	initStringInfo(&list);
 	foreach(lc, scoring->key)
-		appendStringInfo(&sql, "%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+		appendStringInfo(&list, "%s%s", foreach_current_index(lc) > 0 ? between : "",
 						 quote_identifier(lfirst(lc)));
-	appendStringInfoChar(&sql, ')');
-	run(sql.data, SPI_OK_UTILITY);
+	return list.data;
 }
 
+/* Keys that are NULL or there twice are PostgreSQL's own errors. */
 static uint64
 fill_new(const Scoring *scoring)
 {
 	uint64		rows = run(psprintf("CREATE TABLE %s AS %s", scoring->target_name,
 									scoring_query(scoring)), SPI_OK_UTILITY);
 
-	add_primary_key(scoring, scoring->target_name);
+	run(psprintf("ALTER TABLE %s ADD PRIMARY KEY (%s)", scoring->target_name,
+				 key_list(scoring, ", ")), SPI_OK_UTILITY);
 	return rows;
+}
+
+/* A table that is there may lack a primary key: then nobody else would notice. */
+static void
+check_keys(const Scoring *scoring, const char *scores)
+{
+	const char *key = key_list(scoring, ", ");
+
+	if (run(psprintf("SELECT FROM %s WHERE %s IS NULL LIMIT 1", scores,
+					 key_list(scoring, " IS NULL OR ")), SPI_OK_SELECT) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("the key is NULL in some rows of the source"),
+				 errdetail("The key is (%s).", key),
+				 errhint("Leave such rows out in the query passed as source, or name other columns in key.")));
+	if (run(psprintf("SELECT ROW(%s)::pg_catalog.text FROM %s GROUP BY %s "
+					 "HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+					 key, scores, key), SPI_OK_SELECT) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the key is not unique in the source"),
+				 errdetail("Key (%s)=%s is there more than once.", key,
+						   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+				 errhint("Name all columns that tell rows apart in key.")));
 }
 
 static uint64
@@ -414,18 +452,16 @@ add_missing(const Scoring *scoring)
 	static uint32 calls = 0;	/* a trigger may call us again */
 	char	   *scores = psprintf("pg_temp.pgforest_scores_%u", ++calls);
 	StringInfoData names;
-	ListCell   *lc;
 	uint64		rows;
 
 	run(psprintf("CREATE TEMPORARY TABLE %s AS %s", scores + strlen("pg_temp."),
 				 scoring_query(scoring)), SPI_OK_UTILITY);
-	add_primary_key(scoring, scores);
+	check_keys(scoring, scores);
 
 	initStringInfo(&names);
-	foreach(lc, scoring->key)
-		appendStringInfo(&names, "%s, ", quote_identifier(lfirst(lc)));
+	appendStringInfoString(&names, key_list(scoring, ", "));
 	for (int i = 0; i < (int) lengthof(columns); i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", columns[i]);
+		appendStringInfo(&names, ", %s", columns[i]);
 	rows = run(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s", scoring->target_name, names.data,
 						names.data, scores), SPI_OK_INSERT);
 	run(psprintf("DROP TABLE %s", scores), SPI_OK_UTILITY);
