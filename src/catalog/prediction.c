@@ -16,7 +16,8 @@
  *
  * A partition is no member of the extension: pg_dump writes it as it writes a user's
  * table, and it goes with its parent when the extension is dropped.  It has the parent's
- * row security itself, for those who dump.
+ * row security itself, for those who dump.  Its indexes are its own: if the parent had
+ * them, a restore would make them when it attaches the partition, and then once more.
  *
  * DROP TABLE of a partition needs AccessExclusiveLock on the parent.  It is taken when it is
  * free, for the end of a transaction that has done all else; if not, the partition, empty by
@@ -141,7 +142,10 @@ make_partition(TimestampTz week)
 {
 	char	   *name = partition_name(week);
 
-	pf_write(psprintf("CREATE TABLE pgforest.%s (LIKE pgforest.prediction INCLUDING ALL)", name), NULL);
+	pf_write(psprintf("CREATE TABLE pgforest.%s (LIKE pgforest.prediction INCLUDING DEFAULTS, "
+					  "PRIMARY KEY (predicted_at, id))", name), NULL);
+	pf_write(psprintf("CREATE INDEX ON pgforest.%s (model_id, predicted_at)", name), NULL);
+	pf_write(psprintf("CREATE INDEX ON pgforest.%s (request_id) WHERE request_id IS NOT NULL", name), NULL);
 	pf_write(psprintf("ALTER TABLE pgforest.prediction ATTACH PARTITION pgforest.%s "
 					  "FOR VALUES FROM ('%s 00:00:00+00') TO ('%s 00:00:00+00')",
 					  name, day_of(week), day_of(week + ONE_WEEK)), NULL);

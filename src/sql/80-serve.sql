@@ -18,11 +18,8 @@ CREATE TABLE pgforest.prediction (
 	prediction text NOT NULL,
 	probabilities float8[],
 	sample_rate float8 NOT NULL,
-	role name NOT NULL,
-	PRIMARY KEY (predicted_at, id)
+	role name NOT NULL
 ) PARTITION BY RANGE (predicted_at);
-CREATE INDEX prediction_model_idx ON pgforest.prediction (model_id, predicted_at);
-CREATE INDEX prediction_request_idx ON pgforest.prediction (request_id) WHERE request_id IS NOT NULL;
 COMMENT ON TABLE pgforest.prediction IS 'requests to ml_infer with their answers, by weeks';
 COMMENT ON COLUMN pgforest.prediction.id IS 'number of the request';
 COMMENT ON COLUMN pgforest.prediction.predicted_at IS 'when it was answered';
