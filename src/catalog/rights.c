@@ -30,8 +30,8 @@ static const struct
 	{"promote", PF_RIGHT_PROMOTE}
 };
 
-static bool
-has_role(const char *role)
+bool
+pf_has_role(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
@@ -45,7 +45,7 @@ pf_rights(int64 model, const char *owner)
 	ScanKeyData key[1];
 	uint32		rights = 0;
 
-	if (superuser() || has_role(owner))
+	if (superuser() || pf_has_role(owner))
 		return ALL_RIGHTS;
 
 	pf_key_int8(&key[0], GRANT_MODEL_ID, model);
@@ -54,7 +54,7 @@ pf_rights(int64 model, const char *owner)
 	{
 		char	   *privilege;
 
-		if (!has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
+		if (!pf_has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
 			continue;
 		privilege = pf_scan_text(&scan, GRANT_PRIVILEGE);
 		for (int i = 0; i < (int) lengthof(privileges); i++)
@@ -161,6 +161,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 
 PG_FUNCTION_INFO_V1(pf_can_see);
 PG_FUNCTION_INFO_V1(pf_is_owner);
+PG_FUNCTION_INFO_V1(pf_is_member);
 
 Datum
 pf_can_see(PG_FUNCTION_ARGS)
@@ -172,6 +173,12 @@ Datum
 pf_is_owner(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL((rights_for_row(fcinfo, PG_GETARG_INT64(0)) & PF_RIGHT_OWNER) != 0);
+}
+
+Datum
+pf_is_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pf_has_role(NameStr(*PG_GETARG_NAME(0))));
 }
 
 /* ----- ml_grant, ml_revoke ----- */

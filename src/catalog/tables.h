@@ -200,6 +200,9 @@ extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 
 extern uint32 pf_rights(int64 model, const char *owner);
 
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
+
 /* Error insufficient_privilege unless info->rights has the right. */
 extern void pf_need_right(const PfModelInfo *info, uint32 right);
 
