@@ -9,11 +9,13 @@
 #include "fmgr.h"
 #include "postmaster/bgworker_internals.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "load/scan.h"
 #include "net/url.h"
 #include "predict/plan.h"
+#include "predict/usage.h"
 #include "progress/progress.h"
 #include "settings.h"
 
@@ -31,6 +33,8 @@ char	   *pf_url_ca_file = NULL;
 int			pf_url_max_size = 16 * 1024 * 1024;
 int			pf_url_max_time = 3600;
 int			pf_url_timeout = 30000;
+double		pf_capture_sample_rate = 1;
+int			pf_capture_retention = 90 * HOURS_PER_DAY * MINS_PER_HOUR;
 
 PGDLLEXPORT void _PG_init(void);
 
@@ -58,6 +62,20 @@ _PG_init(void)
 							10000, 100, 600000,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.capture_retention",
+							"Sets the time that captured requests are kept.",
+							"ml_expire_predictions removes older ones; ml_capture sets it for one model. 0 means for ever.",
+							&pf_capture_retention,
+							90 * HOURS_PER_DAY * MINS_PER_HOUR, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
+							NULL, NULL, NULL);
+	DefineCustomRealVariable("pgforest.capture_sample_rate",
+							 "Sets the share of requests to ml_infer that are captured.",
+							 "ml_capture sets it for one model. 0 means none.",
+							 &pf_capture_sample_rate,
+							 1, 0, 1,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.model_cache_size",
 							"Sets the memory that a session may use for decoded models.",
 							"The models used last stay; one that is in use always does.",
@@ -128,5 +146,6 @@ _PG_init(void)
 
 	pf_scan_init();
 	pf_plan_init();
+	pf_usage_init();
 	pf_progress_init();
 }

@@ -18,4 +18,7 @@ extern int	pf_url_max_size;		/* kB */
 extern int	pf_url_max_time;		/* s; of waiting in all */
 extern int	pf_url_timeout;			/* ms; of silence */
 
+extern double pf_capture_sample_rate;
+extern int	pf_capture_retention;	/* minutes; 0: for ever */
+
 #endif							/* PF_SETTINGS_H */
