@@ -20,7 +20,7 @@
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
 	"trial", "prediction"};
 static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
-	"capture"};
+	"capture", "monitor"};
 
 static void
 drop_model(const PfModelInfo *model)
