@@ -1,6 +1,6 @@
 /*
  * monitor.c
- *	  The table pgforest.monitor.
+ *	  The tables pgforest.monitor and pgforest.drift.
  *
  * A monitor's row is locked by who evaluates it, to the end of his transaction; another
  * passes it over.
@@ -291,4 +291,42 @@ pf_monitor_learned(const PfMonitor *monitor, const char *metric, TimestampTz bef
 	}
 	SPI_finish();
 	return known;
+}
+
+/* ----- drift ----- */
+
+void
+pf_drift_store(const PfVersionInfo *version, const PfWindow *window, const PfDriftFound *found,
+			   int count)
+{
+	static SPIPlanPtr plan = NULL;
+	TimestampTz now = GetCurrentTimestamp();
+
+	SPI_connect();
+	for (int i = 0; i < count; i++)
+	{
+		PfArgs		args = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		pf_arg_int8(&args, version->model.id);
+		pf_arg_int4(&args, version->version);
+		pf_arg(&args, INT8OID, Int64GetDatum(window->monitor), window->monitor == 0);
+		arg_time(&args, window->from);
+		arg_time(&args, window->until);
+		arg_time(&args, now);
+		pf_arg_text(&args, found[i].feature);
+		pf_arg_text(&args, found[i].test);
+		pf_arg_float8(&args, found[i].statistic);
+		pf_arg_float8(&args, found[i].p_value);
+		pf_arg_float8(&args, found[i].threshold);
+		arg_bool(&args, found[i].drifted);
+		pf_arg_int8(&args, found[i].reference_rows);
+		pf_arg_int8(&args, found[i].current_rows);
+		pf_arg_float8(&args, found[i].effect);
+		pf_write_saved(&plan, "INSERT INTO pgforest.drift (model_id, version, monitor_id, from_at, until_at, "
+					   "measured_at, feature, test, statistic, p_value, threshold, drifted, reference_rows, "
+					   "current_rows, effect) "
+					   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)", &args);
+	}
+	SPI_finish();
 }

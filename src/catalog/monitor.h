@@ -62,4 +62,23 @@ extern void pf_monitor_failed(const PfMonitor *monitor, const ErrorData *error);
 extern bool pf_monitor_learned(const PfMonitor *monitor, const char *metric, TimestampTz before,
 							   double *mean, double *deviation);
 
+/* ----- what tests for drift found ----- */
+
+typedef struct PfDriftFound
+{
+	const char *feature;		/* or (prediction), (target), (all) */
+	const char *test;
+	double		statistic;		/* NaN: NULL */
+	double		p_value;
+	double		threshold;
+	bool		drifted;
+	int64		reference_rows;
+	int64		current_rows;
+	double		effect;
+} PfDriftFound;
+
+/* Stores it, of a monitor's window or (monitor 0) of a batch that was scored. */
+extern void pf_drift_store(const PfVersionInfo *version, const PfWindow *window,
+						   const PfDriftFound *found, int count);
+
 #endif							/* PF_CATALOG_MONITOR_H */

@@ -60,6 +60,48 @@ ALTER TABLE pgforest.monitor ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON pgforest.monitor FOR SELECT
 	USING (owner = CURRENT_USER OR pgforest.can_see(model_id));
 
+CREATE TABLE pgforest.drift (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	model_id bigint NOT NULL,
+	version integer NOT NULL,
+	monitor_id bigint,
+	from_at timestamptz,
+	until_at timestamptz NOT NULL,
+	measured_at timestamptz NOT NULL,
+	feature text NOT NULL,
+	test text NOT NULL,
+	statistic float8,
+	p_value float8,
+	threshold float8,
+	drifted boolean NOT NULL,
+	reference_rows bigint NOT NULL,
+	current_rows bigint NOT NULL,
+	effect float8
+);
+CREATE INDEX drift_model_idx ON pgforest.drift (model_id, version, until_at);
+COMMENT ON TABLE pgforest.drift IS 'what tests for drift found, of the windows of monitors and of batches that were scored';
+COMMENT ON COLUMN pgforest.drift.id IS 'number of the row; those of one test follow one another';
+COMMENT ON COLUMN pgforest.drift.model_id IS 'the model';
+COMMENT ON COLUMN pgforest.drift.version IS 'version whose training the rows were compared with';
+COMMENT ON COLUMN pgforest.drift.monitor_id IS 'monitor that tested; NULL: ml_score did';
+COMMENT ON COLUMN pgforest.drift.from_at IS 'beginning of the monitor''s window; NULL: all rows that there were';
+COMMENT ON COLUMN pgforest.drift.until_at IS 'end of the window';
+COMMENT ON COLUMN pgforest.drift.measured_at IS 'when it was tested';
+COMMENT ON COLUMN pgforest.drift.feature IS 'feature, or (prediction), (target), (all)';
+COMMENT ON COLUMN pgforest.drift.test IS 'test, as of ml_drift';
+COMMENT ON COLUMN pgforest.drift.statistic IS 'its statistic';
+COMMENT ON COLUMN pgforest.drift.p_value IS 'its p-value, corrected; NULL: the test has none';
+COMMENT ON COLUMN pgforest.drift.threshold IS 'threshold that it was compared with';
+COMMENT ON COLUMN pgforest.drift.drifted IS 'is it drift';
+COMMENT ON COLUMN pgforest.drift.reference_rows IS 'rows of the training';
+COMMENT ON COLUMN pgforest.drift.current_rows IS 'rows that were tested';
+COMMENT ON COLUMN pgforest.drift.effect IS 'how large the difference is, as of ml_drift';
+
+SELECT pg_catalog.pg_extension_config_dump('pgforest.drift', '');
+SELECT pg_catalog.pg_extension_config_dump('pgforest.drift_id_seq', '');
+ALTER TABLE pgforest.drift ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON pgforest.drift FOR SELECT USING (pgforest.can_see(model_id));
+
 CREATE FUNCTION @extschema@.ml_monitor(name text, model text, source text, truth text DEFAULT NULL,
 									   time_column text DEFAULT NULL, period interval DEFAULT '1 day',
 									   delay interval DEFAULT '0', metric text DEFAULT NULL,
@@ -136,6 +178,30 @@ COMMENT ON COLUMN pgforest.metric_history.from_at IS 'beginning of the window';
 COMMENT ON COLUMN pgforest.metric_history.until_at IS 'end of the window';
 COMMENT ON COLUMN pgforest.metric_history.measured_at IS 'when it was measured';
 
+CREATE VIEW pgforest.drift_history WITH (security_invoker = true) AS
+	SELECT d.until_at AS at, m.name AS model, d.version, o.name AS monitor, d.feature, d.test,
+		d.statistic, d.p_value, d.threshold, d.drifted, d.reference_rows, d.current_rows, d.effect,
+		d.from_at, d.until_at, d.measured_at
+	FROM pgforest.drift d JOIN pgforest.model m ON m.id = d.model_id
+		LEFT JOIN pgforest.monitor o ON o.id = d.monitor_id;
+COMMENT ON VIEW pgforest.drift_history IS 'what tests for drift found, over time: one test of one feature a row';
+COMMENT ON COLUMN pgforest.drift_history.at IS 'the time that it is of: the end of its window, or when the batch was scored';
+COMMENT ON COLUMN pgforest.drift_history.model IS 'name of the model';
+COMMENT ON COLUMN pgforest.drift_history.version IS 'version whose training the rows were compared with';
+COMMENT ON COLUMN pgforest.drift_history.monitor IS 'monitor that tested; NULL: ml_score did';
+COMMENT ON COLUMN pgforest.drift_history.feature IS 'feature, or (prediction), (target), (all)';
+COMMENT ON COLUMN pgforest.drift_history.test IS 'test, as of ml_drift';
+COMMENT ON COLUMN pgforest.drift_history.statistic IS 'its statistic';
+COMMENT ON COLUMN pgforest.drift_history.p_value IS 'its p-value; NULL: the test has none';
+COMMENT ON COLUMN pgforest.drift_history.threshold IS 'threshold that it was compared with';
+COMMENT ON COLUMN pgforest.drift_history.drifted IS 'is it drift';
+COMMENT ON COLUMN pgforest.drift_history.reference_rows IS 'rows of the training';
+COMMENT ON COLUMN pgforest.drift_history.current_rows IS 'rows that were tested';
+COMMENT ON COLUMN pgforest.drift_history.effect IS 'how large the difference is';
+COMMENT ON COLUMN pgforest.drift_history.from_at IS 'beginning of the window';
+COMMENT ON COLUMN pgforest.drift_history.until_at IS 'end of the window';
+COMMENT ON COLUMN pgforest.drift_history.measured_at IS 'when it was tested';
+
 CREATE VIEW pgforest.estimates WITH (security_invoker = true) AS
 	SELECT e.until_at AS at, m.name AS model, e.version, o.name AS monitor, e.class, e.metric,
 		e.value AS estimated, t.value AS measured, t.value - e.value AS error, e.from_at,
@@ -179,6 +245,6 @@ COMMENT ON COLUMN pgforest.prediction_history.features IS 'what was asked';
 COMMENT ON COLUMN pgforest.prediction_history.sample_rate IS 'share of the requests that was captured then';
 COMMENT ON COLUMN pgforest.prediction_history.role IS 'role that asked';
 
-GRANT SELECT ON pgforest.monitor, pgforest.monitors, pgforest.metric_history, pgforest.estimates,
-	pgforest.prediction_history TO PUBLIC;
-GRANT SELECT ON SEQUENCE pgforest.monitor_id_seq TO PUBLIC;
+GRANT SELECT ON pgforest.monitor, pgforest.drift, pgforest.monitors, pgforest.metric_history,
+	pgforest.drift_history, pgforest.estimates, pgforest.prediction_history TO PUBLIC;
+GRANT SELECT ON SEQUENCE pgforest.monitor_id_seq, pgforest.drift_id_seq TO PUBLIC;
