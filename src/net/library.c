@@ -86,7 +86,7 @@ set_terms(PfNetTerms *terms)
 
 /* ----- the calls ----- */
 
-PfReader *
+PfUrlReader *
 pf_net_open(const char *url)
 {
 	char	   *checked = pf_net_check_url(url);
@@ -98,13 +98,13 @@ pf_net_open(const char *url)
 }
 
 Size
-pf_net_read(PfReader *reader, void *buffer, Size size)
+pf_net_read(PfUrlReader *reader, void *buffer, Size size)
 {
 	return library->read(reader, buffer, size);
 }
 
 void
-pf_net_close(PfReader *reader)
+pf_net_close(PfUrlReader *reader)
 {
 	library->close(reader);
 }

@@ -31,9 +31,9 @@ typedef struct PfNetTerms
 typedef struct PfNetLibrary
 {
 	int			version;
-	PfReader   *(*open) (const char *url, const PfNetTerms *terms);
-	Size		(*read) (PfReader *reader, void *buffer, Size size);
-	void		(*close) (PfReader *reader);
+	PfUrlReader   *(*open) (const char *url, const PfNetTerms *terms);
+	Size		(*read) (PfUrlReader *reader, void *buffer, Size size);
+	void		(*close) (PfUrlReader *reader);
 	void		(*post) (const PfPost *post, const PfNetTerms *terms, PfAnswer *answer);
 } PfNetLibrary;
 

@@ -38,22 +38,22 @@ extern void pf_net_need(void);
 
 /* ----- a stream: GET ----- */
 
-typedef struct PfReader PfReader;
+typedef struct PfUrlReader PfUrlReader;
 
 /*
  * Connects, follows redirects as long as they stay under allowed prefixes, and returns when the server has begun to
  * answer with 200.  Errors: as above, and connection_exception and its kind for all that can go wrong out there.
  */
-extern PfReader *pf_net_open(const char *url);
+extern PfUrlReader *pf_net_open(const char *url);
 
 /*
  * Up to size bytes of the content, gzip and zstd undone; at least one unless the content is at its end: 0.  That
  * the content came whole was checked then, as far as HTTP tells (Content-Length, chunks) and as gzip and zstd do.
  * Errors: the server is silent for too long, it all takes too long, is too large, or breaks off.
  */
-extern Size pf_net_read(PfReader *reader, void *buffer, Size size);
+extern Size pf_net_read(PfUrlReader *reader, void *buffer, Size size);
 
-extern void pf_net_close(PfReader *reader);
+extern void pf_net_close(PfUrlReader *reader);
 
 /* ----- a message: POST ----- */
 
