@@ -58,7 +58,7 @@ $(OBJS): .buildflags $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 has_curl := $(shell printf '\043include <curl/curl.h>\n\043include <zlib.h>\n' | \
 	$(CC) $(CPPFLAGS) -fsyntax-only -x c - 2>/dev/null && echo yes)
 ifeq ($(has_curl),yes)
-make_net = @$(MAKE) --no-print-directory -f src/net/net.mk \
+make_net = +@$(MAKE) --no-print-directory -f src/net/net.mk \
 	PG_CPPFLAGS='$(PG_CPPFLAGS)' PG_CFLAGS='$(PG_CFLAGS)'
 all: all-net
 install: install-net

@@ -116,9 +116,8 @@ pf_catalog_may_run(const char *role)
 			errhint("Pass the rows yourself: source => 'a table or a query'."));
 }
 
-/* The rights on the model with that number; none when there is no such model. */
-static uint32
-rights_by_id(int64 model)
+uint32
+pf_rights_by_id(int64 model)
 {
 	PfScan		scan;
 	ScanKeyData key[1];
@@ -153,7 +152,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastAnswer));
 	if (last->model != model || !pf_moment_holds(&last->moment))
 	{
-		last->rights = rights_by_id(model);
+		last->rights = pf_rights_by_id(model);
 		last->model = model;
 		pf_moment_now(&last->moment);
 	}
