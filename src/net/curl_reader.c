@@ -111,13 +111,14 @@ await_answer(PfUrlReader *reader)
 static char *
 follow(const PfUrlReader *reader, const char *url)
 {
+	const unsigned flags = CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME;
 	CURLU	   *parts = curl_url();
 	char	   *absolute = NULL;
 	char	   *next = NULL;
 	char	   *origin = NULL;
 
-	if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
-		curl_url_set(parts, CURLUPART_URL, reader->transfer->location, CURLU_PATH_AS_IS) == CURLUE_OK &&
+	if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, flags) == CURLUE_OK &&
+		curl_url_set(parts, CURLUPART_URL, reader->transfer->location, flags) == CURLUE_OK &&
 		curl_url_get(parts, CURLUPART_URL, &absolute, 0) == CURLUE_OK)
 	{
 		next = reader->terms.allow(absolute);
