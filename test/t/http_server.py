@@ -15,7 +15,7 @@ headers, body.  GET gives the files below DIRECTORY/files.  Paths that do someth
     /loop              302 to itself
     /truncated         promises 1000 bytes and sends 10
     /flaky/N           500 for the first N calls of that path, then 200
-    /echo              400, and says the headers and the body of the request
+    /echo              400, and says the request's headers, the last one first, and body
     /reset             closes the connection without an answer
     /brotli            says that its body is encoded so
 """
@@ -88,7 +88,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif steps[0] == "flaky":
             self.answer(200 if count > int(steps[1]) else 500, b"call %d" % count)
         elif steps[0] == "echo":
-            self.answer(400, str(self.headers).encode() + body)
+            self.answer(400, b"\n".join(reversed(str(self.headers).encode().split(b"\n"))) + body)
         elif steps[0] == "brotli":
             self.answer(200, b"abc", [("Content-Encoding", "br")])
         elif steps[0] == "reset":
