@@ -277,7 +277,7 @@ lock_number(int64 id, bool *open, bool *acknowledged, bool *told)
 		*acknowledged = DatumGetBool(pf_written(4, &isnull));
 		*told = DatumGetBool(pf_written(5, &isnull));
 		PushActiveSnapshot(GetTransactionSnapshot());
-		rights = pf_rights_by_id(DatumGetInt64(pf_written(2, &isnull)));
+		rights = pf_catalog_rights(DatumGetInt64(pf_written(2, &isnull)));
 		PopActiveSnapshot();
 		if (superuser() || pf_has_role(raised_by) || (rights & (PF_RIGHT_TRAIN | PF_RIGHT_PROMOTE)))
 			return;

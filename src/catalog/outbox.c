@@ -157,7 +157,7 @@ pf_outbox_take(TimestampTz due, int lease, MemoryContext context, PfMessage *mes
 	message->monitor = taken_text(15);
 	message->pipeline = taken_text(16);
 	message->last = now - DatumGetTimestampTz(pf_written(17, &isnull)) >=
-		pf_alert_retry * USECS_PER_SEC;
+		pf_alert_retry * USECS_PER_MINUTE;
 	MemoryContextSwitchTo(caller);
 	return true;
 }
@@ -206,7 +206,7 @@ pf_outbox_prune(void)
 {
 	PfArgs		args = {0};
 
-	pf_arg_time(&args, GetCurrentTimestamp() - pf_alert_retention * USECS_PER_SEC);
+	pf_arg_time(&args, GetCurrentTimestamp() - pf_alert_retention * USECS_PER_MINUTE);
 	pf_write("DELETE FROM pgforest.delivery WHERE started_at < $1", &args);
 	pf_write("DELETE FROM pgforest.outbox WHERE failed_at < $1", &args);
 }
