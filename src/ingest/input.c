@@ -1,0 +1,121 @@
+/*
+ * input.c
+ *	  The bytes of a source: a file on the server, or what a URL answers.
+ *
+ * An input outlives transactions: a file is a virtual file descriptor of PostgreSQL's that no
+ * transaction closes, so whoever opened it closes it, also after an error.
+ *
+ * Rights: files need pg_read_server_files, as for COPY; URLs must stand under a prefix of
+ * pgforest.url_allowed.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "catalog/pg_authid.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/acl.h"
+#include "utils/wait_event.h"
+
+#include "ingest/ingest.h"
+
+bool
+pf_is_url(const char *source)
+{
+	return pg_strncasecmp(source, "http://", 7) == 0 || pg_strncasecmp(source, "https://", 8) == 0;
+}
+
+bool
+pf_is_file(const char *source)
+{
+	return source[0] == '/';
+}
+
+/* ----- a file ----- */
+
+typedef struct FileInput
+{
+	PfInput		base;
+	File		file;
+	off_t		offset;
+} FileInput;
+
+static Size
+read_file(PfInput *base, char *bytes, Size size)
+{
+	FileInput  *input = (FileInput *) base;
+	int			got;
+
+	CHECK_FOR_INTERRUPTS();
+	got = FileRead(input->file, bytes, Min(size, PF_READ_SIZE), input->offset, WAIT_EVENT_COPY_FILE_READ);
+	if (got < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", base->name)));
+	input->offset += got;
+	return got;
+}
+
+static void
+skip_file(PfInput *base, int64 bytes)
+{
+	((FileInput *) base)->offset += bytes;
+}
+
+static void
+close_file(PfInput *base)
+{
+	FileClose(((FileInput *) base)->file);
+	pfree(base);
+}
+
+static PfInput *
+open_file(const char *name)
+{
+	FileInput  *input = palloc0(sizeof(FileInput));
+	struct stat status;
+
+	/* a pipe would have us wait in open() for a writer, deaf to a cancel */
+	if (stat(name, &status) < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\" for reading: %m", name),
+				 errhint("The file must be on the server, where the server's user can read it.")));
+	if (!S_ISREG(status.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a regular file", name)));
+	input->file = PathNameOpenFile(name, O_RDONLY | PG_BINARY);
+	if (input->file < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\" for reading: %m", name),
+				 errhint("The file must be on the server, where the server's user can read it.")));
+	input->base.name = pstrdup(name);
+	input->base.read = read_file;
+	input->base.skip = skip_file;
+	input->base.close = close_file;
+	return &input->base;
+}
+
+/* ----- either ----- */
+
+void
+pf_input_check(const char *source)
+{
+	if (pf_is_file(source) && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to read a file on the server"),
+				 errdetail("Only roles with privileges of the \"%s\" role may read files on the server.",
+						   "pg_read_server_files"),
+				 errhint("Load it with psql's \\copy, which reads files on the client.")));
+}
+
+PfInput *
+pf_input_open(const char *source)
+{
+	return open_file(source);
+}
