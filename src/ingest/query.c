@@ -42,7 +42,7 @@ struct PfQuery
 	MemoryContext context;		/* of the query */
 	MemoryContext row;			/* emptied after each block of rows */
 	FmgrInfo   *output;			/* by column */
-	pg_cryptohash_ctx *hash;
+	pg_cryptohash_ctx *hash;	/* while rows are read: it ends with the transaction */
 	int			key;			/* column, or -1 */
 	char	   *key_name;
 	Oid			key_type;
@@ -120,17 +120,10 @@ need_keys(const PfQuery *query)
 	SPI_finish();
 }
 
-static void
-free_hash(void *query)
-{
-	pg_cryptohash_free(((PfQuery *) query)->hash);
-}
-
 PfQuery *
 pf_query_open(const char *source, const char *order_by)
 {
 	PfQuery    *query = palloc0(sizeof(PfQuery));
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
 	query->context = CurrentMemoryContext;
 	query->row = AllocSetContextCreate(query->context, "pgforest lines", ALLOCSET_DEFAULT_SIZES);
@@ -147,12 +140,6 @@ pf_query_open(const char *source, const char *order_by)
 		getTypeOutputInfo(TupleDescAttr(query->source->desc, i)->atttypid, &function, &is_varlena);
 		fmgr_info_cxt(function, &query->output[i], query->context);
 	}
-	query->hash = pg_cryptohash_create(PG_SHA256);
-	if (query->hash == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	callback->func = free_hash;
-	callback->arg = query;
-	MemoryContextRegisterResetCallback(query->context, callback);
 	if (query->key >= 0)
 		need_keys(query);
 	return query;
@@ -305,6 +292,9 @@ read_rows(Reading *reading, const char *sql, const char *key)
 		values[0] = OidInputFunctionCall(input, unconstify(char *, key), param, -1);
 		AtEOXact_GUC(true, level);
 	}
+	query->hash = pg_cryptohash_create(PG_SHA256);
+	if (query->hash == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	SPI_connect();
 	portal = SPI_cursor_open_with_args(NULL, sql, key ? 1 : 0, types, values, NULL, true, CURSOR_OPT_PARALLEL_OK);
 	do
@@ -329,6 +319,7 @@ read_rows(Reading *reading, const char *sql, const char *key)
 	} while (count == ROWS_AT_ONCE);
 	SPI_cursor_close(portal);
 	SPI_finish();
+	pg_cryptohash_free(query->hash);
 	pfree(line.data);
 }
 
