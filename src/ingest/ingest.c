@@ -67,11 +67,11 @@ typedef struct Ingest
 	List	   *loaded;			/* PfBatch *, of earlier calls */
 	PfBatch		batch;			/* the one being made; its load, number and end say what was before */
 	List	   *columns;		/* of the target, char *; NIL: not known yet */
-	bool		had_header;		/* what was read is no record, but goes before the first batch */
 	int64		from;			/* in the spool: where its records begin */
 	int64		line;			/* lines before that */
 	int64		count;			/* records in the spool */
 	bool		convert;
+	bool		at_end;
 
 	/* this call */
 	int32		batches;
@@ -550,13 +550,17 @@ collect_bytes(Ingest *ing)
 	PfRecord	record;
 
 	ing->convert = false;
-	while (ing->count < ing->batch_size && (!ing->reject || ing->spool.bytes < PF_SPOOL_MEMORY))
+	while (!ing->at_end && ing->count < ing->batch_size && (!ing->reject || ing->spool.bytes < PF_SPOOL_MEMORY))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!pf_records_next(&ing->records, &record))
 			break;
 		if (record.is_end && !ing->format->csv)
+		{
+			/* what follows COPY's mark of the end does not count, for COPY either */
+			ing->at_end = true;
 			break;
+		}
 		ing->convert = ing->convert || record.is_end;
 		pf_spool_add(&ing->spool, record.bytes, record.size);
 		ing->count++;
