@@ -171,6 +171,8 @@ extern void pf_arg_int8s(PfArgs *args, const int64 *values, int count);
 extern void pf_arg_float8(PfArgs *args, double value);	/* NaN: NULL */
 extern void pf_arg_text(PfArgs *args, const char *value);	/* NULL: NULL */
 extern void pf_arg_name(PfArgs *args, const char *value);
+extern void pf_arg_own_role(PfArgs *args);	/* name of the current role */
+extern void pf_arg_time(PfArgs *args, TimestampTz value);
 extern void pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size);
 extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elements are kept */
 
@@ -196,6 +198,12 @@ extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 /* ----- rights (rights.c) ----- */
 
 extern uint32 pf_rights(int64 model, const char *owner);
+
+/* The rights on the model with that number; none when there is no such model. */
+extern uint32 pf_rights_by_id(int64 model);
+
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* Error insufficient_privilege unless info->rights has the right. */
 extern void pf_need_right(const PfModelInfo *info, uint32 right);

@@ -85,6 +85,18 @@ pf_arg_name(PfArgs *args, const char *value)
 }
 
 void
+pf_arg_own_role(PfArgs *args)
+{
+	pf_arg_name(args, GetUserNameFromId(GetUserId(), false));
+}
+
+void
+pf_arg_time(PfArgs *args, TimestampTz value)
+{
+	pf_arg(args, TIMESTAMPTZOID, TimestampTzGetDatum(value), false);
+}
+
+void
 pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size)
 {
 	bytea	   *value = palloc(size + VARHDRSZ);
