@@ -326,7 +326,7 @@ begin(Ingest *ing)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("order_by is for relations and queries only"),
 					 errdetail("A file or URL is read from its beginning to its end.")));
-		pf_input_check(ing->source);
+		ing->source = pf_input_check(ing->source);
 	}
 	else
 	{
@@ -680,7 +680,7 @@ load_batch(Ingest *ing)
 		if (fill.loaded < ing->spool.bytes)
 			pf_records_unread(&ing->records, &ing->spool, fill.loaded, fill.end_line);
 	}
-	pf_catalog_add_batch(ing->stream, ing->target->qualified, ing->source, ing->query != NULL, batch, fill.rejects);
+	pf_catalog_add_batch(ing->stream, ing->target->qualified, ing->input ? ing->input->name : ing->source, ing->query != NULL, batch, fill.rejects);
 	ing->rows += fill.rows;
 	ing->rejected += batch->rejected;
 }

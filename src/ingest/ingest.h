@@ -75,8 +75,8 @@ struct PfInput
 
 extern bool pf_is_url(const char *source);
 extern bool pf_is_file(const char *source);
-/* Errors unless the current role may read it; opens nothing. */
-extern void pf_input_check(const char *source);
+/* Errors unless the current role may read it; opens nothing.  Returns the form in which it is known again. */
+extern char *pf_input_check(const char *source);
 /* Lives until it is closed, whatever transactions come and go. */
 extern PfInput *pf_input_open(const char *source);
 

@@ -20,6 +20,7 @@
 #include "utils/wait_event.h"
 
 #include "ingest/ingest.h"
+#include "net/net.h"
 
 bool
 pf_is_url(const char *source)
@@ -100,22 +101,63 @@ open_file(const char *name)
 	return &input->base;
 }
 
+/* ----- a URL ----- */
+
+typedef struct UrlInput
+{
+	PfInput		base;
+	PfUrlReader *reader;
+} UrlInput;
+
+static Size
+read_url(PfInput *input, char *bytes, Size size)
+{
+	return pf_net_read(((UrlInput *) input)->reader, bytes, size);
+}
+
+static void
+close_url(PfInput *input)
+{
+	pf_net_close(((UrlInput *) input)->reader);
+	pfree(input);
+}
+
+static PfInput *
+open_url(const char *url)
+{
+	UrlInput   *input = palloc0(sizeof(UrlInput));
+
+	input->reader = pf_net_open(url);
+	input->base.name = pf_net_show_url(url);
+	input->base.read = read_url;
+	input->base.close = close_url;
+	return &input->base;
+}
+
 /* ----- either ----- */
 
-void
+char *
 pf_input_check(const char *source)
 {
-	if (pf_is_file(source) && !has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+	if (pf_is_url(source))
+	{
+		char	   *url = pf_net_check_url(source);
+
+		pf_net_need();
+		return url;
+	}
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to read a file on the server"),
 				 errdetail("Only roles with privileges of the \"%s\" role may read files on the server.",
 						   "pg_read_server_files"),
 				 errhint("Load it with psql's \\copy, which reads files on the client.")));
+	return pstrdup(source);
 }
 
 PfInput *
 pf_input_open(const char *source)
 {
-	return open_file(source);
+	return pf_is_url(source) ? open_url(source) : open_file(source);
 }

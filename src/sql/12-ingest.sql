@@ -32,7 +32,7 @@ COMMENT ON COLUMN pgforest.batch.stream IS 'hash of target and source, by which 
 COMMENT ON COLUMN pgforest.batch.load IS '1; 2, 3, ... where a load was begun anew with restart';
 COMMENT ON COLUMN pgforest.batch.number IS '1, 2, 3, ... within the load';
 COMMENT ON COLUMN pgforest.batch.target IS 'table that was loaded';
-COMMENT ON COLUMN pgforest.batch.source IS 'file, URL, relation or query that the rows came from';
+COMMENT ON COLUMN pgforest.batch.source IS 'file, URL (without what follows a question mark), relation or query that the rows came from';
 COMMENT ON COLUMN pgforest.batch.order_by IS 'column of a query by which it was read; NULL: not a query, or read whole';
 COMMENT ON COLUMN pgforest.batch.columns IS 'columns of the target that were filled, in the order of the source';
 COMMENT ON COLUMN pgforest.batch.rows IS 'rows that came into the target';
