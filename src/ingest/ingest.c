@@ -731,6 +731,7 @@ run(Ingest *ing)
 	if (ing->query == NULL)
 	{
 		ing->input = pf_input_open(ing->source);
+		pf_input_begin(ing->input);
 		pf_records_open(&ing->records, ing->format, ing->input);
 		ing->records.split_long = ing->reject;
 		if (ing->loaded != NIL)

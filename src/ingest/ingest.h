@@ -79,6 +79,8 @@ extern bool pf_is_file(const char *source);
 extern char *pf_input_check(const char *source);
 /* Lives until it is closed, whatever transactions come and go. */
 extern PfInput *pf_input_open(const char *source);
+/* To be called once it is where it will be closed after an error. */
+extern void pf_input_begin(PfInput *input);
 
 /* ----- a batch's bytes (spool.c) ----- */
 
