@@ -168,6 +168,7 @@ typedef struct PfArgs
 extern void pf_arg(PfArgs *args, Oid type, Datum value, bool isnull);
 extern void pf_arg_int8(PfArgs *args, int64 value);
 extern void pf_arg_int4(PfArgs *args, int32 value);
+extern void pf_arg_int8s(PfArgs *args, const int64 *values, int count);
 extern void pf_arg_float8(PfArgs *args, double value);	/* NaN: NULL */
 extern void pf_arg_text(PfArgs *args, const char *value);	/* NULL: NULL */
 extern void pf_arg_name(PfArgs *args, const char *value);

@@ -151,14 +151,14 @@ arg_float8s(PfArgs *args, const double *values, int count, bool nan_is_null)
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
 
-static void
-arg_counts(PfArgs *args, const uint64 *counts, int count)
+void
+pf_arg_int8s(PfArgs *args, const int64 *values, int count)
 {
 	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
 	bool	   *nulls = palloc0(sizeof(bool) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
-		datums[i] = Int64GetDatum((int64) counts[i]);
+		datums[i] = Int64GetDatum(values[i]);
 	arg_array(args, INT8ARRAYOID, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
@@ -376,7 +376,7 @@ write_confusion(int64 model, int32 version, const PfMeasured *measured, const ch
 	pf_arg_text(&args, measured->set);
 	pf_arg_text(&args, source);
 	pf_arg_texts(&args, measured->classes, measured->nclasses);
-	arg_counts(&args, measured->confusion, measured->nclasses * measured->nclasses);
+	pf_arg_int8s(&args, (const int64 *) measured->confusion, measured->nclasses * measured->nclasses);
 	pf_arg_int8(&args, measured->rows);
 	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
 	pf_arg_name(&args, role);
