@@ -29,8 +29,7 @@ typedef struct PfNodeStats
 {
 	double		weight;
 	double		sum;			/* regression: of weight * (target - offset) */
-	double		lowest,
-				highest;		/* regression: of the targets */
+	double		first;			/* regression: target of the first row */
 	double		score;			/* what the criterion gives the unsplit node */
 	bool		pure;
 } PfNodeStats;
@@ -95,8 +94,9 @@ extern void pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items,
  */
 extern void pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
 						  PfNodeStats *stats);
-/* The same from sums that are in growth->total already, for counted classes. */
-extern void pf_counted_stats(PfGrowth *growth, PfNodeStats *stats);
+/* The same from sums that are in growth->total already. */
+extern void pf_summed_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
+							PfNodeStats *stats);
 extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
 						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 						  PfSplit *split);
@@ -106,8 +106,11 @@ extern void pf_find_random_split(PfGrowth *growth, uint64_t stream, const PfItem
 								 uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 								 PfSplit *split);
 
-/* partition.c: how many items went left */
+/*
+ * partition.c: how many items went left.  sums, of a regression: what pf_node_stats would sum up on the
+ * left and on the right; else NULL.
+ */
 extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,
-							 PfItem *items, uint32_t n);
+							 PfItem *items, uint32_t n, double (*sums)[2]);
 
 #endif							/* PF_GROW_H */

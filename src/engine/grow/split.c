@@ -172,7 +172,6 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 {
 	double	   *total = growth->total;
 
-	memset(stats, 0, sizeof(*stats));
 	memset(total, 0, growth->width * sizeof(double));
 	if (growth->matrix->nclasses)
 	{
@@ -182,34 +181,40 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->pure = is_pure(growth);
 	}
 	else
 	{
-		stats->lowest = INFINITY;
-		stats->highest = -INFINITY;
 		for (uint32_t i = 0; i < n; i++)
 		{
-			double		target = items[i].y.target;
-
 			total[0] += items[i].weight;
-			total[1] += items[i].weight * (target - growth->offset);
-			stats->lowest = target < stats->lowest ? target : stats->lowest;
-			stats->highest = target > stats->highest ? target : stats->highest;
+			total[1] += items[i].weight * (items[i].y.target - growth->offset);
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->sum = total[1];
-		stats->pure = stats->lowest == stats->highest;
 	}
-	finish_stats(growth, stats);
+	pf_summed_stats(growth, items, n, stats);
 }
 
 void
-pf_counted_stats(PfGrowth *growth, PfNodeStats *stats)
+pf_summed_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
-	stats->pure = is_pure(growth);
+	if (growth->matrix->nclasses)
+		stats->pure = is_pure(growth);
+	else
+	{
+		uint32_t	i = 1;
+
+		stats->first = items[0].y.target;
+		stats->sum = growth->total[1];
+		while (i < n && items[i].y.target == stats->first)
+		{
+			i++;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(growth->env);
+		}
+		stats->pure = i == n;
+	}
 	finish_stats(growth, stats);
 }
 

@@ -29,8 +29,8 @@ typedef struct Open
 	uint32_t	depth;
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
-	bool		summed;			/* the split that made the node has counted its classes */
-	double		sums[PF_COUNTED_CLASSES];	/* their weights here */
+	bool		summed;			/* the split that made the node left its sums */
+	double		sums[PF_COUNTED_CLASSES];	/* its part of growth->total */
 	PfSplit		split;
 } Open;
 
@@ -282,7 +282,7 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 			leaf[c] = growth->total[c] / stats->weight;
 	}
 	else
-		leaf[0] = stats->lowest == stats->highest ? stats->lowest
+		leaf[0] = stats->pure ? stats->first
 			: growth->offset + stats->sum / stats->weight;
 
 	tree->nodes[node].link = tree->nleaves++;
@@ -305,7 +305,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	if (entry->summed)
 	{
 		memcpy(growth->total, entry->sums, growth->width * sizeof(double));
-		pf_counted_stats(growth, &stats);
+		pf_summed_stats(growth, items + entry->start, entry->n, &stats);
 	}
 	else
 		pf_node_stats(growth, items + entry->start, entry->n, &stats);
@@ -398,6 +398,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	{
 		uint32_t	children = tree->nnodes;
 		uint32_t	nleft;
+		double		sums[2][2];
 		Open		left,
 					right;
 
@@ -431,7 +432,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		tree->importance[entry.split.feature] += entry.split.gain;
 
 		bring_together(growth, items, &entry);
-		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n);
+		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n,
+							 growth->matrix->nclasses ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
 				.nearby = entry.nearby
@@ -440,7 +442,12 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
 				.depth = entry.depth + 1,.nearby = entry.nearby
 		};
-		left.summed = right.summed = entry.split.summed;
+		left.summed = right.summed = entry.split.summed || growth->matrix->nclasses == 0;
+		if (growth->matrix->nclasses == 0)
+		{
+			memcpy(left.sums, sums[0], sizeof(sums[0]));
+			memcpy(right.sums, sums[1], sizeof(sums[1]));
+		}
 		for (uint32_t c = 0; entry.split.summed && c < growth->width; c++)
 		{
 			left.sums[c] = entry.split.left[c];
