@@ -49,7 +49,8 @@
 #define KEY_QUERY		UINT64CONST(0x7067660000000009)
 #define KEY_PLACES		UINT64CONST(0x706766000000000A)
 #define KEY_RANKS		UINT64CONST(0x706766000000000B)
-#define KEY_HELD_OUT	UINT64CONST(0x706766000000000C)	/* and those that follow */
+#define KEY_MONOTONIC	UINT64CONST(0x706766000000000C)
+#define KEY_HELD_OUT	UINT64CONST(0x706766000000000D)	/* and those that follow */
 
 typedef struct Shared
 {
@@ -58,7 +59,7 @@ typedef struct Shared
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;		/* of these */
 	pg_atomic_uint64 samples;
-	PfForestParams params;		/* class_weights, places and ranks are set by each process */
+	PfForestParams params;		/* class_weights, places, ranks and monotonic are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
 	PfMatrix	held[PF_HELD_OUT];	/* likewise */
@@ -475,6 +476,7 @@ typedef struct Sizes
 				classes,
 				places,
 				ranks,
+				monotonic,
 				votes,
 				voters,
 				importance,
@@ -499,6 +501,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		.classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0,
 		.places = params->places ? mul_size(matrix->nfeatures, 256 * sizeof(float)) : 0,
 		.ranks = params->ranks ? mul_size(matrix->nrows, sizeof(uint16)) : 0,
+		.monotonic = params->monotonic ? matrix->nfeatures : 0,
 		.votes = want_votes ? mul_size(mul_size(matrix->nrows, width), sizeof(uint64)) : 0,
 		.voters = want_votes ? mul_size(matrix->nrows, sizeof(uint32)) : 0,
 		.importance = matrix->nfeatures * sizeof(int64),
@@ -580,6 +583,8 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		share(pcxt, env, KEY_PLACES, params->places, sizes.places);
 	if (sizes.ranks > 0)
 		share(pcxt, env, KEY_RANKS, params->ranks, sizes.ranks);
+	if (sizes.monotonic > 0)
+		share(pcxt, env, KEY_MONOTONIC, params->monotonic, sizes.monotonic);
 	votes.sum = want_votes ? share(pcxt, env, KEY_VOTES, NULL, sizes.votes) : NULL;
 	votes.trees = want_votes ? share(pcxt, env, KEY_VOTERS, NULL, sizes.voters) : NULL;
 	shared->votes = votes;
@@ -681,6 +686,8 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		params.places = shm_toc_lookup(toc, KEY_PLACES, false);
 	if (params.ranks != NULL)
 		params.ranks = shm_toc_lookup(toc, KEY_RANKS, false);
+	if (params.monotonic != NULL)
+		params.monotonic = shm_toc_lookup(toc, KEY_MONOTONIC, false);
 	if (votes.sum != NULL)
 	{
 		votes.sum = shm_toc_lookup(toc, KEY_VOTES, false);

@@ -567,6 +567,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	PfTrainRequest request;
 	instr_time	start;
+	List	   *numbers;
 	PfLoaded   *loaded;
 	PfNewVersion version = {0};
 	int32		number;
@@ -584,10 +585,11 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
-	request.load.task = pf_load_check(&request.load);
+	request.load.task = pf_load_check(&request.load, &numbers);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
 	pf_calibration_fit_task(request.params, request.load.task);
+	pf_monotonic_check(request.params, numbers);
 	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);

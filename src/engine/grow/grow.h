@@ -41,6 +41,7 @@ typedef struct PfSplit
 	uint16_t	feature;
 	uint16_t	threshold;
 	double		gain;			/* weight x decrease of impurity */
+	double		middle;			/* between the values of both sides, for the bounds of what is below them */
 	bool		summed;			/* left is known */
 	double		left[PF_COUNTED_CLASSES];	/* counted classes: the weights that go left */
 } PfSplit;
@@ -74,11 +75,25 @@ typedef struct PfGrowth
 	double	   *total;			/* width: the node's sums */
 	double	   *left;			/* width */
 	double	   *missing;		/* width */
+
+	/* monotonic constraints: the value of a node is the share of the second class, or the mean without the offset */
+	double		lower,			/* bounds of that of the node at hand */
+				upper;
+
 	PfBoundaries *boundaries;	/* of the feature at hand */
 	PfScoreBoundaries score_boundaries;
 } PfGrowth;
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
+
+/* May a split give its sides these values?  In scikit-learn's way: one that goes out of bounds is not made. */
+static inline bool
+pf_keeps_order(const PfGrowth *growth, uint32_t feature, double left, double right)
+{
+	return (right - left) * growth->params->monotonic[feature] >= 0 &&
+		left >= growth->lower && left <= growth->upper &&
+		right >= growth->lower && right <= growth->upper;
+}
 
 /* tree.c */
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,

@@ -9,6 +9,7 @@
  * Memory: scratch lives as long as the PfGrowth; the tree's three arrays are
  * the caller's.
  */
+#include <math.h>
 #include <string.h>
 
 #include "engine/grow/grow.h"
@@ -31,6 +32,8 @@ typedef struct Open
 	uint32_t	set;			/* where its set of constant features is kept */
 	bool		summed;			/* the split that made the node left its sums */
 	double		sums[PF_COUNTED_CLASSES];	/* its part of growth->total */
+	double		lower,			/* bounds of its value, by monotonic constraints */
+				upper;
 	PfSplit		split;
 } Open;
 
@@ -241,6 +244,16 @@ pop(Frontier *frontier)
 	return result;
 }
 
+/* Splits keep to the bounds but for rounding, leaves to the last bit.  Was it moved? */
+static bool
+clamp(double *value, double lower, double upper)
+{
+	double		before = *value;
+
+	*value = before < lower ? lower : before > upper ? upper : before;
+	return *value != before;
+}
+
 /*
  * The node's own sums are in growth->total.  Leaves of one class are alike, and
  * most leaves of an unlimited tree are such, so they share a row for each class:
@@ -255,7 +268,8 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 
 	tree->nodes[node].feature = PF_LEAF;
 	tree->nodes[node].threshold = 0;
-	if (growth->matrix->nclasses && stats->pure && growth->params->max_leaf_nodes == 0)
+	if (growth->matrix->nclasses && stats->pure && growth->params->max_leaf_nodes == 0 &&
+		growth->params->monotonic == NULL)
 	{
 		uint32_t	c = 0;
 
@@ -280,10 +294,16 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 	{
 		for (uint32_t c = 0; c < tree->width; c++)
 			leaf[c] = growth->total[c] / stats->weight;
+		if (growth->params->monotonic != NULL && clamp(&leaf[1], growth->lower, growth->upper))
+			leaf[0] = 1 - leaf[1];
 	}
 	else
+	{
 		leaf[0] = stats->pure ? stats->first
 			: growth->offset + stats->sum / stats->weight;
+		if (growth->params->monotonic != NULL)
+			clamp(leaf, growth->offset + growth->lower, growth->offset + growth->upper);
+	}
 
 	tree->nodes[node].link = tree->nleaves++;
 }
@@ -301,6 +321,8 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	PfNodeStats stats;
 
 	pf_check(growth->env);
+	growth->lower = entry->lower;
+	growth->upper = entry->upper;
 	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
 	if (entry->summed)
 	{
@@ -372,7 +394,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	uint32_t	nleaves = 1;
 	double		root_weight = 0;
 	Frontier	frontier = {.best_first = params->max_leaf_nodes > 0};
-	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0};
+	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0,.lower = -INFINITY,.upper = INFINITY};
 
 	memset(tree, 0, sizeof(*tree));
 	tree->width = growth->matrix->nclasses ? growth->matrix->nclasses : 1;
@@ -412,6 +434,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			{
 				PfNodeStats stats;
 
+				growth->lower = entry.lower;
+				growth->upper = entry.upper;
 				pf_node_stats(growth, items + entry.start, entry.n, &stats);
 				add_leaf(growth, tree, &leaf_room, entry.node, &stats);
 			}
@@ -436,12 +460,16 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 							 growth->matrix->nclasses ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
-				.nearby = entry.nearby
+				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
-				.depth = entry.depth + 1,.nearby = entry.nearby
+				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
 		};
+		if (params->monotonic != NULL && params->monotonic[entry.split.feature] > 0)
+			left.upper = right.lower = entry.split.middle;
+		else if (params->monotonic != NULL && params->monotonic[entry.split.feature] < 0)
+			left.lower = right.upper = entry.split.middle;
 		left.summed = right.summed = entry.split.summed || growth->matrix->nclasses == 0;
 		if (growth->matrix->nclasses == 0)
 		{
