@@ -14,6 +14,7 @@
 #include "catalog/models.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "utils/rel.h"
 
 enum
@@ -170,6 +171,8 @@ extern void pf_arg_int4(PfArgs *args, int32 value);
 extern void pf_arg_float8(PfArgs *args, double value);	/* NaN: NULL */
 extern void pf_arg_text(PfArgs *args, const char *value);	/* NULL: NULL */
 extern void pf_arg_name(PfArgs *args, const char *value);
+extern void pf_arg_own_role(PfArgs *args);	/* name of the current role */
+extern void pf_arg_time(PfArgs *args, TimestampTz value);
 extern void pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size);
 extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elements are kept */
 
@@ -178,6 +181,9 @@ extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elemen
  * number of rows.  args may be NULL.
  */
 extern uint64 pf_write(const char *statement, PfArgs *args);
+
+/* The same for a statement that is run often: its plan is kept in *plan, NULL at first. */
+extern uint64 pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args);
 
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);
@@ -195,6 +201,9 @@ extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 /* ----- rights (rights.c) ----- */
 
 extern uint32 pf_rights(int64 model, const char *owner);
+
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* Error insufficient_privilege unless info->rights has the right. */
 extern void pf_need_right(const PfModelInfo *info, uint32 right);
