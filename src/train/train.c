@@ -286,14 +286,34 @@ measure(const PfEnv *env, const PfModel *model, const char *set, size_t n,
 				 &measured->curves[c]);
 }
 
-/* Rows that were held out, walked as a prediction walks them. */
+/*
+ * Predictions for rows that were held out, in memory of their own: as a prediction makes them, of
+ * leaves that are known already if the trees were asked as they were grown.
+ */
+double *
+pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held)
+{
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = held->sums;
+
+	held->sums = NULL;
+	if (predicted != NULL)
+	{
+		pf_walk_finish(env, model, rows->nrows, predicted);
+		return predicted;
+	}
+	predicted = pf_alloc(env, Max((Size) rows->nrows, 1) * model->width * sizeof(double));
+	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
+	return predicted;
+}
+
 static void
 measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
-				 const PfMatrix *rows, PfMeasured *measured)
+				 PfHeldOut *held, PfMeasured *measured)
 {
-	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * model->width * sizeof(double));
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = pf_train_predict(env, model, held);
 
-	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
 	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
 	pf_release(env, predicted);
 }
@@ -470,16 +490,23 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	Clock		clock = {.progress = progress,.start = start};
 	PfGrown		grown = {0};
 	PfModel		model = {0};
-	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
+	PfMeasured *measured = palloc((PF_HELD_OUT + 1) * sizeof(PfMeasured));
+	const struct
+	{
+		const char *name;
+		PfMatrix   *rows;
+	}			sets[PF_HELD_OUT] = {{"validation", &loaded->validation}, {"test", &loaded->test}};
 	uint8		sha256[32];
 	size_t		nbytes;
 
+	for (int i = 0; i < PF_HELD_OUT && loaded->task != PF_ANOMALY; i++)
+		grown.held[i].rows = sets[i].rows->nrows > 0 ? sets[i].rows : NULL;
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
-	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "validation", &loaded->validation,
-						 &measured[version->nmeasured++]);
-	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		if (grown.held[i].rows != NULL)
+			measure_held_out(env, &model, sets[i].name, &grown.held[i], &measured[version->nmeasured++]);
+	}
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
 		version->nmeasured++;
@@ -540,6 +567,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	PfTrainRequest request;
 	instr_time	start;
+	List	   *numbers;
 	PfLoaded   *loaded;
 	PfNewVersion version = {0};
 	int32		number;
@@ -557,10 +585,11 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	request.load.source = pf_source_open(request.source);
-	request.load.task = pf_load_check(&request.load);
+	request.load.task = pf_load_check(&request.load, &numbers);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
 	pf_calibration_fit_task(request.params, request.load.task);
+	pf_monotonic_check(request.params, numbers);
 	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);

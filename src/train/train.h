@@ -41,6 +41,9 @@ extern void pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows);
 extern void pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params,
 						  PfLoaded *loaded, int64 seed, PfModel *model, PfGrown *grown);
 
+/* Predictions for rows held out, before or after the trees were asked; see train.c. */
+extern double *pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held);
+
 /* A metric of the whole set; NaN when it is not among them. */
 extern double pf_train_metric(const PfMetrics *metrics, const char *name);
 
