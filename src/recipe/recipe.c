@@ -261,3 +261,16 @@ pf_recipe_keeps(const PfRecipe *recipe, const char *column)
 	field = pf_program_field(program, column);
 	return field != NULL && field->raw != NULL && strcmp(field->raw, column) == 0;
 }
+
+bool
+pf_recipe_is_out_of_fold(const PfRecipe *recipe)
+{
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		if (((PfStep *) lfirst(lc))->kind == PF_TARGET_MEAN)
+			return true;
+	}
+	return false;
+}

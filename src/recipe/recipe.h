@@ -49,6 +49,9 @@ extern PfSource *pf_recipe_source(const PfRecipe *recipe, const PfSource *raw);
  */
 extern bool pf_recipe_keeps(const PfRecipe *recipe, const char *column);
 
+/* Does training see other values than prediction: target means out of fold? */
+extern bool pf_recipe_is_out_of_fold(const PfRecipe *recipe);
+
 /* ----- one row (cleaner.c) ----- */
 
 typedef struct PfCleaner PfCleaner;
