@@ -52,6 +52,7 @@ typedef struct PfVersionInfo
 	uint64		fingerprint[2];
 	char	   *metric;			/* or NULL */
 	double		score;			/* NaN: none */
+	Jsonb	   *recipe;			/* document of the one it carries, or NULL */
 } PfVersionInfo;
 
 /* A reference in its parts: 'name', 'name@3', 'name@alias'. */
@@ -178,6 +179,7 @@ typedef struct PfNewVersion
 	int			nmeasured;
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
+	Jsonb	   *recipe;			/* or NULL */
 } PfNewVersion;
 
 /* What a tuning tried, on one fold. */

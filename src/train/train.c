@@ -32,6 +32,7 @@
 #include "engine/walk/walk.h"
 #include "load/load.h"
 #include "progress/progress.h"
+#include "recipe/recipe.h"
 #include "train/train.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
@@ -130,6 +131,7 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
+	request->recipe_name = text_argument(fcinfo, 14);
 	load->max_bins = request->params->given.max_bins;
 	load->max_rows = request->params->given.max_rows;
 	load->values = request->algorithm->values;
@@ -167,6 +169,16 @@ check_target(FunctionCallInfo fcinfo, PfTrainRequest *request)
 				 errmsg("the task \"anomaly\" takes no weight"),
 				 errhint("Leave out weight.")));
 	load->holdout = 0;
+}
+
+void
+pf_train_open_source(PfTrainRequest *request)
+{
+	request->load.source = pf_source_open(request->source);
+	if (request->recipe_name == NULL)
+		return;
+	request->recipe = pf_recipe_find(request->recipe_name);
+	request->load.source = pf_recipe_source(pf_recipe_read(request->recipe), request->load.source);
 }
 
 /*
@@ -212,6 +224,11 @@ repeat_arguments(const PfTrainRequest *request, PfTask task)
 		append_names(&json, "features", request->load.features);
 	append_names(&json, "exclude", request->load.exclude);
 	append_names(&json, "key", request->load.key);
+	if (request->recipe_name != NULL)
+	{
+		appendStringInfoString(&json, ",\"recipe\":");
+		escape_json(&json, request->recipe_name);
+	}
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
@@ -546,6 +563,7 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	version->arguments = repeat_arguments(request, loaded->task);
 	version->seed = request->seed;
 	version->note = request->note;
+	version->recipe = request->recipe;
 	version->rows = loaded->train.nrows;
 	version->features = loaded->nfeatures;
 	if (loaded->task != PF_ANOMALY)
@@ -584,7 +602,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	check_target(fcinfo, &request);
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
-	request.load.source = pf_source_open(request.source);
+	pf_train_open_source(&request);
 	request.load.task = pf_load_check(&request.load, &numbers);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);

@@ -21,12 +21,17 @@ typedef struct PfTrainRequest
 	const PfAlgorithm *algorithm;
 	PfTrainParams *params;
 	PfLoadSpec	load;
+	char	   *recipe_name;
+	Jsonb	   *recipe;			/* that the source's rows go through, or NULL */
 	char	   *source;
 } PfTrainRequest;
 
 /* Arguments: errors when the value is not one of theirs. */
 extern PfTask pf_parse_task(const char *task);	/* NULL: from the target */
 extern double pf_check_holdout(double holdout);
+
+/* Opens the source, seen through the recipe when there is one. */
+extern void pf_train_open_source(PfTrainRequest *request);
 
 /*
  * May the caller train this model, and as this task?  Checked again when the

@@ -254,7 +254,7 @@ pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors)
 	}
 	if (asked->max_bins == 0)
 		asked->max_bins = PF_MAX_BINS;
-	asked->source = pf_source_open(request->train.source);
+	pf_train_open_source(&request->train);
 	asked->for_folds = true;
 	asked->grow_memory = fold_memory;
 	asked->grow_arg = trials;
