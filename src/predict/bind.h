@@ -61,6 +61,13 @@ extern void pf_bind_array(const PfModel *model, const char *reference,
 extern void pf_bind_json(const PfModel *model, const char *reference,
 						 Jsonb *document, uint8 *row);
 
+/*
+ * An array of the features in their order; arrays in it, such as the lines of an image,
+ * are taken apart.
+ */
+extern void pf_bind_json_array(const PfModel *model, const char *reference,
+							   JsonbContainer *array, uint8 *row);
+
 /* One value into its place in a row; NaN is missing. */
 static inline void
 pf_put_number(const PfModel *model, uint32 feature, double value, uint8 *row)
