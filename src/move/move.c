@@ -163,22 +163,54 @@ check_sections(const PfContainer *container, JsonbContainer *about, JsonbContain
 		pf_not_exported("the model has another task than its version says");
 	if (!has_texts(version, "columns", column_text, model, model->ncolumns) ||
 		!has_number(version, "features", model->nfeatures))
-		pf_not_exported("the model has other features than its version says, or names that this database's encoding has not");
+		pf_not_exported("the model has other features than its version says");
 	if (!has_texts(version, "classes", class_text, model, model->nclasses))
-		pf_not_exported("the model has other classes than its version says, or names that this database's encoding has not");
+		pf_not_exported("the model has other classes than its version says");
 }
 
-/* Models beyond ASCII keep to the encoding of the database that they were trained in. */
+static bool
+is_ascii(const char *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (IS_HIGHBIT_SET(bytes[i]))
+			return false;
+	return true;
+}
+
+/* Has a model any name, label or category beyond ASCII? */
+static bool
+is_model_ascii(const PfModel *model)
+{
+	bool		ascii = true;
+
+	for (uint32 i = 0; i < model->ncolumns; i++)
+		ascii &= is_ascii(model->columns[i].name, strlen(model->columns[i].name));
+	for (uint32 i = 0; i < model->nclasses; i++)
+		ascii &= is_ascii(model->classes[i], strlen(model->classes[i]));
+	for (uint32 i = 0; ascii && i < model->nfeatures; i++)
+	{
+		const PfBins *bins = &model->bins[i];
+
+		pf_check_interrupts();
+		if (bins->ncategories > 0)
+			ascii = is_ascii(bins->text, bins->offsets[bins->ncategories]);
+	}
+	return ascii;
+}
+
+/* Its bytes are in the encoding of the database that it was trained in. */
 static void
-check_encoding(Jsonb *sections)
+check_encoding(Jsonb *sections, const PfModel *model)
 {
 	char	   *encoding = read_text(need_section(sections, "exported"), "encoding", true);
 
-	if (strcmp(encoding, GetDatabaseEncodingName()) != 0)
-		ereport(NOTICE,
-				(errmsg("the model comes from a database with the encoding %s, this one has %s",
-						encoding, GetDatabaseEncodingName()),
-				 errdetail("Categories beyond ASCII would match nothing.")));
+	if (strcmp(encoding, GetDatabaseEncodingName()) == 0 || is_model_ascii(model))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+			 errmsg("model with names beyond ASCII comes from a database with another encoding"),
+			 errdetail("Its encoding is %s, that of this database %s.", encoding, GetDatabaseEncodingName()),
+			 errhint("Import it into a database with the encoding %s, or train it again in this one.", encoding)));
 }
 
 /* A model of that name is continued only with versions of the same columns and target. */
@@ -290,9 +322,9 @@ ml_import(PG_FUNCTION_ARGS)
 							Max(container.nmodel * 4096, (Size) 1 << 30), &reason);
 	if (model == NULL)
 		pf_not_exported(reason);
+	check_encoding(import.sections, model);
 	check_sections(&container, about, version, model, hex);
 	check_existing(import.model, import.task, import.target, model);
-	check_encoding(import.sections);
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);

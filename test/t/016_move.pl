@@ -53,6 +53,7 @@ for my $case ([ 'flower@3', 'item' ], [ 'it\'\'s a "value"@1', 'item' ], [ 'boos
 	like($said, qr/\|\Q$sha\E$/, 'the same SHA-256');
 	is($to->safe_psql('postgres', sprintf($digest, "$name\@1", $table)), $from->safe_psql('postgres', sprintf($digest, $reference, $table)),
 		'the same answers');
+	next if $name eq 'odd';		# has no metrics
 	is($to->safe_psql('postgres', "SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM ml_evaluate('$name\@1') AS m"),
 		$from->safe_psql('postgres', "SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM ml_evaluate('$reference') AS m"), 'the same metrics');
 	is($to->safe_psql('postgres', "SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM ml_importance('$name\@1') AS m"),
@@ -105,7 +106,7 @@ sub into_latin
 	return "SELECT model, version FROM ml_import(decode('$hex', 'hex'))";
 }
 is($to->safe_psql('latin', into_latin('boosted@1')), 'boosted|1', 'a model in ASCII goes anywhere');
-like(error_of($to, into_latin('colour@1'), db => 'latin'), qr/^22P05: names in model "colour", version 1, are not those of this database/,
+like(error_of($to, into_latin('colour@1'), db => 'latin'), qr/^22021: model with names beyond ASCII comes from a database with another encoding/,
 	'another does not');
 
 # ----- all of them, by logical replication -----
@@ -115,7 +116,7 @@ $replica->start;
 $replica->safe_psql('postgres', 'CREATE EXTENSION pgforest');
 make_rows($replica);
 $from->safe_psql('postgres', 'CREATE PUBLICATION models FOR TABLES IN SCHEMA pgforest');
-$replica->safe_psql('postgres', sprintf(q{CREATE SUBSCRIPTION models CONNECTION '%s' PUBLICATION models}, $from->connstr('postgres')));
+$replica->safe_psql('postgres', sprintf(q{CREATE SUBSCRIPTION models CONNECTION $$%s$$ PUBLICATION models}, $from->connstr('postgres')));
 $replica->wait_for_subscription_sync($from, 'models');
 is(answers($replica), answers($from), 'what was there answers the same');
 $from->safe_psql('postgres', q{SELECT ml_promote('flower', 3); SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}', seed => 5); SELECT ml_promote('linear', 2); SELECT ml_drop('random')});
