@@ -105,6 +105,13 @@ pf_catalog_may_run(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
+	/* a version that was imported: its query came with it, from anybody */
+	if (role[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("the query of a version that was imported is not run"),
+				errdetail("It came from another database, and would run with your rights."),
+				errhint("Pass the rows yourself: source => 'a table or a query'."));
 	if (OidIsValid(oid) && is_member_of_role_nosuper(GetUserId(), oid) &&
 		has_privs_of_role(GetUserId(), oid))
 		return;

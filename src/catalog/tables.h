@@ -204,6 +204,14 @@ extern void pf_need_writable(const char *command);
  */
 extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 
+/* The model's row, locked; made first, of that role, when there is none. */
+extern void pf_lock_or_make_model(const char *name, const char *task, const char *target,
+								  const char *role, PfModelInfo *info);
+
+/* Of a model so locked: the number of its next version; and the bytes of one, in chunks. */
+extern int32 pf_next_version(const PfModelInfo *model);
+extern void pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size);
+
 /* ----- rights (rights.c) ----- */
 
 extern uint32 pf_rights(int64 model, const char *owner);

@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "catalog/move.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/tables.h"
@@ -448,8 +449,8 @@ pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured
 
 /* ----- versions ----- */
 
-static void
-hash_bytes(const uint8 *bytes, Size size, uint8 *out)
+void
+pf_catalog_sha256(const uint8 *bytes, Size size, uint8 *out)
 {
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	bool		good = hash != NULL && pg_cryptohash_init(hash) >= 0;
@@ -469,10 +470,11 @@ hash_bytes(const uint8 *bytes, Size size, uint8 *out)
 }
 
 /* The model's row, locked; made first when there is none. */
-static void
-lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *info)
+void
+pf_lock_or_make_model(const char *name, const char *task, const char *target, const char *role,
+					  PfModelInfo *info)
 {
-	while (!lock_row(version->model, info))
+	while (!lock_row(name, info))
 	{
 		PfArgs		args = {0};
 
@@ -482,15 +484,28 @@ lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *i
 		 * locked it.
 		 */
 		CHECK_FOR_INTERRUPTS();
-		pf_arg_text(&args, version->model);
-		pf_arg_text(&args, version->task);
-		pf_arg_text(&args, version->target);
+		pf_arg_text(&args, name);
+		pf_arg_text(&args, task);
+		pf_arg_text(&args, target);
 		pf_arg_name(&args, role);
 		pf_write("INSERT INTO pgforest.model (name, task, target, owner) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING", &args);
 	}
 	pf_need_right(info, PF_RIGHT_TRAIN);
-	pf_catalog_need_task(info, version->task);
+	pf_catalog_need_task(info, task);
+}
+
+int32
+pf_next_version(const PfModelInfo *model)
+{
+	PfArgs		args = {0};
+	bool		isnull;
+
+	pf_arg_int8(&args, model->id);
+	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
+				 "RETURNING last_version", &args) != 1)
+		elog(ERROR, "locked row of model \"%s\" is gone", model->name);
+	return DatumGetInt32(pf_written(1, &isnull));
 }
 
 static void
@@ -544,8 +559,8 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
 }
 
-static void
-write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
+void
+pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
 {
 	int32		chunk = 0;
 
@@ -591,24 +606,18 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
 	TimestampTz at;
 	PfModelInfo model;
-	PfArgs		args = {0};
 	int32		number;
-	bool		isnull;
 
 	pf_check_model_name(version->model);
 	pf_need_writable("ml_train()");
-	hash_bytes(version->bytes, version->nbytes, sha256_out);
+	pf_catalog_sha256(version->bytes, version->nbytes, sha256_out);
 
 	SPI_connect();
-	lock_or_make_model(version, role, &model);
-	pf_arg_int8(&args, model.id);
-	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
-				 "RETURNING last_version", &args) != 1)
-		elog(ERROR, "locked row of model \"%s\" is gone", version->model);
-	number = DatumGetInt32(pf_written(1, &isnull));
+	pf_lock_or_make_model(version->model, version->task, version->target, role, &model);
+	number = pf_next_version(&model);
 
 	/* the version's row last: it says how long the rest has taken */
-	write_bytes(model.id, number, version->bytes, version->nbytes);
+	pf_write_bytes(model.id, number, version->bytes, version->nbytes);
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);

@@ -79,6 +79,12 @@ extern PfRawBinder *pf_raw_binder_create(const PfModel *model, const char *refer
 										 const PfRecipe *recipe, TupleDesc desc);
 extern void pf_bind_raw_row(PfRawBinder *raw, const Datum *values, const bool *nulls, uint8 *row);
 extern void pf_bind_raw_json(PfRawBinder *raw, Jsonb *document, uint8 *row);
+/*
+ * An array of the features in their order; arrays in it, such as the lines of an image,
+ * are taken apart.
+ */
+extern void pf_bind_json_array(const PfModel *model, const char *reference,
+							   JsonbContainer *array, uint8 *row);
 
 /* One value into its place in a row; NaN is missing. */
 static inline void

@@ -132,7 +132,7 @@ COMMENT ON COLUMN pgforest.version.score IS 'its value on held-out rows, out-of-
 COMMENT ON COLUMN pgforest.version.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.version.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.version.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query';
+COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query; empty: it was imported, see origin';
 COMMENT ON COLUMN pgforest.version.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
@@ -291,12 +291,12 @@ CREATE TABLE pgforest.run (
 	hint text
 );
 CREATE INDEX run_model_idx ON pgforest.run (model, started_at);
-COMMENT ON TABLE pgforest.run IS 'what was done: one row a training or tuning';
+COMMENT ON TABLE pgforest.run IS 'what was done: one row a training, tuning or import';
 COMMENT ON COLUMN pgforest.run.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.run.model_id IS 'the model; it may have been dropped since';
 COMMENT ON COLUMN pgforest.run.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.run.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train or tune';
+COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train, tune or import';
 COMMENT ON COLUMN pgforest.run.status IS 'success or failure';
 COMMENT ON COLUMN pgforest.run.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.run.started_at IS 'when it began';
@@ -401,7 +401,7 @@ COMMENT ON COLUMN pgforest.versions.score IS 'its value on held-out rows, out-of
 COMMENT ON COLUMN pgforest.versions.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.versions.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.versions.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it';
+COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it; empty: it was imported, see origins';
 COMMENT ON COLUMN pgforest.versions.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.versions.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.versions.stage_seconds IS 'how long each stage of it took';
@@ -465,7 +465,7 @@ COMMENT ON VIEW pgforest.runs IS 'what was done: your own runs, and those of the
 COMMENT ON COLUMN pgforest.runs.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.runs.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.runs.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train or tune';
+COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train, tune or import';
 COMMENT ON COLUMN pgforest.runs.status IS 'success or failure';
 COMMENT ON COLUMN pgforest.runs.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.runs.started_at IS 'when it began';
