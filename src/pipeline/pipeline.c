@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/statement.h"
 #include "pipeline/steps.h"
 #include "tcop/utility.h"
@@ -37,6 +38,21 @@ need_write(const char *command)
 	PreventCommandIfReadOnly(command);
 	PreventCommandIfParallelMode(command);
 	PreventCommandDuringRecovery(command);
+}
+
+void
+pf_pipeline_open(const char *name, PfPipeline *pipeline)
+{
+	pf_push_new_snapshot();
+	pf_catalog_need_pipeline(name, pipeline);
+	PopActiveSnapshot();
+	if (!pf_catalog_is_member(pipeline->declared_by))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" must not run a pipeline that role \"%s\" declared",
+						GetUserNameFromId(GetUserId(), false), pipeline->declared_by),
+				 errdetail("Its SQL would run with your rights, and you are not a member of that role."),
+				 errhint("Let a member of that role call it, or declare one of your own with ml_pipeline.")));
 }
 
 /* May the caller train and promote the model, and is there one to retrain? */
@@ -81,6 +97,13 @@ ml_pipeline(PG_FUNCTION_ARGS)
 	SPI_connect();
 	pf_catalog_put_pipeline(name, PG_GETARG_JSONB_P(1),
 							GetConfigOption("search_path", false, false));
+	if (spec->schedule != NULL)
+	{
+		PfPipeline	pipeline;
+
+		pf_pipeline_open(name, &pipeline);
+		pf_schedule_pipeline(&pipeline, schema, spec->schedule);
+	}
 	SPI_finish();
 	foreach(lc, pf_pipeline_steps(spec, name, schema))
 	{
@@ -109,6 +132,7 @@ ml_drop_pipeline(PG_FUNCTION_ARGS)
 	pf_catalog_need_pipeline(text_to_cstring(PG_GETARG_TEXT_PP(0)), &pipeline);
 	PopActiveSnapshot();
 	SPI_connect();
+	pf_unschedule_pipeline(&pipeline);
 	pf_catalog_drop_pipeline(&pipeline);
 	SPI_finish();
 	PG_RETURN_VOID();

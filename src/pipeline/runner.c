@@ -31,6 +31,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/statement.h"
 #include "pipeline/steps.h"
 #include "storage/lock.h"
@@ -55,25 +56,6 @@ lock_tag(const PfPipeline *pipeline, LOCKTAG *tag)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, (uint32) (pipeline->id >> 32),
 						 (uint32) pipeline->id, LOCK_CLASS);
-}
-
-/*
- * The pipeline, if the caller may run what it says: its SQL runs with his rights, so whoever
- * stored it must be trusted by him, and a superuser trusts nobody.
- */
-static void
-open_pipeline(const char *name, PfPipeline *pipeline)
-{
-	pf_push_new_snapshot();
-	pf_catalog_need_pipeline(name, pipeline);
-	PopActiveSnapshot();
-	if (!pf_catalog_is_member(pipeline->declared_by))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" must not run a pipeline that role \"%s\" declared",
-						GetUserNameFromId(GetUserId(), false), pipeline->declared_by),
-				 errdetail("Its SQL would run with your rights, and you are not a member of that role."),
-				 errhint("Let a member of that role call it, or declare one of your own with ml_pipeline.")));
 }
 
 /* Is there a function around us that uses SPI? */
@@ -450,7 +432,7 @@ ml_run(PG_FUNCTION_ARGS)
 	run = palloc0(sizeof(PfRun));
 	run->context = CurrentMemoryContext;
 	run->schema = pf_function_schema(fcinfo);
-	open_pipeline(name, &run->pipeline);
+	pf_pipeline_open(name, &run->pipeline);
 	lock_tag(&run->pipeline, &tag);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_OK)
 	{
@@ -463,7 +445,7 @@ ml_run(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		/* it may have been declared anew, or dropped, before the lock was ours */
-		open_pipeline(name, &run->pipeline);
+		pf_pipeline_open(name, &run->pipeline);
 		error = do_run(run);
 	}
 	PG_CATCH();

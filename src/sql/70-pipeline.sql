@@ -129,7 +129,47 @@ COMMENT ON COLUMN pgforest.pipelines.last_step IS 'step that it came to';
 COMMENT ON COLUMN pgforest.pipelines.runs IS 'number of its runs';
 COMMENT ON COLUMN pgforest.pipelines.spec IS 'what it does, as ml_pipeline was told';
 
-GRANT SELECT ON pgforest.pipeline, pgforest.run_step, pgforest.pipelines, pgforest.run_steps TO PUBLIC;
+-- pg_cron may be installed later, or never: its tables are read by C.
+CREATE FUNCTION pgforest.scheduled_jobs(
+	OUT pipeline_id bigint,
+	OUT jobid bigint,
+	OUT schedule text,
+	OUT command text,
+	OUT database text,
+	OUT username text,
+	OUT active boolean,
+	OUT runs bigint,
+	OUT failures bigint,
+	OUT last_status text,
+	OUT last_message text,
+	OUT last_start timestamptz,
+	OUT last_end timestamptz)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'pf_scheduled_jobs' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION pgforest.scheduled_jobs() IS
+	'pg_cron''s jobs that run pipelines (used by the view pgforest.schedules)';
+
+CREATE VIEW pgforest.schedules WITH (security_invoker = true) AS
+	SELECT p.name AS pipeline, j.schedule, j.active, j.username, j.database, j.jobid, j.command,
+		j.runs, j.failures, j.last_status, j.last_message, j.last_start, j.last_end
+	FROM pgforest.scheduled_jobs() AS j JOIN pgforest.pipeline p ON p.id = j.pipeline_id;
+COMMENT ON VIEW pgforest.schedules IS 'when pipelines run by themselves, and how that went: pg_cron''s jobs and their history';
+COMMENT ON COLUMN pgforest.schedules.pipeline IS 'name of the pipeline';
+COMMENT ON COLUMN pgforest.schedules.schedule IS 'when, as ml_schedule was told';
+COMMENT ON COLUMN pgforest.schedules.active IS 'does pg_cron run it';
+COMMENT ON COLUMN pgforest.schedules.username IS 'role that it runs as: who scheduled it';
+COMMENT ON COLUMN pgforest.schedules.database IS 'database that it runs in';
+COMMENT ON COLUMN pgforest.schedules.jobid IS 'number of pg_cron''s job';
+COMMENT ON COLUMN pgforest.schedules.command IS 'what it runs';
+COMMENT ON COLUMN pgforest.schedules.runs IS 'how often it has run, as far as pg_cron keeps it';
+COMMENT ON COLUMN pgforest.schedules.failures IS 'how often it has failed';
+COMMENT ON COLUMN pgforest.schedules.last_status IS 'status of the last time, in pg_cron''s words';
+COMMENT ON COLUMN pgforest.schedules.last_message IS 'what the server answered then';
+COMMENT ON COLUMN pgforest.schedules.last_start IS 'when it began';
+COMMENT ON COLUMN pgforest.schedules.last_end IS 'when it ended';
+
+GRANT SELECT ON pgforest.pipeline, pgforest.run_step, pgforest.pipelines, pgforest.run_steps,
+	pgforest.schedules TO PUBLIC;
 GRANT SELECT ON SEQUENCE pgforest.pipeline_id_seq TO PUBLIC;
 
 -- ---------------------------------------------------------------------
@@ -187,3 +227,13 @@ CREATE FUNCTION @extschema@.ml_cancel(run bigint) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ml_cancel(bigint) IS
 	'cancels a run of a pipeline; true if it was still running';
+
+CREATE FUNCTION @extschema@.ml_schedule(pipeline text, cron text) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_schedule(text, text) IS
+	'lets pg_cron run a pipeline as the current role, say at 0 3 * * *, instead of any schedule before; the job''s number';
+
+CREATE FUNCTION @extschema@.ml_unschedule(pipeline text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_unschedule(text) IS
+	'ends the schedule of a pipeline; false if there was none';
