@@ -57,4 +57,18 @@ RestrictSearchPath(void)
 #define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0, true)
 #endif
 
+/* 17 gives a set of things to wait for to a resource owner; ours end with a memory context. */
+#if PG_VERSION_NUM >= 170000
+#define PF_CREATE_WAIT_EVENT_SET(context, n) CreateWaitEventSet(NULL, n)
+#else
+#define PF_CREATE_WAIT_EVENT_SET(context, n) CreateWaitEventSet(context, n)
+#endif
+
+/* 17 lets us name what a session waits for. */
+#if PG_VERSION_NUM >= 170000
+#define PF_WAIT_EVENT_NEW(name) WaitEventExtensionNew(name)
+#else
+#define PF_WAIT_EVENT_NEW(name) PG_WAIT_EXTENSION
+#endif
+
 #endif							/* PF_COMPAT_H */

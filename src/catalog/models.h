@@ -71,6 +71,9 @@ extern PfReference *pf_reference_parse(const char *text);
  * The model of that name under the active snapshot; false when there is none.
  */
 extern bool pf_catalog_model(const char *name, PfModelInfo *info);
+/* The rights of the current role on the model with that number; none when there is no such model. */
+extern uint32 pf_catalog_rights(int64 model);
+
 /* Errors: undefined_object (hint: nearest name), insufficient_privilege. */
 extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *info);
 
@@ -93,8 +96,8 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
 extern void pf_catalog_may_run(const char *role);
 extern bool pf_catalog_is_member(const char *role);
 
-/* Has the current role the rights of that one?  A superuser has; nobody has those of one that is gone. */
-extern bool pf_catalog_has_role(const char *role);
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* ----- decoded models (cache.c), and how long an answer holds (moment.c) ----- */
 

@@ -82,7 +82,7 @@ no_such_pipeline(const char *name)
 		uint32		distance = pf_edit_distance(name, other);
 
 		if (distance < least && pf_may_mean(name, other) &&
-			pf_catalog_has_role(pf_scan_name(&scan, PIPELINE_OWNER)))
+			pf_has_role(pf_scan_name(&scan, PIPELINE_OWNER)))
 		{
 			least = distance;
 			nearest = other;
@@ -101,7 +101,7 @@ pf_catalog_need_pipeline(const char *name, PfPipeline *pipeline)
 {
 	if (!pf_catalog_pipeline(name, pipeline))
 		no_such_pipeline(name);
-	if (!pf_catalog_has_role(pipeline->owner))
+	if (!pf_has_role(pipeline->owner))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("must be owner of pipeline \"%s\"", name),
@@ -127,7 +127,7 @@ pf_catalog_put_pipeline(const char *name, Jsonb *spec, const char *search_path)
 
 	/* another session may have made it while we waited */
 	owner = NameStr(*DatumGetName(pf_written(1, &isnull)));
-	if (!pf_catalog_has_role(owner))
+	if (!pf_has_role(owner))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("must be owner of pipeline \"%s\"", name),

@@ -31,7 +31,7 @@ static const struct
 };
 
 bool
-pf_catalog_has_role(const char *role)
+pf_has_role(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
@@ -45,7 +45,7 @@ pf_rights(int64 model, const char *owner)
 	ScanKeyData key[1];
 	uint32		rights = 0;
 
-	if (superuser() || pf_catalog_has_role(owner))
+	if (superuser() || pf_has_role(owner))
 		return ALL_RIGHTS;
 
 	pf_key_int8(&key[0], GRANT_MODEL_ID, model);
@@ -54,7 +54,7 @@ pf_rights(int64 model, const char *owner)
 	{
 		char	   *privilege;
 
-		if (!pf_catalog_has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
+		if (!pf_has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
 			continue;
 		privilege = pf_scan_text(&scan, GRANT_PRIVILEGE);
 		for (int i = 0; i < (int) lengthof(privileges); i++)
@@ -122,9 +122,8 @@ pf_catalog_may_run(const char *role)
 			errhint("Pass the rows yourself: source => 'a table or a query'."));
 }
 
-/* The rights on the model with that number; none when there is no such model. */
-static uint32
-rights_by_id(int64 model)
+uint32
+pf_catalog_rights(int64 model)
 {
 	PfScan		scan;
 	ScanKeyData key[1];
@@ -159,7 +158,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastAnswer));
 	if (last->model != model || !pf_moment_holds(&last->moment))
 	{
-		last->rights = rights_by_id(model);
+		last->rights = pf_catalog_rights(model);
 		last->model = model;
 		pf_moment_now(&last->moment);
 	}
@@ -168,13 +167,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 
 PG_FUNCTION_INFO_V1(pf_can_see);
 PG_FUNCTION_INFO_V1(pf_is_owner);
-PG_FUNCTION_INFO_V1(pf_has_role);
-
-Datum
-pf_has_role(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(pf_catalog_has_role(NameStr(*PG_GETARG_NAME(0))));
-}
+PG_FUNCTION_INFO_V1(pf_is_member);
 
 Datum
 pf_can_see(PG_FUNCTION_ARGS)
@@ -186,6 +179,12 @@ Datum
 pf_is_owner(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL((rights_for_row(fcinfo, PG_GETARG_INT64(0)) & PF_RIGHT_OWNER) != 0);
+}
+
+Datum
+pf_is_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pf_has_role(NameStr(*PG_GETARG_NAME(0))));
 }
 
 /* ----- ml_grant, ml_revoke ----- */

@@ -14,6 +14,7 @@
 #include "catalog/models.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "utils/rel.h"
 
 enum
@@ -178,6 +179,9 @@ extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elemen
  * number of rows.  args may be NULL.
  */
 extern uint64 pf_write(const char *statement, PfArgs *args);
+
+/* The same for a statement that is run often: its plan is kept in *plan, NULL at first. */
+extern uint64 pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args);
 
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);

@@ -158,7 +158,7 @@ ml_cancel(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("run " INT64_FORMAT " of a pipeline does not exist", PG_GETARG_INT64(0)),
 				 errhint("SELECT id, pipeline FROM pgforest.runs WHERE status = 'running' lists those that can be cancelled.")));
-	if (!pf_catalog_has_role(run.role))
+	if (!pf_has_role(run.role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to cancel run " INT64_FORMAT, run.id),

@@ -35,10 +35,10 @@ CREATE FUNCTION pgforest.is_owner(model_id bigint) RETURNS boolean
 COMMENT ON FUNCTION pgforest.is_owner(bigint) IS
 	'has the current role the rights of the model''s owner (used by row security)';
 
-CREATE FUNCTION pgforest.has_role(role name) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'pf_has_role' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION pgforest.has_role(name) IS
-	'has the current role the rights of that role, which need not exist (used by row security)';
+CREATE FUNCTION pgforest.is_member(role name) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'pf_is_member' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION pgforest.is_member(name) IS
+	'has the current role the rights of that role (used by row security)';
 
 CREATE FUNCTION pgforest.run_status(run bigint, status text, pid integer, backend_start timestamptz) RETURNS text
 	AS 'MODULE_PATHNAME', 'pf_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
@@ -384,7 +384,7 @@ CREATE POLICY visible ON pgforest.metric FOR SELECT USING (pgforest.can_see(mode
 CREATE POLICY visible ON pgforest.confusion FOR SELECT USING (pgforest.can_see(model_id));
 CREATE POLICY visible ON pgforest.curve FOR SELECT USING (pgforest.can_see(model_id));
 CREATE POLICY visible ON pgforest.run FOR SELECT
-	USING (pgforest.has_role(role) OR pgforest.can_see(model_id));
+	USING (pgforest.is_member(role) OR pgforest.can_see(model_id));
 
 -- ---------------------------------------------------------------------
 -- Views

@@ -65,7 +65,7 @@ SELECT pg_catalog.pg_extension_config_dump('pgforest.run_step', '');
 
 ALTER TABLE pgforest.pipeline ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgforest.run_step ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON pgforest.pipeline FOR SELECT USING (pgforest.has_role(owner));
+CREATE POLICY visible ON pgforest.pipeline FOR SELECT USING (pgforest.is_member(owner));
 CREATE POLICY visible ON pgforest.run_step FOR SELECT
 	USING (EXISTS (SELECT FROM pgforest.run r WHERE r.id = run_id));
 
