@@ -102,6 +102,22 @@ SELECT step, kind FROM ml_pipeline('always', '{"model": "always", "raw": "rows",
 CALL ml_run('always');
 SELECT step, kind, status, reason FROM last_steps;
 
+-- Rows are scored at the end, those that are new.
+SELECT * FROM ml_pipeline('scored', '{"model": "always", "score": {"source": "rows", "target": "scores", "key": "id"}}');
+CALL ml_run('scored');
+INSERT INTO rows SELECT i, u(i, 1), u(i, 2), 'low' FROM generate_series(601, 610) i;
+CALL ml_run('scored');
+SELECT step, kind, status, rows FROM last_steps;
+SELECT count(*), count(DISTINCT version) FROM scores;
+-- What failed is an alert until it goes well.
+SELECT count(*) FROM ml_pipeline('alert', '{"model": "always", "raw": "no_such_table"}');
+CALL ml_run('alert');
+CALL ml_run('alert');
+SELECT event, severity, title, pipeline, model, details - 'run' AS details, resolved_at IS NOT NULL AS resolved FROM pgforest.alert WHERE pipeline = 'alert';
+CREATE TABLE no_such_table AS TABLE rows;
+CALL ml_run('alert');
+SELECT event, resolved_at IS NOT NULL AS resolved FROM pgforest.alert WHERE pipeline = 'alert';
+
 -- Names are found as they were when it was declared.
 SET search_path = public;
 CALL ml_run('always');
@@ -164,7 +180,7 @@ SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidate
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": [{"params": 5}]}');
 SELECT ml_pipeline('x', jsonb_build_object('model', 'q', 'target', 'y', 'raw', 'rows', 'candidates', jsonb_build_object('params', jsonb_build_object('n_estimators', (SELECT jsonb_agg(i) FROM generate_series(1, 1001) i)))));
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "cross_validation": 1}');
-SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "recipe": "c", "cross_validation": 5}');
+SELECT ml_pipeline('x', '{"model": "q", "clean_key": "id"}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "holdout": 0}');
 SELECT ml_pipeline('x', '{"model": "q", "score": {"source": "rows"}}');
 SELECT count(*) FROM pgforest.pipelines WHERE name = 'x';
@@ -217,6 +233,7 @@ SELECT count(ml_drop_pipeline(name)) FROM pgforest.pipelines;
 SELECT count(ml_drop(name)) FROM pgforest.models;
 DELETE FROM pgforest.run;
 DELETE FROM pgforest.run_step;
+DELETE FROM pgforest.alert;
 \set VERBOSITY terse
 SET client_min_messages = warning;
 DROP SCHEMA regress_pipeline CASCADE;

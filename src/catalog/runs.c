@@ -213,7 +213,7 @@ pf_catalog_step_done(const PfPipeline *pipeline, const char *kind)
 
 /* ----- writing ----- */
 
-void
+bool
 pf_catalog_lose_runs(int64 pipeline)
 {
 	PfArgs		args = {0};
@@ -222,8 +222,8 @@ pf_catalog_lose_runs(int64 pipeline)
 	pf_write("UPDATE pgforest.run_step s SET status = 'lost' FROM pgforest.run r "
 			 "WHERE r.pipeline_id = $1 AND r.status = 'running' "
 			 "AND s.run_id = r.id AND s.status = 'running'", &args);
-	pf_write("UPDATE pgforest.run SET status = 'lost' "
-			 "WHERE pipeline_id = $1 AND status = 'running'", &args);
+	return pf_write("UPDATE pgforest.run SET status = 'lost' "
+					"WHERE pipeline_id = $1 AND status = 'running'", &args) > 0;
 }
 
 int64

@@ -83,8 +83,8 @@ extern int64 pf_catalog_rows_before(int64 pipeline);
 /* Has a step of that kind succeeded since the pipeline was declared as it is? */
 extern bool pf_catalog_step_done(const PfPipeline *pipeline, const char *kind);
 
-/* Runs that are "running" while nobody holds the pipeline's lock: to be called by who does. */
-extern void pf_catalog_lose_runs(int64 pipeline);
+/* Runs that are "running" while nobody holds the pipeline's lock: to be called by who does.  Were there any? */
+extern bool pf_catalog_lose_runs(int64 pipeline);
 
 /* A run begins; resumes: 0 or the one that it goes on from.  Its number. */
 extern int64 pf_catalog_begin_run(const PfPipeline *pipeline, const char *model, int64 resumes);

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/alert.h"
 #include "catalog/runs.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -38,6 +39,12 @@ need_write(const char *command)
 	PreventCommandIfReadOnly(command);
 	PreventCommandIfParallelMode(command);
 	PreventCommandDuringRecovery(command);
+}
+
+char *
+pf_pipeline_alert_key(const PfPipeline *pipeline)
+{
+	return psprintf("run_failed of pipeline %s", pipeline->name);
 }
 
 void
@@ -134,6 +141,7 @@ ml_drop_pipeline(PG_FUNCTION_ARGS)
 	SPI_connect();
 	pf_unschedule_pipeline(&pipeline);
 	pf_catalog_drop_pipeline(&pipeline);
+	pf_alert_resolve(pf_pipeline_alert_key(&pipeline));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

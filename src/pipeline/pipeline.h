@@ -15,6 +15,9 @@
  */
 extern void pf_pipeline_open(const char *name, PfPipeline *pipeline);
 
+/* The key of the alert that its last run failed. */
+extern char *pf_pipeline_alert_key(const PfPipeline *pipeline);
+
 /* schedule.c: with SPI connected.  The job's number; and whether there was one that is the caller's. */
 extern int64 pf_schedule_pipeline(const PfPipeline *pipeline, const char *schema, const char *cron);
 extern bool pf_unschedule_pipeline(const PfPipeline *pipeline);

@@ -26,6 +26,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/alert.h"
 #include "catalog/runs.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -40,6 +41,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/resowner.h"
@@ -302,11 +304,71 @@ do_step(PfRun *run, int number, PfStep *step)
 	return error;
 }
 
+/* ----- telling ----- */
+
+static Jsonb *
+alert_details(const PfRun *run, int number, const ErrorData *error)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"run\": " INT64_FORMAT, run->id);
+	if (number > 0)
+		appendStringInfo(&json, ", \"step\": %d", number);
+	if (error != NULL)
+	{
+		appendStringInfo(&json, ", \"sqlstate\": \"%s\", \"message\": ",
+						 unpack_sql_state(error->sqlerrcode));
+		escape_json(&json, error->message);
+	}
+	appendStringInfoChar(&json, '}');
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+/* In a transaction of its own, after the rows of the run are there. */
+static void
+tell_failure(PfRun *run, const char *what, int number, const ErrorData *error)
+{
+	PfAlert		alert = {.event = "run_failed",.severity = PF_WARNING};
+
+	alert.key = pf_pipeline_alert_key(&run->pipeline);
+	alert.title = psprintf("pipeline \"%s\" %s", run->pipeline.name, what);
+	alert.model = run->spec->model;
+	alert.pipeline = run->pipeline.name;
+	alert.details = alert_details(run, number, error);
+	pf_alert_raise(&alert);
+	SPI_commit();
+}
+
+static void
+tell_success(PfRun *run, const PfOutcome *outcome)
+{
+	PfAlert		event = {.event = "run_succeeded",.severity = PF_INFO};
+
+	event.model = run->spec->model;
+	event.version = outcome->version;
+	event.pipeline = run->pipeline.name;
+	event.details = alert_details(run, 0, NULL);
+	event.title = psprintf("pipeline \"%s\" came to its end", run->pipeline.name);
+	pf_alert_raise(&event);
+	if (outcome->promoted > 0)
+	{
+		event.event = "promoted";
+		event.title = psprintf("version %d of model \"%s\" is in production: %s",
+							   outcome->version, run->spec->model, outcome->reason);
+		pf_alert_raise(&event);
+	}
+	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline));
+	SPI_commit();
+}
+
 /* ----- the run ----- */
 
 static void
 begin_run(PfRun *run)
 {
+	bool		lost;
+
 	run->spec = pf_pipeline_spec(run->pipeline.spec);
 	run->steps = pf_pipeline_steps(run->spec, run->pipeline.name, run->schema);
 	run->rows = -1;
@@ -331,7 +393,7 @@ begin_run(PfRun *run)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	HOLD_CANCEL_INTERRUPTS();
 	pf_push_new_snapshot();
-	pf_catalog_lose_runs(run->pipeline.id);
+	lost = pf_catalog_lose_runs(run->pipeline.id);
 	PopActiveSnapshot();
 	pf_push_new_snapshot();
 	MemoryContextSwitchTo(run->context);
@@ -339,6 +401,8 @@ begin_run(PfRun *run)
 	PopActiveSnapshot();
 	run->id = pf_catalog_begin_run(&run->pipeline, run->spec->model, run->resumes);
 	commit();
+	if (lost)
+		tell_failure(run, "had lost its process", 0, NULL);
 }
 
 /* What came of it, for who waits for it. */
@@ -381,6 +445,9 @@ do_run(PfRun *run)
 										 number, pf_step_name(((PfStep *) lfirst(lc))->kind),
 										 run->pipeline.name, run->id);
 
+			tell_failure(run, psprintf("failed in step %d (%s): %s", number,
+									   pf_step_name(((PfStep *) lfirst(lc))->kind), error->message),
+						 number, error);
 			MemoryContextSwitchTo(run->context);
 			error->context = error->context ? psprintf("%s\n%s", error->context, where) : pstrdup(where);
 			SPI_finish();
@@ -396,6 +463,8 @@ do_run(PfRun *run)
 	}
 	end_run(run, &outcome);
 	commit();
+	if (run->skip == NULL)
+		tell_success(run, &outcome);
 	say_done(run, &outcome);
 	SPI_finish();
 	return NULL;

@@ -77,6 +77,7 @@ static const Key spec_keys[] = {
 	KEY("create_table", KEY_BOOL, SPEC(create_table)),
 	KEY("recipe", KEY_JSON, offsetof(Nested, recipe)),
 	KEY("clean", KEY_TEXT, SPEC(clean)),
+	KEY("clean_key", KEY_TEXT, SPEC(clean_key)),
 	KEY("target", KEY_TEXT, SPEC(target)),
 	CHOICE("task", SPEC(task), "classification, regression, anomaly"),
 	KEY("features", KEY_NAMES, SPEC(features)),
@@ -530,6 +531,7 @@ static void
 check_spec(Nested *nested)
 {
 	PfPipelineSpec *spec = &nested->spec;
+	bool		scores = nested->score != NULL;
 	bool		trains = spec->experiments != NIL;
 	PfTask		task;
 
@@ -545,8 +547,7 @@ check_spec(Nested *nested)
 	need(spec->steps != NULL, "recipe", spec->raw != NULL, "\"raw\"");
 	need(trains && !is_anomaly(spec), "candidates", spec->target != NULL, "\"target\"");
 	need(trains, "target", spec->raw != NULL, "\"raw\" or \"clean\", the rows to train on");
-	need(spec->folds > 0 && (spec->recipe != NULL || spec->steps != NULL), "cross_validation",
-		 spec->clean != NULL, "\"clean\", a table for the clean rows");
+	need(spec->clean_key != NULL, "clean_key", spec->clean != NULL, "\"clean\"");
 	if (!trains)
 	{
 		need(spec->features != NIL, "features", false, "\"target\"");
@@ -558,8 +559,8 @@ check_spec(Nested *nested)
 		need(spec->task != NULL, "task", false, "\"target\"");
 		need(spec->folds > 0, "cross_validation", false, "\"target\"");
 	}
-	need(spec->score_target != NULL || spec->score_source != NULL, "score",
-		 spec->score_source != NULL && spec->score_target != NULL, "\"source\" and \"target\" in it");
+	need(scores, "score", spec->score_source != NULL && spec->score_target != NULL &&
+		 spec->score_key != NIL, "\"source\", \"target\" and \"key\" in it");
 
 	/* what the task of a model that is there may be is for ml_pipeline to see */
 	task = is_anomaly(spec) ? PF_ANOMALY : spec->task == NULL ? PF_TASK_AUTO :

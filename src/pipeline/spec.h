@@ -36,6 +36,7 @@ typedef struct PfPipelineSpec
 	char	   *recipe;
 	Jsonb	   *steps;			/* of a recipe that the pipeline makes itself */
 	char	   *clean;
+	char	   *clean_key;		/* column by which new raw rows are told */
 
 	/* training; without a target the newest version is repeated */
 	char	   *target;

@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type_d.h"
 #include "engine/measure/measure.h"
 #include "executor/spi.h"
 #include "load/source.h"
@@ -106,7 +107,8 @@ train_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, cons
 }
 
 static char *
-tune_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, const char *schema)
+tune_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, const char *recipe,
+			   const char *schema)
 {
 	StringInfoData sql;
 
@@ -122,6 +124,8 @@ tune_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, const
 	pf_statement_text(&sql, "metric", spec->gate.metric);
 	pf_statement_number(&sql, "seconds", spec->seconds);
 	add_columns(&sql, spec);
+	if (spec->clean == NULL)
+		pf_statement_text(&sql, "recipe", recipe);
 	return pf_statement_end(&sql);
 }
 
@@ -175,6 +179,7 @@ pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *
 		pf_statement_text(&sql, "recipe", recipe);
 		pf_statement_text(&sql, "raw", spec->raw);
 		pf_statement_text(&sql, "clean", spec->clean);
+		pf_statement_text(&sql, "key", spec->clean_key);
 		add(&steps, PF_STEP_CLEAN, pf_statement_end(&sql));
 	}
 	if (spec->run_when_rows > 0)
@@ -184,7 +189,7 @@ pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *
 	foreach(lc, spec->experiments)
 	{
 		if (spec->folds > 0)
-			add(&steps, PF_STEP_TUNE, tune_statement(spec, lfirst(lc), schema));
+			add(&steps, PF_STEP_TUNE, tune_statement(spec, lfirst(lc), recipe, schema));
 		else
 			add(&steps, PF_STEP_TRAIN, train_statement(spec, lfirst(lc), recipe, schema));
 	}
@@ -193,7 +198,7 @@ pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *
 	if (strcmp(spec->gate.promote, "never") != 0)
 		add(&steps, PF_STEP_PROMOTE, NULL);
 	if (spec->score_target != NULL)
-		add(&steps, PF_STEP_SCORE, score_statement(spec, schema))->commits = true;
+		add(&steps, PF_STEP_SCORE, score_statement(spec, schema));
 	return steps;
 }
 
@@ -284,13 +289,38 @@ best_version(const PfRun *run, List *versions)
 
 /* ----- doing it ----- */
 
+/* A statement of another part of the extension, and how many rows it says that it was about. */
 static void
-call(const char *statement)
+call(PfStep *step)
 {
 	SPIExecuteOptions options = {0};
+	bool		isnull;
 
-	options.allow_nonatomic = true;
-	SPI_execute_extended(statement, &options);
+	options.allow_nonatomic = step->commits;
+	if (SPI_execute_extended(step->statement, &options) < 0)
+		elog(ERROR, "could not run \"%s\"", step->statement);
+	if (SPI_tuptable != NULL && SPI_processed == 1 &&
+		SPI_fnumber(SPI_tuptable->tupdesc, "rows") > 0)
+	{
+		int			column = SPI_fnumber(SPI_tuptable->tupdesc, "rows");
+		Datum		rows = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+		if (!isnull && SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID)
+			step->outcome.rows = DatumGetInt64(rows);
+	}
+}
+
+/* A recipe is fitted once: rows that were made clean by it stay comparable with those that come. */
+static void
+fit_recipe(PfRun *run, PfStep *step)
+{
+	if (pf_catalog_step_done(&run->pipeline, "recipe"))
+	{
+		step->outcome.status = "skipped";
+		step->outcome.reason = "the recipe is there";
+	}
+	else
+		call(step);
 }
 
 static void
@@ -366,13 +396,12 @@ pf_step_do(PfRun *run, PfStep *step)
 	switch (step->kind)
 	{
 		case PF_STEP_INGEST:
+		case PF_STEP_CLEAN:
 		case PF_STEP_SCORE:
-			call(step->statement);
+			call(step);
 			break;
 		case PF_STEP_RECIPE:
-		case PF_STEP_CLEAN:
-			if (SPI_execute(step->statement, false, 0) < 0)
-				elog(ERROR, "could not run \"%s\"", step->statement);
+			fit_recipe(run, step);
 			break;
 		case PF_STEP_ROWS:
 			count_rows(run, step);
