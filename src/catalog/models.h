@@ -95,6 +95,10 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
+extern bool pf_catalog_is_member(const char *role);
+
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* ----- decoded models (cache.c), and how long an answer holds (moment.c) ----- */
 

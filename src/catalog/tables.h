@@ -216,9 +216,6 @@ extern void pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size s
 
 extern uint32 pf_rights(int64 model, const char *owner);
 
-/* Has the current role the privileges of that one?  No, when there is none of that name. */
-extern bool pf_has_role(const char *role);
-
 /* Error insufficient_privilege unless info->rights has the right. */
 extern void pf_need_right(const PfModelInfo *info, uint32 right);
 

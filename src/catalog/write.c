@@ -27,6 +27,7 @@
 #include "catalog/move.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/runs.h"
 #include "catalog/tables.h"
 #include "common/cryptohash.h"
 #include "compat.h"
@@ -593,9 +594,12 @@ write_run(const PfNewVersion *version, int64 model, int32 number, const char *ro
 	pf_arg_float8(&args, version->seconds);
 	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->params), false);
 	pf_arg_text(&args, version->query);
-	pf_arg_text(&args, version->kind ? version->kind : "train");
+	pf_arg_text(&args, pf_run_origin.kind ? pf_run_origin.kind :
+				version->kind ? version->kind : "train");
+	pf_arg(&args, INT8OID, Int64GetDatum(pf_run_origin.parent), pf_run_origin.parent == 0);
 	pf_write("INSERT INTO pgforest.run (model_id, model, version, kind, status, role, started_at, "
-			 "seconds, params, query) VALUES ($1, $2, $3, $9, 'success', $4, $5, $6, $7, $8)",
+			 "seconds, params, query, parent) "
+			 "VALUES ($1, $2, $3, $9, 'success', $4, $5, $6, $7, $8, $10)",
 			 &args);
 }
 

@@ -111,7 +111,7 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 
 /*
  * The versions to measure, the newest candidate first: the one that was asked
- * for, or all; and the one in force.
+ * for, the candidates, or all; and the one in force.
  */
 static void
 gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *count)
@@ -131,6 +131,8 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 		CHECK_FOR_INTERRUPTS();
 		if (promotion->version != 0 && v != promotion->version)
 			break;
+		if (promotion->candidates != NIL && !list_member_int(promotion->candidates, v))
+			continue;
 		if (pf_catalog_version(model, v, &candidate->version))
 		{
 			candidate->score = NAN;
