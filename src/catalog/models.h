@@ -53,6 +53,7 @@ typedef struct PfVersionInfo
 	uint64		fingerprint[2];
 	char	   *metric;			/* or NULL */
 	double		score;			/* NaN: none */
+	Jsonb	   *recipe;			/* document of the one it carries, or NULL */
 } PfVersionInfo;
 
 /* A reference in its parts: 'name', 'name@3', 'name@alias'. */
@@ -95,7 +96,10 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
-extern bool pf_catalog_is_trusted(const char *role);
+extern bool pf_catalog_is_member(const char *role);
+
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* ----- decoded models (cache.c), and how long an answer holds (moment.c) ----- */
 
@@ -189,6 +193,7 @@ typedef struct PfNewVersion
 	int			nmeasured;
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
+	Jsonb	   *recipe;			/* or NULL */
 } PfNewVersion;
 
 /* What a tuning tried, on one fold. */

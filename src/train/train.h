@@ -21,12 +21,17 @@ typedef struct PfTrainRequest
 	const PfAlgorithm *algorithm;
 	PfTrainParams *params;
 	PfLoadSpec	load;
+	char	   *recipe_name;
+	Jsonb	   *recipe;			/* that the source's rows go through, or NULL */
 	char	   *source;
 } PfTrainRequest;
 
 /* Arguments: errors when the value is not one of theirs. */
 extern PfTask pf_parse_task(const char *task);	/* NULL: from the target */
 extern double pf_check_holdout(double holdout);
+
+/* Opens the source, seen through the recipe when there is one. */
+extern void pf_train_open_source(PfTrainRequest *request);
 
 /*
  * May the caller train this model, and as this task?  Checked again when the
@@ -40,6 +45,9 @@ extern void pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows);
 /* Describes the model by the rows, grows and calibrates it; see PfAlgorithm.grow. */
 extern void pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params,
 						  PfLoaded *loaded, int64 seed, PfModel *model, PfGrown *grown);
+
+/* Predictions for rows held out, before or after the trees were asked; see train.c. */
+extern double *pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held);
 
 /* A metric of the whole set; NaN when it is not among them. */
 extern double pf_train_metric(const PfMetrics *metrics, const char *name);
