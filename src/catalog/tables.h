@@ -118,6 +118,13 @@ enum
 	CURVE_RECALL
 };
 
+enum
+{
+	BASELINE_MODEL_ID = 1,
+	BASELINE_VERSION,
+	BASELINE_PROFILE
+};
+
 /* A model's bytes are stored in pieces of this size. */
 #define PF_CHUNK_SIZE	(1024 * 1024)
 
@@ -178,6 +185,9 @@ extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elemen
  * number of rows.  args may be NULL.
  */
 extern uint64 pf_write(const char *statement, PfArgs *args);
+
+/* Of a new version, if it has one (baseline.c). */
+extern void pf_write_baseline(int64 model, int32 version, const uint8 *bytes, Size size);
 
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);

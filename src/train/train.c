@@ -286,8 +286,8 @@ measure(const PfEnv *env, const PfModel *model, const char *set, size_t n,
 				 &measured->curves[c]);
 }
 
-/* Rows that were held out, walked as a prediction walks them. */
-static void
+/* Rows that were held out, walked as a prediction walks them; returns what was predicted. */
+static double *
 measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 				 const PfMatrix *rows, PfMeasured *measured)
 {
@@ -295,7 +295,7 @@ measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 
 	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
 	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
-	pf_release(env, predicted);
+	return predicted;
 }
 
 /*
@@ -471,18 +471,31 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	PfGrown		grown = {0};
 	PfModel		model = {0};
 	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
+	double	   *predicted = NULL;
+	int64		npredicted = 0;
 	uint8		sha256[32];
 	size_t		nbytes;
 
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
 	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "validation", &loaded->validation,
-						 &measured[version->nmeasured++]);
+	{
+		npredicted = loaded->validation.nrows;
+		predicted = measure_held_out(env, &model, "validation", &loaded->validation,
+									 &measured[version->nmeasured++]);
+	}
 	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
+		pf_release(env, measure_held_out(env, &model, "test", &loaded->test,
+										 &measured[version->nmeasured++]));
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
+	{
+		if (predicted == NULL)
+			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
+	}
+	pf_train_baseline(env, loaded, &model, predicted ? predicted : (double *) grown.votes.sum,
+					  npredicted, version);
+	pf_release(env, predicted);
 	release_rows(env, &loaded->train);
 	release_rows(env, &loaded->validation);
 	release_rows(env, &loaded->test);
