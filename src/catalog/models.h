@@ -12,6 +12,7 @@
 #define PF_CATALOG_MODELS_H
 
 #include "postgres.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "engine/model/model.h"
@@ -96,7 +97,7 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
-extern bool pf_catalog_is_member(const char *role);
+extern bool pf_catalog_is_trusted(const char *role);
 
 /* Has the current role the privileges of that one?  No, when there is none of that name. */
 extern bool pf_has_role(const char *role);
@@ -134,10 +135,19 @@ extern bool pf_moment_holds(const PfMoment *moment);
 
 /* ----- writing ----- */
 
-/* A measured set of a version: 'validation', 'test', 'oob' or 'source'. */
+/* The time that a monitor's measurement is of. */
+typedef struct PfWindow
+{
+	int64		monitor;
+	TimestampTz from;			/* DT_NOBEGIN: all there was */
+	TimestampTz until;
+} PfWindow;
+
+/* A measured set of a version: 'validation', 'test', 'oob', 'source'; of a monitor 'window' or 'estimated'. */
 typedef struct PfMeasured
 {
 	const char *set;
+	const PfWindow *window;		/* or NULL */
 	int64		rows;
 	PfMetrics	metrics;
 	uint32		nclasses;

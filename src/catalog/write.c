@@ -333,6 +333,7 @@ static void
 write_metrics(int64 model, int32 version, const PfMeasured *measured, const char *source,
 			  TimestampTz at, const char *role)
 {
+	const PfWindow *window = measured->window;
 	int			count = measured->metrics.count;
 	char	  **names = palloc(sizeof(char *) * Max(count, 1));
 	char	  **classes = palloc(sizeof(char *) * Max(count, 1));
@@ -360,9 +361,13 @@ write_metrics(int64 model, int32 version, const PfMeasured *measured, const char
 	pf_arg_texts(&args, classes, count);
 	arg_float8s(&args, values, count, true);
 	arg_float8s(&args, baselines, count, true);
+	pf_arg(&args, INT8OID, Int64GetDatum(window ? window->monitor : 0), window == NULL);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->from : 0),
+		   window == NULL || TIMESTAMP_IS_NOBEGIN(window->from));
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->until : 0), window == NULL);
 	pf_write("INSERT INTO pgforest.metric (model_id, version, set, source, rows, measured_at, "
-			 "measured_by, metric, class, value, baseline) "
-			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline "
+			 "measured_by, metric, class, value, baseline, monitor_id, from_at, until_at) "
+			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline, $12, $13, $14 "
 			 "FROM unnest($8, $9, $10, $11) WITH ORDINALITY "
 			 "AS u (metric, class, value, baseline, place) ORDER BY u.place", &args);
 }

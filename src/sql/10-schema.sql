@@ -214,13 +214,17 @@ CREATE TABLE pgforest.metric (
 	rows bigint NOT NULL,
 	measured_at timestamptz NOT NULL,
 	measured_by name NOT NULL,
+	monitor_id bigint,
+	from_at timestamptz,
+	until_at timestamptz,
 	PRIMARY KEY (model_id, version, id)
 );
+CREATE INDEX metric_monitor_idx ON pgforest.metric (monitor_id, until_at) WHERE monitor_id IS NOT NULL;
 COMMENT ON TABLE pgforest.metric IS 'what was measured of a version, at training and later';
 COMMENT ON COLUMN pgforest.metric.model_id IS 'the model';
 COMMENT ON COLUMN pgforest.metric.version IS 'the version';
 COMMENT ON COLUMN pgforest.metric.id IS 'number of the value; those of one measurement follow one another';
-COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source';
+COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source; of a monitor window, or estimated';
 COMMENT ON COLUMN pgforest.metric.source IS 'query that gave the rows; NULL: the rows of the training';
 COMMENT ON COLUMN pgforest.metric.class IS 'class that the value is of; NULL: all of them';
 COMMENT ON COLUMN pgforest.metric.metric IS 'name of the metric';
@@ -229,6 +233,9 @@ COMMENT ON COLUMN pgforest.metric.baseline IS 'value that the best constant pred
 COMMENT ON COLUMN pgforest.metric.rows IS 'rows that it was measured on';
 COMMENT ON COLUMN pgforest.metric.measured_at IS 'when; the same for all values of one measurement';
 COMMENT ON COLUMN pgforest.metric.measured_by IS 'role that measured it';
+COMMENT ON COLUMN pgforest.metric.monitor_id IS 'monitor that measured it, or NULL';
+COMMENT ON COLUMN pgforest.metric.from_at IS 'beginning of the monitor''s window; NULL: all rows that there were';
+COMMENT ON COLUMN pgforest.metric.until_at IS 'end of the monitor''s window';
 
 CREATE TABLE pgforest.confusion (
 	model_id bigint NOT NULL,
