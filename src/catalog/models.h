@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 #include "engine/model/model.h"
 #include "engine/measure/measure.h"
+#include "engine/measure/profile_bytes.h"
 
 /* Rights on a model; the owner (and members of that role, and superusers) has all. */
 #define PF_RIGHT_PREDICT	0x01
@@ -96,7 +97,7 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
-extern bool pf_catalog_is_member(const char *role);
+extern bool pf_catalog_is_trusted(const char *role);
 
 /* Has the current role the privileges of that one?  No, when there is none of that name. */
 extern bool pf_has_role(const char *role);
@@ -194,6 +195,8 @@ typedef struct PfNewVersion
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
 	Jsonb	   *recipe;			/* or NULL */
+	const uint8 *baseline;		/* what its rows were like, see engine/measure/profile.h */
+	Size		nbaseline;
 } PfNewVersion;
 
 /* What a tuning tried, on one fold. */
@@ -231,6 +234,13 @@ extern void pf_catalog_add_trials(const char *model, int32 version, List *rows);
  */
 extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
 								PfMeasured **measured);
+
+/*
+ * The baseline of a version, decoded; false when it has none.  Error data_corrupted when it is
+ * not one of this model.  Memory: env's.
+ */
+extern bool pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version,
+								const PfModel *model, PfFrame **frames, PfProfile *profile);
 
 /*
  * A measurement made later, with a source.  Does nothing where the transaction may not write

@@ -124,6 +124,13 @@ enum
 	CURVE_RECALL
 };
 
+enum
+{
+	BASELINE_MODEL_ID = 1,
+	BASELINE_VERSION,
+	BASELINE_PROFILE
+};
+
 /* A model's bytes are stored in pieces of this size. */
 #define PF_CHUNK_SIZE	(1024 * 1024)
 
@@ -190,6 +197,8 @@ extern uint64 pf_write(const char *statement, PfArgs *args);
 
 /* The same for a statement that is run often: its plan is kept in *plan, NULL at first. */
 extern uint64 pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args);
+/* Of a new version, if it has one (baseline.c). */
+extern void pf_write_baseline(int64 model, int32 version, const uint8 *bytes, Size size);
 
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);

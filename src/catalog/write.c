@@ -630,6 +630,7 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);
+	pf_write_baseline(model.id, number, version->baseline, version->nbaseline);
 	if (version->take_times)
 		version->take_times(version, version->take_times_arg);
 	write_version(version, model.id, number, sha256_out, role);

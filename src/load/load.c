@@ -503,6 +503,8 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	loaded->nentries = load->nentries;
 	loaded->bins = load->bins;
 	loaded->positions = load->positions;
+	loaded->frames = load->frames;
+	loaded->tallies = load->tallies;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;
 	loaded->target_type = load->target_type;

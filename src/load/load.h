@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 #include "engine/bins/binmap.h"
 #include "engine/bins/matrix.h"
+#include "engine/measure/profile.h"
 #include "load/source.h"
 
 #define PF_NO_ENTRY		0xffff
@@ -80,6 +81,13 @@ typedef struct PfLoaded
 	uint64	   *train_order;
 	uint32		bins_at;
 	int			nentries;
+
+	/*
+	 * What the sample of training rows is like that bins are made from: by feature, then room for
+	 * what will be predicted, then the target.
+	 */
+	PfFrame    *frames;
+	PfTally    *tallies;
 } PfLoaded;
 
 /*

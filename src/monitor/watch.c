@@ -127,7 +127,7 @@ watch_monitor(Watch *watch, int64 id)
 		CHECK_FOR_INTERRUPTS();
 		pf_push_new_snapshot();
 		more = pf_monitor_lock(id, &monitor);
-		if (more && !pf_catalog_is_member(monitor.owner))
+		if (more && !pf_catalog_is_trusted(monitor.owner))
 		{
 			watch->left_out++;
 			more = false;

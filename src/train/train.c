@@ -324,7 +324,8 @@ pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held)
 	return predicted;
 }
 
-static void
+/* Rows that were held out, walked as a prediction walks them; returns what was predicted. */
+static double *
 measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 				 PfHeldOut *held, PfMeasured *measured)
 {
@@ -332,7 +333,7 @@ measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
 	double	   *predicted = pf_train_predict(env, model, held);
 
 	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
-	pf_release(env, predicted);
+	return predicted;
 }
 
 /*
@@ -513,6 +514,8 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 		const char *name;
 		PfMatrix   *rows;
 	}			sets[PF_HELD_OUT] = {{"validation", &loaded->validation}, {"test", &loaded->test}};
+	double	   *predicted = NULL;
+	int64		npredicted = 0;
 	uint8		sha256[32];
 	size_t		nbytes;
 
@@ -521,12 +524,29 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
 	for (int i = 0; i < PF_HELD_OUT; i++)
 	{
-		if (grown.held[i].rows != NULL)
-			measure_held_out(env, &model, sets[i].name, &grown.held[i], &measured[version->nmeasured++]);
+		double	   *answers;
+
+		if (grown.held[i].rows == NULL)
+			continue;
+		answers = measure_held_out(env, &model, sets[i].name, &grown.held[i], &measured[version->nmeasured++]);
+		if (i == 0)
+		{
+			predicted = answers;
+			npredicted = sets[i].rows->nrows;
+		}
+		else
+			pf_release(env, answers);
 	}
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
+	{
+		if (predicted == NULL)
+			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
+	}
+	pf_train_baseline(env, loaded, &model, predicted ? predicted : (double *) grown.votes.sum,
+					  npredicted, version);
+	pf_release(env, predicted);
 	release_rows(env, &loaded->train);
 	release_rows(env, &loaded->validation);
 	release_rows(env, &loaded->test);

@@ -52,6 +52,13 @@ extern double *pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOu
 /* A metric of the whole set; NaN when it is not among them. */
 extern double pf_train_metric(const PfMetrics *metrics, const char *name);
 
+/*
+ * What the rows were like, into version->baseline; predicted: the answers of n rows that
+ * were held out or are out of bag, if there are any.
+ */
+extern void pf_train_baseline(const PfEnv *env, const PfLoaded *loaded, const PfModel *model,
+							  const double *predicted, int64 n, PfNewVersion *version);
+
 /* Grows, measures, stores; the number of the version, and what was stored in *version. */
 extern int32 pf_train_version(const PfTrainRequest *request, PfLoaded *loaded,
 							  const PfProgress *progress, instr_time start,
