@@ -22,8 +22,10 @@
 #include "catalog/pgenv.h"
 #include "evaluate/score.h"
 #include "executor/spi.h"
+#include "monitor/found.h"
 #include "monitor/window.h"
 #include "predict/bind.h"
+#include "profile/drift.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -51,6 +53,7 @@ static void count_rows(const View *view, int64 *rows, int64 *with_truth);
 static PfSource *open_rows(const View *view, const char *target);
 static void check_rows(View *view, int64 rows);
 static void estimate(View *view);
+static void test_drift(View *view);
 static void judge(View *view, const char *set, const PfMeasured *measured, PfSeverity severity);
 static char *find_breach(const View *view, const char *metric, double value, StringInfo details);
 static void raise_or_resolve(View *view, const char *event, const char *what, PfSeverity severity,
@@ -95,6 +98,8 @@ pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	check_rows(&view, rows);
 	if (rows > 0 && pf_can_estimate(view.model))
 		estimate(&view);
+	if (rows > 0 && monitor->drift)
+		test_drift(&view);
 
 	*alerts += view.alerts;
 	MemoryContextDelete(MemoryContextSwitchTo(caller));
@@ -191,7 +196,7 @@ count_rows(const View *view, int64 *rows, int64 *with_truth)
 	SPI_finish();
 }
 
-/* What the model needs, and an expression under the target's name. */
+/* The columns of the source, and an expression in the place of the target. */
 static PfSource *
 open_rows(const View *view, const char *target)
 {
@@ -199,10 +204,26 @@ open_rows(const View *view, const char *target)
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
-	for (uint32 i = 0; i < view->model->ncolumns; i++)
-		appendStringInfo(&sql, "source.%s, ", quote_identifier(view->model->columns[i].name));
+	for (int i = 0; i < view->source->desc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(view->source->desc, i)->attname);
+
+		if (strcmp(name, view->version.target) != 0)
+			appendStringInfo(&sql, "source.%s, ", quote_identifier(name));
+	}
 	appendStringInfo(&sql, "%s AS %s %s", target, quote_identifier(view->version.target), view->rows);
 	return pf_source_open(sql.data);
+}
+
+/* A label in the target's type, if the source has that column. */
+static char *
+constant_target(const View *view)
+{
+	int			place = pf_source_column(view->source, view->version.target);
+
+	return psprintf("CAST(%s AS %s)", quote_literal_cstr(view->model->classes[0]),
+					place < 0 ? "pg_catalog.text" :
+					format_type_be_qualified(TupleDescAttr(view->source->desc, place)->atttypid));
 }
 
 /* ----- what is found ----- */
@@ -226,8 +247,7 @@ static void
 estimate(View *view)
 {
 	const PfVersionInfo *version = &view->version;
-	PfSource   *source = open_rows(view, psprintf("%s::pg_catalog.text",
-												  quote_literal_cstr(view->model->classes[0])));
+	PfSource   *source = open_rows(view, constant_target(view));
 	PfScores   *scores = pf_score(source, (PfVersionInfo *const *) &version, &view->model, 1, false, NIL);
 	PfMeasured	measured = {.set = "estimated",.window = view->window,.rows = scores->rows};
 
@@ -240,6 +260,19 @@ estimate(View *view)
 	/* what will be measured in the same breath need not be guessed */
 	if (view->monitor->truth == NULL || view->monitor->delay > 0)
 		judge(view, PF_ALERT_ESTIMATE, &measured, PF_WARNING);
+}
+
+static void
+test_drift(View *view)
+{
+	PfDriftOptions options = PF_DRIFT_DEFAULTS;
+	List	   *rows = pf_drift(&view->version, psprintf("SELECT source.* %s", view->rows), &options);
+	StringInfoData details;
+
+	initStringInfo(&details);
+	pf_drift_keep(&view->version, view->window, rows);
+	raise_or_resolve(view, "drift", PF_ALERT_DRIFT, PF_WARNING,
+					 pf_drift_summary(rows, &details), &details);
 }
 
 /* The metric that alerts are about. */

@@ -1,0 +1,22 @@
+/*
+ * found.h
+ *	  What tests for drift found: kept, and said in a line.  Private to this folder.
+ */
+#ifndef PF_MONITOR_FOUND_H
+#define PF_MONITOR_FOUND_H
+
+#include "postgres.h"
+#include "catalog/monitor.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+/* Stores the rows of pf_drift; window->monitor is 0 for a batch. */
+extern void pf_drift_keep(const PfVersionInfo *version, const PfWindow *window, List *rows);
+
+/*
+ * What drifted, in a line; NULL: nothing.  Adds the figures to the fields of a JSON object.  In the
+ * current context.
+ */
+extern char *pf_drift_summary(List *rows, StringInfo details);
+
+#endif							/* PF_MONITOR_FOUND_H */
