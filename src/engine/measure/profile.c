@@ -150,7 +150,8 @@ add_exactly(PfSum *total, double value)
 }
 
 void
-pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n)
+pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n,
+				 uint8_t *out, size_t stride)
 {
 	uint8_t		cells[BLOCK];
 	PfSum		sum = tally->sum;
@@ -165,6 +166,8 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 		size_t		some = n - first < BLOCK ? n - first : BLOCK;
 
 		pf_bin_numbers(&frame->bins, values + first, some, cells, 1);
+		for (size_t i = 0; out != NULL && i < some; i++)
+			out[(first + i) * stride] = cells[i];
 		for (size_t i = 0; i < some; i++)
 		{
 			double		value = values[first + i] + 0.0;	/* -0 becomes 0 */

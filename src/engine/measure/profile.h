@@ -96,8 +96,9 @@ extern void pf_frame_categories(const PfEnv *env, const uint64_t *count, uint32_
 
 extern void pf_tally_init(const PfEnv *env, const PfFrame *frame, PfTally *tally);
 
-/* NaN is missing. */
-extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n);
+/* NaN is missing.  cells: NULL, or where the cell of values[i] goes, at cells[i * stride]. */
+extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n,
+							 uint8_t *cells, size_t stride);
 extern void pf_tally_missing(PfTally *tally, uint64_t n);
 
 /* A category that the frame knows, `count` times, and one that it does not. */
