@@ -20,7 +20,6 @@
 
 #define LEVEL			0.05	/* of significance, before it is corrected */
 #define FEW_ROWS		1000	/* below it p-values say enough */
-#define FEW_CELLS		10		/* a number with so many values is treated as a category */
 #define GROUPS			10		/* of a number for chi-squared, PSI and Jensen-Shannon */
 #define LEAST_EXPECTED	5.0		/* rows in a cell, or chi-squared by itself is too bold */
 
@@ -36,7 +35,7 @@
 typedef struct Cells
 {
 	uint32		n;
-	uint64	   *counts[2];
+	uint64	   *counts[2];		/* with room for two more than the groups and the pair's cells have */
 } Cells;
 
 static uint64
@@ -58,7 +57,7 @@ known(const PfColumnPair *pair, int side)
 
 /* ----- cells and groups ----- */
 
-/* Sorted values by groups of about equal counts in the reference. */
+/* Sorted values by groups of about equal counts in the reference, and those beyond it. */
 static void
 group_values(const PfEnv *env, const PfColumnPair *pair, Cells *cells)
 {
@@ -68,23 +67,29 @@ group_values(const PfEnv *env, const PfColumnPair *pair, Cells *cells)
 	pf_copy(env, copy, pair->values[0], pair->nvalues[0] * sizeof(double));
 	pf_cut_numbers(env, copy, pair->nvalues[0], GROUPS, &bins);
 	pf_release(env, copy);
-	cells->n = Max(bins.nbins, 1);
-	for (int side = 0; side < 2; side++)
+	cells->n = bins.nbins + 2;
+	for (int side = 0; side < 2 && bins.nbins > 0; side++)
 	{
 		uint32		group = 0;
 
 		for (size_t i = 0; i < pair->nvalues[side]; i++)
 		{
+			double		value = pair->values[side][i];
+
 			if (i % 65536 == 0)
 				pf_check(env);
-			while (group + 1 < cells->n && pair->values[side][i] > bins.cuts[group])
+			while (group + 1 < bins.nbins && value > bins.cuts[group])
 				group++;
-			cells->counts[side][group]++;
+			cells->counts[side][value < pair->values[0][0] ? 0 :
+								value > pair->values[0][pair->nvalues[0] - 1] ? bins.nbins + 1 :
+								group + 1]++;
 		}
 	}
+	if (bins.nbins == 0)
+		cells->counts[1][0] = pair->nvalues[1];
 }
 
-/* Neighbouring cells into groups of about equal counts in the reference. */
+/* Neighbouring cells into groups of about equal counts in the reference, but for the outer two. */
 static void
 group_cells(const PfColumnPair *pair, Cells *cells)
 {
@@ -93,13 +98,14 @@ group_cells(const PfColumnPair *pair, Cells *cells)
 
 	for (uint32 c = 0; c < pair->ncells; c++)
 	{
-		uint32		group = Min((uint32) ((before + pair->cells[0][c] / 2.0) / Max(share, 1e-9)), GROUPS - 1);
+		uint32		group = c == 0 ? 0 : c == pair->ncells - 1 ? GROUPS + 1
+			: 1 + Min((uint32) ((before + pair->cells[0][c] / 2.0) / Max(share, 1e-9)), GROUPS - 1);
 
 		before += pair->cells[0][c];
 		cells->counts[0][group] += pair->cells[0][c];
 		cells->counts[1][group] += pair->cells[1][c];
 	}
-	cells->n = GROUPS;
+	cells->n = GROUPS + 2;
 }
 
 /* All rows by cell: values, NULL, new ones. */
@@ -107,13 +113,13 @@ static Cells
 make_cells(const PfEnv *env, const PfColumnPair *pair)
 {
 	Cells		cells;
-	Size		size = (Max(pair->ncells, GROUPS) + 2) * sizeof(uint64);
+	Size		size = (Max(pair->ncells, GROUPS + 2) + 2) * sizeof(uint64);
 
 	for (int side = 0; side < 2; side++)
 		cells.counts[side] = palloc0(size);
 	if (pair->number && pair->values[0] != NULL)
 		group_values(env, pair, &cells);
-	else if (pair->number && pair->ncells > GROUPS)
+	else if (pair->number && !pair->few)
 		group_cells(pair, &cells);
 	else
 	{
@@ -216,7 +222,7 @@ choose_test(const PfEnv *env, const PfColumnPair *pair, const Cells *cells, List
 	bool		few = Min(known(pair, 0), known(pair, 1)) < FEW_ROWS;
 	PfDriftRow *row;
 
-	if (pair->number && pair->ncells > FEW_CELLS)
+	if (pair->number && !pair->few)
 	{
 		row = make_row(pair, few ? "ks" : "wasserstein");
 		ks(env, pair, &row->statistic, &row->p_value);

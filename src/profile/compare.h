@@ -17,6 +17,9 @@
 #define PF_TEST_JS			0x08
 #define PF_TEST_WASSERSTEIN 0x10
 
+/* A number with no more values than that is treated as a category. */
+#define PF_FEW_CELLS		10
+
 typedef struct PfColumnPair
 {
 	const char *feature;
@@ -27,7 +30,9 @@ typedef struct PfColumnPair
 	uint64_t	unseen[2];		/* rows with categories that the reference does not have; of it,
 								 * how many as many rows more of it would have */
 	uint64_t	apart;			/* current rows with values that have no cell */
-	uint32_t	ncells;			/* values by cell; of a number in order */
+	bool		few;			/* a number that had few values */
+	uint32_t	ncells;			/* values by cell; of a number in order, and the first and last
+								 * are for what is beyond all of the reference */
 	uint64_t   *cells[2];
 	double	   *places;			/* of a number: where on the scale a cell lies */
 	double		mean[2];		/* of a number */

@@ -192,6 +192,30 @@ drift_rows(const PfWatched *watched, const PfRules *rules, List *slices)
 	return result;
 }
 
+/* The cells of a number between those for what is beyond all of training. */
+static void
+add_outer_cells(const PfFrame *frame, const PfTally *const *tallies, PfColumnPair *pair)
+{
+	uint32		n = frame->ncells;
+
+	pair->few = n <= PF_FEW_CELLS;
+	pair->ncells = n + 2;
+	pair->places = palloc0((n + 2) * sizeof(double));
+	if (n == 0)
+		return;
+	memcpy(pair->places + 1, frame->places, n * sizeof(double));
+	/* how far beyond, the means tell */
+	pair->places[0] = frame->places[0];
+	pair->places[n + 1] = frame->places[n - 1];
+	for (int side = 0; side < 2; side++)
+	{
+		pair->cells[side][0] = tallies[side]->below;
+		pair->cells[side][1] -= tallies[side]->below;
+		pair->cells[side][n] -= tallies[side]->above;
+		pair->cells[side][n + 1] = tallies[side]->above;
+	}
+}
+
 /* The columns of a profile beside those of the baseline. */
 static PfPairs *
 pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *slice)
@@ -214,17 +238,23 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 		pair->feature = pf_watched_name(watched, i);
 		pair->slice = slice;
 		pair->number = frame->kind == PF_NUMBER;
-		pair->ncells = frame->ncells;
-		pair->places = frame->places;
 		for (int side = 0; side < 2; side++)
 		{
 			pair->rows[side] = tallies[side]->rows;
 			pair->missing[side] = tallies[side]->missing;
-			pair->cells[side] = tallies[side]->cells;
+			pair->cells[side] = palloc0((frame->ncells + 2) * sizeof(uint64));
+			memcpy(pair->cells[side] + (pair->number ? 1 : 0), tallies[side]->cells,
+				   frame->ncells * sizeof(uint64));
 			pf_tally_moments(frame, tallies[side], &pair->mean[side], side == 0 ? &pair->sd : &sd);
 			if (i < watched->model->nfeatures)
 				pairs->rows[side] = Max(pairs->rows[side], (int64) tallies[side]->rows);
 		}
+
+		pair->ncells = frame->ncells;
+		if (pair->number)
+			add_outer_cells(frame, tallies, pair);
+		/* what is predicted has an order, however few values it has */
+		pair->few &= i != watched->model->nfeatures;
 
 		/*
 		 * Of further rows like those of training, this many would have categories that it did not

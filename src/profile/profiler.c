@@ -311,27 +311,40 @@ profile_predictions(PfProfiler *profiler, PfTally *tally)
 	pfree(out);
 }
 
+/* What is still of a sum in its error goes into the sum: equal rows then have equal bytes. */
+static void
+settle(PfSum *sum)
+{
+	sum->sum = pf_sum_value(sum);
+	sum->error = 0;
+}
+
 PfProfile *
 pf_profiler_profile(PfProfiler *profiler)
 {
 	PfProfile  *profile = palloc(sizeof(PfProfile));
 	uint32		predicted = profiler->watched->model->nfeatures;
 	const PfFrame *frame = &profiler->watched->frames[predicted];
+	Size		size = profiler->profile.ncolumns * sizeof(PfTally);
 
 	flush(profiler);
 	*profile = profiler->profile;
+	profile->tallies = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	memcpy(profile->tallies, profiler->profile.tallies, size);
 	if (frame->present)
 	{
-		/* the tallies stay as they are, but for a copy that has the predictions */
-		PfTally		tally;
+		/* the profiler's own has none that more rows could join */
+		PfTally	   *tally = &profile->tallies[predicted];
 		const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 
-		profile->tallies = MemoryContextAllocHuge(CurrentMemoryContext, profile->ncolumns * sizeof(PfTally));
-		memcpy(profile->tallies, profiler->profile.tallies, profile->ncolumns * sizeof(PfTally));
-		pf_tally_init(env, frame, &tally);
-		pf_tally_merge(env, frame->ncells, &tally, &profiler->profile.tallies[predicted]);
-		profile_predictions(profiler, &tally);
-		profile->tallies[predicted] = tally;
+		pf_tally_init(env, frame, tally);
+		pf_tally_merge(env, frame->ncells, tally, &profiler->profile.tallies[predicted]);
+		profile_predictions(profiler, tally);
+	}
+	for (uint32 i = 0; i < profile->ncolumns; i++)
+	{
+		settle(&profile->tallies[i].sum);
+		settle(&profile->tallies[i].squares);
 	}
 	return profile;
 }

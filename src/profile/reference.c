@@ -408,6 +408,8 @@ deviation(const double *values, Size n)
 static void
 pair_numbers(Pairing *pairing, Kept *const *kept, PfColumnPair *pair)
 {
+	int			distinct = 0;
+
 	pair->number = true;
 	for (int side = 0; side < 2; side++)
 	{
@@ -418,9 +420,9 @@ pair_numbers(Pairing *pairing, Kept *const *kept, PfColumnPair *pair)
 	}
 	pair->sd = deviation(pair->values[0], pair->nvalues[0]);
 
-	/* few values are few cells; more are not counted */
-	for (Size i = 0; i < pair->nvalues[0] && pair->ncells < PF_MAX_BINS; i++)
-		pair->ncells += i == 0 || pair->values[0][i] != pair->values[0][i - 1];
+	for (Size i = 0; i < pair->nvalues[0] && distinct <= PF_FEW_CELLS; i++)
+		distinct += i == 0 || pair->values[0][i] != pair->values[0][i - 1];
+	pair->few = distinct <= PF_FEW_CELLS;
 }
 
 static void
@@ -471,6 +473,8 @@ pair_slice(Pairing *pairing, Slice *slice, bool sliced)
 			pair_categories(kept, pairing->categories[c]->members, pair);
 		else
 			pair_numbers(pairing, kept, pair);
+		/* what is predicted has an order, however few values it has */
+		pair->few &= c != watched->model->nfeatures;
 	}
 	return pairs;
 }
