@@ -41,7 +41,7 @@ profile_predictions(const PfEnv *env, const PfModel *model, const double *predic
 			values[i] = pf_predicted_number(model, predicted + (Size) i * model->width);
 		pf_frame_values(env, values, n, PREDICTED_CELLS, frame);
 		pf_tally_init(env, frame, tally);
-		pf_tally_numbers(frame, tally, values, n);
+		pf_tally_numbers(frame, tally, values, n, NULL, 0);
 		pf_release(env, values);
 	}
 }

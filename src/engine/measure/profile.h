@@ -32,6 +32,8 @@ typedef struct PfFrame
 	PfBins		bins;			/* ncells of them */
 	bool		own_cuts;		/* the model has none of this column */
 	double		shift;			/* moments are taken about it */
+	double		lowest,			/* of the training values; 0 if there were none */
+				highest;
 	double	   *places;			/* mean of the training values in each cell */
 
 	/* categories: those listed have a cell each, by falling count, the others one together */
@@ -60,6 +62,8 @@ typedef struct PfTally
 	uint8_t		registers[PF_REGISTERS];
 
 	/* numbers */
+	uint64_t	below,			/* of the outer cells, values beyond all of training */
+				above;
 	uint64_t	far;			/* too far from zero for moments */
 	double		min,
 				max;			/* NaN: no value */
@@ -96,8 +100,9 @@ extern void pf_frame_categories(const PfEnv *env, const uint64_t *count, uint32_
 
 extern void pf_tally_init(const PfEnv *env, const PfFrame *frame, PfTally *tally);
 
-/* NaN is missing. */
-extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n);
+/* NaN is missing.  cells: NULL, or where the cell of values[i] goes, at cells[i * stride]. */
+extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n,
+							 uint8_t *cells, size_t stride);
 extern void pf_tally_missing(PfTally *tally, uint64_t n);
 
 /* A category that the frame knows, `count` times, and one that it does not. */

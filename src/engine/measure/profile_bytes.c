@@ -127,6 +127,8 @@ put_frame(Writer *writer, const PfFrame *frame)
 		for (uint32_t c = 0; frame->own_cuts && c + 1 < frame->ncells; c++)
 			put_real(writer, frame->bins.cuts[c]);
 		put_real(writer, frame->shift);
+		put_real(writer, frame->lowest);
+		put_real(writer, frame->highest);
 		put_places(writer, frame);
 		return;
 	}
@@ -151,6 +153,8 @@ put_tally(Writer *writer, const PfFrame *frame, const PfTally *tally, bool regis
 		put_real(writer, pf_tally_distinct(tally));
 	if (frame->kind == PF_NUMBER)
 	{
+		put_count(writer, tally->below);
+		put_count(writer, tally->above);
 		put_count(writer, tally->far);
 		put_real(writer, tally->min);
 		put_real(writer, tally->max);
@@ -389,6 +393,10 @@ get_numbers(Reader *reader, PfFrame *frame, const PfBins *bins)
 	if (frame->ncells > 0 && reader->reason == NULL)
 	{
 		frame->shift = get_finite(reader);
+		frame->lowest = get_real(reader);
+		frame->highest = get_real(reader);
+		if (!(frame->lowest <= frame->highest))
+			fail(reader, "a range is not one");
 		get_places(reader, frame);
 	}
 }
@@ -504,6 +512,10 @@ get_tally(Reader *reader, const PfFrame *frame, PfTally *tally, bool registers)
 		get_strangers(reader, tally);
 		return;
 	}
+	tally->below = get_count(reader, frame->ncells > 0 ? tally->cells[0] : 0);
+	tally->above = get_count(reader, frame->ncells > 0 ? tally->cells[frame->ncells - 1] : 0);
+	if (frame->ncells == 1 && tally->below + tally->above > tally->cells[0])
+		fail(reader, "counts do not add up");
 	tally->far = get_count(reader, tally->rows - tally->missing);
 	tally->min = get_real(reader);
 	tally->max = get_real(reader);
