@@ -1,6 +1,6 @@
 /*
  * found.c
- *	  What tests for drift found: kept in pgforest.drift, and said in a line.
+ *	  What is tested for drift, and what was found: kept in pgforest.drift, and said in a line.
  */
 #include "postgres.h"
 
@@ -14,6 +14,22 @@
 
 /* Features that are named in the line; the details have all. */
 #define MAX_NAMED 5
+
+char *
+pf_columns_but(const PfSource *source, const char *column)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < source->desc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(source->desc, i)->attname);
+
+		if (column == NULL || strcmp(name, column) != 0)
+			appendStringInfo(&list, "%ssource.%s", list.len > 0 ? ", " : "", quote_identifier(name));
+	}
+	return list.data;
+}
 
 void
 pf_drift_keep(const PfVersionInfo *version, const PfWindow *window, List *rows)

@@ -1,6 +1,7 @@
 /*
  * found.h
- *	  What tests for drift found: kept, and said in a line.  Private to this folder.
+ *	  What is tested for drift, and what was found: kept, and said in a line.  Private to
+ *	  this folder.
  */
 #ifndef PF_MONITOR_FOUND_H
 #define PF_MONITOR_FOUND_H
@@ -8,7 +9,11 @@
 #include "postgres.h"
 #include "catalog/monitor.h"
 #include "lib/stringinfo.h"
+#include "load/source.h"
 #include "nodes/pg_list.h"
+
+/* A select list of the columns of a source but one (or NULL: all). */
+extern char *pf_columns_but(const PfSource *source, const char *column);
 
 /* Stores the rows of pf_drift; window->monitor is 0 for a batch. */
 extern void pf_drift_keep(const PfVersionInfo *version, const PfWindow *window, List *rows);

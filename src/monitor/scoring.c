@@ -79,6 +79,7 @@ static List *need_key(FunctionCallInfo fcinfo, int n);
 static void check_source(const Scoring *scoring);
 static void find_target(Scoring *scoring, text *name);
 static void check_target(const Scoring *scoring);
+static void check_query(const Scoring *scoring);
 static bool has_drifted(const Scoring *scoring);
 static char *scoring_query(const Scoring *scoring);
 static uint64 run(const char *statement, int expected);
@@ -127,6 +128,7 @@ ml_score(PG_FUNCTION_ARGS)
 	scoring.source = pf_source_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	check_source(&scoring);
 	find_target(&scoring, PG_GETARG_TEXT_PP(2));
+	check_query(&scoring);
 
 	drifted = strcmp(scoring.on_drift, "ignore") != 0 && has_drifted(&scoring);
 	if (!drifted || strcmp(scoring.on_drift, "stop") != 0)
@@ -249,18 +251,17 @@ find_target(Scoring *scoring, text *text_name)
 {
 	List	   *parts = textToQualifiedNameList(text_name);
 	RangeVar   *name = makeRangeVarFromNameList(parts);
+	Oid			schema;
 
 	scoring->target = RangeVarGetRelidExtended(name, ShareRowExclusiveLock, RVR_MISSING_OK,
 											   may_insert, NULL);
-	if (!OidIsValid(scoring->target))
-	{
-		scoring->target_name = (char *) quote_qualified_identifier(name->schemaname, name->relname);
-		return;
-	}
+	schema = OidIsValid(scoring->target) ? get_rel_namespace(scoring->target) :
+		RangeVarGetAndCheckCreationNamespace(name, NoLock, NULL);
 	scoring->target_name = (char *)
-		quote_qualified_identifier(get_namespace_name(get_rel_namespace(scoring->target)),
-								   get_rel_name(scoring->target));
-	check_target(scoring);
+		quote_qualified_identifier(isTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema),
+								   name->relname);
+	if (OidIsValid(scoring->target))
+		check_target(scoring);
 }
 
 static void
@@ -295,6 +296,16 @@ check_target(const Scoring *scoring)
 	relation_close(relation, NoLock);
 }
 
+/* What PostgreSQL has against the query, such as a label that is no value of its column's type. */
+static void
+check_query(const Scoring *scoring)
+{
+	SPI_connect();
+	if (SPI_prepare(scoring_query(scoring), 0, NULL) == NULL)
+		elog(ERROR, "could not prepare the query: %s", SPI_result_code_string(SPI_result));
+	SPI_finish();
+}
+
 /* ----- drift ----- */
 
 /* Tests all rows of the source; an empty one has not drifted. */
@@ -319,7 +330,8 @@ has_drifted(const Scoring *scoring)
 		return false;
 
 	initStringInfo(&details);
-	rows = pf_drift(&scoring->version, scoring->source->query, &options);
+	rows = pf_drift(&scoring->version, psprintf("SELECT %s FROM %s", pf_columns_but(scoring->source, scoring->version.target),
+												scoring->source->from), &options);
 	pf_drift_keep(&scoring->version, &window, rows);
 	summary = pf_drift_summary(rows, &details);
 	if (summary == NULL)

@@ -50,10 +50,11 @@ typedef struct View
 static MemoryContext open_view(View *view, const PfMonitor *monitor, const PfWindow *window);
 static char *rows_of(const View *view);
 static void count_rows(const View *view, int64 *rows, int64 *with_truth);
-static PfSource *open_rows(const View *view, const char *target);
+static char *select_rows(const View *view, const char *target);
+static char *truth_of(const View *view);
 static void check_rows(View *view, int64 rows);
 static void estimate(View *view);
-static void test_drift(View *view);
+static void test_drift(View *view, bool target);
 static void judge(View *view, const char *set, const PfMeasured *measured, PfSeverity severity);
 static char *find_breach(const View *view, const char *metric, double value, StringInfo details);
 static void raise_or_resolve(View *view, const char *event, const char *what, PfSeverity severity,
@@ -99,7 +100,7 @@ pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	if (rows > 0 && pf_can_estimate(view.model))
 		estimate(&view);
 	if (rows > 0 && monitor->drift)
-		test_drift(&view);
+		test_drift(&view, with_truth == rows);
 
 	*alerts += view.alerts;
 	MemoryContextDelete(MemoryContextSwitchTo(caller));
@@ -117,7 +118,7 @@ pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	if (with_truth > 0)
 	{
 		const PfVersionInfo *version = &view.version;
-		PfSource   *source = open_rows(&view, psprintf("source.%s", quote_identifier(monitor->truth)));
+		PfSource   *source = pf_source_open(select_rows(&view, truth_of(&view)));
 		PfScores   *scores = pf_score(source, (PfVersionInfo *const *) &version, &view.model, 1, false, NIL);
 		PfMeasured	measured = {.set = "window",.window = window,.rows = scores->rows};
 
@@ -196,23 +197,26 @@ count_rows(const View *view, int64 *rows, int64 *with_truth)
 	SPI_finish();
 }
 
-/* The columns of the source, and an expression in the place of the target. */
-static PfSource *
-open_rows(const View *view, const char *target)
+/* SELECT the columns of the source, with an expression (or NULL: none) in the place of the target. */
+static char *
+select_rows(const View *view, const char *target)
 {
 	StringInfoData sql;
+	const char *name = view->version.target;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	for (int i = 0; i < view->source->desc->natts; i++)
-	{
-		const char *name = NameStr(TupleDescAttr(view->source->desc, i)->attname);
+	appendStringInfo(&sql, "SELECT %s", pf_columns_but(view->source, name));
+	if (target != NULL)
+		appendStringInfo(&sql, ", %s AS %s", target, quote_identifier(name));
+	appendStringInfo(&sql, " %s", view->rows);
+	return sql.data;
+}
 
-		if (strcmp(name, view->version.target) != 0)
-			appendStringInfo(&sql, "source.%s, ", quote_identifier(name));
-	}
-	appendStringInfo(&sql, "%s AS %s %s", target, quote_identifier(view->version.target), view->rows);
-	return pf_source_open(sql.data);
+/* The truth in the place of the target. */
+static char *
+truth_of(const View *view)
+{
+	return psprintf("source.%s", quote_identifier(view->monitor->truth));
 }
 
 /* A label in the target's type, if the source has that column. */
@@ -247,7 +251,7 @@ static void
 estimate(View *view)
 {
 	const PfVersionInfo *version = &view->version;
-	PfSource   *source = open_rows(view, constant_target(view));
+	PfSource   *source = pf_source_open(select_rows(view, constant_target(view)));
 	PfScores   *scores = pf_score(source, (PfVersionInfo *const *) &version, &view->model, 1, false, NIL);
 	PfMeasured	measured = {.set = "estimated",.window = view->window,.rows = scores->rows};
 
@@ -262,11 +266,12 @@ estimate(View *view)
 		judge(view, PF_ALERT_ESTIMATE, &measured, PF_WARNING);
 }
 
+/* The target is tested as well when all of it is known: what is not there yet has not drifted. */
 static void
-test_drift(View *view)
+test_drift(View *view, bool target)
 {
 	PfDriftOptions options = PF_DRIFT_DEFAULTS;
-	List	   *rows = pf_drift(&view->version, psprintf("SELECT source.* %s", view->rows), &options);
+	List	   *rows = pf_drift(&view->version, select_rows(view, target ? truth_of(view) : NULL), &options);
 	StringInfoData details;
 
 	initStringInfo(&details);
