@@ -46,7 +46,7 @@ SELECT ml_train('price', 'SELECT * FROM to_train', 'price', exclude => '{digest,
 SELECT ml_promote('price', 1);
 SELECT ml_monitor('cars', 'price', 'car', truth => 'price', time_column => 'sold', max_regression => 0.2, min_rows => 1000, since => at - interval '5 days') FROM today;
 EOF
-	my $target = $node->safe_psql('postgres', q{SELECT ml_alert_to('} . $http->url('/hook') . q{', events => '{metric,drift}', secret => 'a secret of the cars')});
+	my $target = $node->safe_psql('postgres', q{SELECT ml_alert_to('} . $http->url('/ok') . q{', events => '{metric,drift}', secret => 'a secret of the cars')});
 	my $listener = new_session($node);
 	$listener->run('LISTEN pgforest_alert');
 
@@ -89,11 +89,10 @@ make_rows($node, rows => 2000);
 $node->safe_psql('postgres', <<'EOF');
 CREATE TABLE control (seconds float8);
 INSERT INTO control VALUES (0);
+-- sleeps while the second window is looked at
 CREATE FUNCTION slow(at timestamptz) RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
-	IF at >= date_trunc('day', now()) - interval '1 day' AND at < date_trunc('day', now()) - interval '23:55' THEN
-		PERFORM pg_sleep(seconds) FROM control;
-	END IF;
+	PERFORM pg_sleep(seconds) FROM control, pgforest.monitors WHERE seconds > 0 AND watched_until = date_trunc('day', now()) - interval '1 day';
 	RETURN at;
 END $$;
 CREATE VIEW sold AS SELECT *, date_trunc('day', now()) - interval '2 days' + id * interval '86 seconds' AS at FROM item;
@@ -127,7 +126,7 @@ is($second->run('CALL ml_watch()'), '1|2|0|0', '... until it is free');
 for my $end ('cancel', 'terminate')
 {
 	declare();
-	$node->safe_psql('postgres', 'UPDATE control SET seconds = 100');
+	$node->safe_psql('postgres', 'UPDATE control SET seconds = 1');
 	$first->begin('CALL ml_watch()');
 	ok(wait_for($node, q{EXISTS (SELECT FROM pgforest.monitors WHERE watched_until = date_trunc('day', now()) - interval '1 day')}), 'the first window stands while the second is looked at');
 	$node->safe_psql('postgres', "SELECT pg_${end}_backend(" . $first->pid . ')');
