@@ -9,11 +9,13 @@
 #include "fmgr.h"
 #include "postmaster/bgworker_internals.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "load/scan.h"
 #include "net/url.h"
 #include "predict/plan.h"
+#include "predict/usage.h"
 #include "progress/progress.h"
 #include "settings.h"
 
@@ -24,14 +26,16 @@ int			pf_train_memory = 1024 * 1024;
 int			pf_model_cache_size = 256 * 1024;
 int			pf_progress_interval = 5000;
 int			pf_alert_cooldown = 3600;
-int			pf_alert_retention = 90 * 86400;
-int			pf_alert_retry = 3 * 86400;
+int			pf_alert_retention = 90 * HOURS_PER_DAY * MINS_PER_HOUR;
+int			pf_alert_retry = 3 * HOURS_PER_DAY * MINS_PER_HOUR;
 int			pf_alert_timeout = 10000;
 char	   *pf_url_allowed = NULL;
 char	   *pf_url_ca_file = NULL;
 int			pf_url_max_size = 16 * 1024 * 1024;
 int			pf_url_max_time = 3600;
 int			pf_url_timeout = 30000;
+double		pf_capture_sample_rate = 1;
+int			pf_capture_retention = 90 * HOURS_PER_DAY * MINS_PER_HOUR;
 
 PGDLLEXPORT void _PG_init(void);
 
@@ -49,15 +53,15 @@ _PG_init(void)
 							"Sets how long the log of deliveries is kept.",
 							NULL,
 							&pf_alert_retention,
-							90 * 86400, 3600, INT_MAX,
-							PGC_SUSET, GUC_UNIT_S,
+							90 * HOURS_PER_DAY * MINS_PER_HOUR, 60, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.alert_retry",
 							"Sets the time after which a message that cannot be delivered is given up.",
 							NULL,
 							&pf_alert_retry,
-							3 * 86400, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_S,
+							3 * HOURS_PER_DAY * MINS_PER_HOUR, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.alert_timeout",
 							"Sets the time that the delivery of one message may take.",
@@ -66,6 +70,20 @@ _PG_init(void)
 							10000, 100, 600000,
 							PGC_SUSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.capture_retention",
+							"Sets the time that captured requests are kept.",
+							"ml_expire_predictions removes older ones; ml_capture sets it for one model. 0 means for ever.",
+							&pf_capture_retention,
+							90 * HOURS_PER_DAY * MINS_PER_HOUR, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
+							NULL, NULL, NULL);
+	DefineCustomRealVariable("pgforest.capture_sample_rate",
+							 "Sets the share of requests to ml_infer that are captured.",
+							 "ml_capture sets it for one model. 0 means none.",
+							 &pf_capture_sample_rate,
+							 1, 0, 1,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.model_cache_size",
 							"Sets the memory that a session may use for decoded models.",
 							"The models used last stay; one that is in use always does.",
@@ -136,5 +154,6 @@ _PG_init(void)
 
 	pf_scan_init();
 	pf_plan_init();
+	pf_usage_init();
 	pf_progress_init();
 }

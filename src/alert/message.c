@@ -127,18 +127,25 @@ pf_message_write(const PfMessage *message, PfPost *post)
 	post->nheaders = n;
 }
 
+/* Is the beginning of a secret in the text?  The text may be cut off in the midst of it. */
+static bool
+repeats(const char *text, const char *secret)
+{
+	return secret[0] != '\0' && strstr(text, pnstrdup(secret, 6)) != NULL;
+}
+
 const char *
 pf_message_hide(const PfMessage *message, const char *text)
 {
 	const char *path;
-	bool		repeats;
+	bool		hide;
 
 	if (text == NULL || text[0] == '\0')
 		return NULL;
 	path = strchr(strstr(message->url, "://") + 3, '/');
-	repeats = (path != NULL && path[1] && strstr(text, path) != NULL) ||
-		(message->secret != NULL && strstr(text, message->secret) != NULL);
+	hide = (path[1] != '\0' && repeats(text, path)) ||
+		(message->secret != NULL && repeats(text, message->secret));
 	for (int i = 0; i < message->nheaders; i++)
-		repeats = repeats || strstr(text, strchr(message->headers[i], ':') + 2) != NULL;
-	return repeats ? "(not kept: it repeats something secret)" : text;
+		hide = hide || repeats(text, strchr(message->headers[i], ':') + 2);
+	return hide ? "(not kept: it repeats something secret)" : text;
 }

@@ -177,31 +177,34 @@ tell(const PfAlert *alert, const char *status, int64 id, TimestampTz now)
 }
 
 int64
-pf_alert_raise(const PfAlert *alert)
+pf_alert_raise(const PfAlert *raised)
 {
+	PfAlert		alert = *raised;
 	TimestampTz now = GetCurrentTimestamp();
 	OpenAlert	open = {0};
 	bool		worse = false;
 	bool		known;
 
 	SPI_connect();
-	if (alert->key == NULL)
+	if (alert.key == NULL)
 	{
-		put_in_outbox(alert, "event", 0, now);
+		put_in_outbox(&alert, "event", 0, now);
 		SPI_finish();
 		return 0;
 	}
 
 	/* whoever raises it at the same time inserts first, or has resolved it when we look */
-	while (!(known = lock_open(alert->key, &open)) && !insert_open(alert, now, &open))
+	while (!(known = lock_open(alert.key, &open)) && !insert_open(&alert, now, &open))
 		CHECK_FOR_INTERRUPTS();
 	if (known)
 	{
-		worse = alert->severity > open.severity;
-		update_open(alert, now, &open);
+		worse = alert.severity > open.severity;
+		if (!worse)
+			alert.severity = open.severity;
+		update_open(&alert, now, &open);
 	}
-	if (worse || (!open.acknowledged && has_cooled_down(alert->key, now)))
-		tell(alert, "raised", open.id, now);
+	if (worse || (!open.acknowledged && has_cooled_down(alert.key, now)))
+		tell(&alert, "raised", open.id, now);
 	SPI_finish();
 	return open.id;
 }
@@ -274,7 +277,7 @@ lock_number(int64 id, bool *open, bool *acknowledged, bool *told)
 		*acknowledged = DatumGetBool(pf_written(4, &isnull));
 		*told = DatumGetBool(pf_written(5, &isnull));
 		PushActiveSnapshot(GetTransactionSnapshot());
-		rights = pf_rights_by_id(DatumGetInt64(pf_written(2, &isnull)));
+		rights = pf_catalog_rights(DatumGetInt64(pf_written(2, &isnull)));
 		PopActiveSnapshot();
 		if (superuser() || pf_has_role(raised_by) || (rights & (PF_RIGHT_TRAIN | PF_RIGHT_PROMOTE)))
 			return;

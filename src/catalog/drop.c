@@ -18,8 +18,9 @@
 
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
-	"trial"};
-static const char *const model_tables[] = {"alias", "alias_history", "model_grant"};
+	"trial", "prediction"};
+static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
+	"capture"};
 
 static void
 drop_model(const PfModelInfo *model)

@@ -71,6 +71,9 @@ extern PfReference *pf_reference_parse(const char *text);
  * The model of that name under the active snapshot; false when there is none.
  */
 extern bool pf_catalog_model(const char *name, PfModelInfo *info);
+/* The rights of the current role on the model with that number; none when there is no such model. */
+extern uint32 pf_catalog_rights(int64 model);
+
 /* Errors: undefined_object (hint: nearest name), insufficient_privilege. */
 extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *info);
 

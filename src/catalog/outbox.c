@@ -112,15 +112,14 @@ pf_outbox_take(TimestampTz due, int lease, MemoryContext context, PfMessage *mes
 	pf_arg_time(&args, now);
 	pf_arg_time(&args, TimestampTzPlusMilliseconds(now, lease));
 	pf_arg_own_role(&args);
-	if (pf_write("WITH due AS MATERIALIZED (SELECT o.id FROM pgforest.outbox o "
-				 "JOIN pgforest.alert_target t ON t.id = o.target_id "
-				 "WHERE o.failed_at IS NULL AND o.next_at <= $1 "
+	if (pf_write("WITH oldest AS MATERIALIZED (SELECT m.id FROM pgforest.alert_target t "
+				 "JOIN pg_roles his ON his.rolname = t.owner JOIN pg_roles own ON own.rolname = $4, "
+				 "LATERAL (SELECT o.id FROM pgforest.outbox o WHERE o.target_id = t.id "
+				 "AND o.failed_at IS NULL ORDER BY o.id LIMIT 1) m "
+				 "WHERE pg_has_role(own.oid, his.oid, 'USAGE')), "
+				 "due AS MATERIALIZED (SELECT o.id FROM pgforest.outbox o "
+				 "WHERE o.id IN (SELECT id FROM oldest) AND o.failed_at IS NULL AND o.next_at <= $1 "
 				 "AND (o.leased_until IS NULL OR o.leased_until <= $2) "
-				 "AND NOT EXISTS (SELECT FROM pgforest.outbox e "
-				 "WHERE e.target_id = o.target_id AND e.id < o.id AND e.failed_at IS NULL) "
-				 "AND EXISTS (SELECT FROM pg_roles own, pg_roles his "
-				 "WHERE own.rolname = $4 AND his.rolname = t.owner "
-				 "AND pg_has_role(own.oid, his.oid, 'USAGE')) "
 				 "ORDER BY o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED), "
 				 "taken AS (UPDATE pgforest.outbox o SET attempts = o.attempts + 1, leased_until = $3 "
 				 "FROM due WHERE o.id = due.id RETURNING o.*), "
@@ -158,7 +157,7 @@ pf_outbox_take(TimestampTz due, int lease, MemoryContext context, PfMessage *mes
 	message->monitor = taken_text(15);
 	message->pipeline = taken_text(16);
 	message->last = now - DatumGetTimestampTz(pf_written(17, &isnull)) >=
-		pf_alert_retry * USECS_PER_SEC;
+		pf_alert_retry * USECS_PER_MINUTE;
 	MemoryContextSwitchTo(caller);
 	return true;
 }
@@ -207,7 +206,7 @@ pf_outbox_prune(void)
 {
 	PfArgs		args = {0};
 
-	pf_arg_time(&args, GetCurrentTimestamp() - pf_alert_retention * USECS_PER_SEC);
+	pf_arg_time(&args, GetCurrentTimestamp() - pf_alert_retention * USECS_PER_MINUTE);
 	pf_write("DELETE FROM pgforest.delivery WHERE started_at < $1", &args);
 	pf_write("DELETE FROM pgforest.outbox WHERE failed_at < $1", &args);
 }

@@ -117,7 +117,7 @@ pf_catalog_may_run(const char *role)
 }
 
 uint32
-pf_rights_by_id(int64 model)
+pf_catalog_rights(int64 model)
 {
 	PfScan		scan;
 	ScanKeyData key[1];
@@ -152,7 +152,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastAnswer));
 	if (last->model != model || !pf_moment_holds(&last->moment))
 	{
-		last->rights = pf_rights_by_id(model);
+		last->rights = pf_catalog_rights(model);
 		last->model = model;
 		pf_moment_now(&last->moment);
 	}

@@ -14,6 +14,7 @@
 #include "catalog/models.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "utils/rel.h"
 
 enum
@@ -182,6 +183,9 @@ extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elemen
  */
 extern uint64 pf_write(const char *statement, PfArgs *args);
 
+/* The same for a statement that is run often: its plan is kept in *plan, NULL at first. */
+extern uint64 pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args);
+
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);
 
@@ -198,9 +202,6 @@ extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
 /* ----- rights (rights.c) ----- */
 
 extern uint32 pf_rights(int64 model, const char *owner);
-
-/* The rights on the model with that number; none when there is no such model. */
-extern uint32 pf_rights_by_id(int64 model);
 
 /* Has the current role the privileges of that one?  No, when there is none of that name. */
 extern bool pf_has_role(const char *role);

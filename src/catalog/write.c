@@ -184,26 +184,66 @@ tables_owner(void)
 	return owner;
 }
 
+/* Who called, while a statement runs as the owner. */
+typedef struct Caller
+{
+	Oid			role;
+	int			context;
+	int			guc_level;
+} Caller;
+
+static void
+become_owner(Caller *caller)
+{
+	caller->guc_level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&caller->role, &caller->context);
+	SetUserIdAndSecContext(tables_owner(), caller->context | SECURITY_LOCAL_USERID_CHANGE);
+	RestrictSearchPath();
+}
+
+static uint64
+become_caller(const Caller *caller, const char *statement, int result)
+{
+	AtEOXact_GUC(true, caller->guc_level);
+	SetUserIdAndSecContext(caller->role, caller->context);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 uint64
 pf_write(const char *statement, PfArgs *args)
 {
-	Oid			caller;
-	int			context;
-	int			guc_level = NewGUCNestLevel();
+	Caller		caller;
 	int			result;
 
-	GetUserIdAndSecContext(&caller, &context);
-	SetUserIdAndSecContext(tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
-	RestrictSearchPath();
+	become_owner(&caller);
 	result = SPI_execute_with_args(statement, args ? args->count : 0,
 								   args ? args->types : NULL,
 								   args ? args->values : NULL,
 								   args ? args->nulls : NULL, false, 0);
-	AtEOXact_GUC(true, guc_level);
-	SetUserIdAndSecContext(caller, context);
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
-	return SPI_processed;
+	return become_caller(&caller, statement, result);
+}
+
+uint64
+pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args)
+{
+	Caller		caller;
+	int			result;
+
+	become_owner(&caller);
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(statement, args->count, args->types);
+
+		if (made == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(made);
+		*plan = made;
+	}
+	result = SPI_execute_plan(*plan, args->values, args->nulls, false, 0);
+	return become_caller(&caller, statement, result);
 }
 
 void

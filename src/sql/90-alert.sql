@@ -32,7 +32,7 @@ CREATE INDEX alert_key_idx ON pgforest.alert (key, told_at);
 COMMENT ON TABLE pgforest.alert IS 'alerts: each from the time it was raised first until it is resolved';
 COMMENT ON COLUMN pgforest.alert.id IS 'number of the alert';
 COMMENT ON COLUMN pgforest.alert.event IS 'what happened: drift, quality, metric, rows, run_failed or custom';
-COMMENT ON COLUMN pgforest.alert.severity IS 'info, warning or critical';
+COMMENT ON COLUMN pgforest.alert.severity IS 'info, warning or critical; the worst since it is open';
 COMMENT ON COLUMN pgforest.alert.key IS 'what makes it one alert: at most one with a key is open';
 COMMENT ON COLUMN pgforest.alert.title IS 'what happened, in a line';
 COMMENT ON COLUMN pgforest.alert.model_id IS 'the model; it may have been dropped since';
@@ -91,7 +91,7 @@ CREATE TABLE pgforest.outbox (
 	leased_until timestamptz,
 	failed_at timestamptz
 );
-CREATE INDEX outbox_target_id_idx ON pgforest.outbox (target_id, id);
+CREATE INDEX outbox_target_id_idx ON pgforest.outbox (target_id, id) WHERE failed_at IS NULL;
 COMMENT ON TABLE pgforest.outbox IS 'messages that are still to be delivered, in order for each target';
 COMMENT ON COLUMN pgforest.outbox.id IS 'number of the message';
 COMMENT ON COLUMN pgforest.outbox.target_id IS 'whom it is for';
@@ -177,7 +177,7 @@ CREATE VIEW pgforest.alerts WITH (security_invoker = true) AS
 COMMENT ON VIEW pgforest.alerts IS 'the alerts that you may see, open and resolved';
 COMMENT ON COLUMN pgforest.alerts.id IS 'number of the alert';
 COMMENT ON COLUMN pgforest.alerts.event IS 'what happened: drift, quality, metric, rows, run_failed or custom';
-COMMENT ON COLUMN pgforest.alerts.severity IS 'info, warning or critical';
+COMMENT ON COLUMN pgforest.alerts.severity IS 'info, warning or critical; the worst since it is open';
 COMMENT ON COLUMN pgforest.alerts.state IS 'open, acknowledged or resolved';
 COMMENT ON COLUMN pgforest.alerts.title IS 'what happened, in a line';
 COMMENT ON COLUMN pgforest.alerts.model IS 'name of the model, if it is about one';

@@ -65,7 +65,7 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, Pf
 	uint16		not_yet;
 
 	notes->votes = given->bootstrap && (given->oob_score || !measured);
-	if (given->oob_score && sizes->nclasses > 16)
+	if (given->oob_score && measured && sizes->nclasses > 16)
 		notes->saves = "\"oob_score\": false";
 	if (given->quantiles)
 		params.ranks = &not_yet;

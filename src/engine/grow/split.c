@@ -29,7 +29,8 @@
 /* the loops are written once and compiled for each criterion */
 #define pf_inline static inline __attribute__((always_inline))
 
-#define SMALL_NODE	16			/* rows up to which a node is sorted: see sort_small */
+#define SMALL_NODE	16			/* rows up to which a node is sorted: see sort_keys */
+#define SORTED_AT_ONCE 4		/* features whose keys are made at once */
 #define SPARSE_NODE 2048		/* rows up to which occupied bins are noted */
 #define AHEAD		8			/* rows between the one counted and the one fetched */
 #define LINE		64			/* bytes of a cache line */
@@ -300,7 +301,7 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 	for (uint32_t side = 0; side <= missing_here; side++)
 	{
 		PfPile		more = side == 1 ? missing : (PfPile) {0};
-		const double *scores = boundaries->score[side];
+		double	   *scores = boundaries->score[side];
 		uint32_t	from = 0;
 		uint32_t	to = boundaries->count - (side == 1 || !missing_here);
 		uint32_t	best = UINT32_MAX;
@@ -327,15 +328,18 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 					break;
 			}
 		}
-		if (has_sums(measure) && from < to)
-			growth->score_boundaries(shape_of(measure), boundaries, search->total, more,
-									 from, to, boundaries->score[side]);
-		for (uint32_t i = from; i < to; i++)
+		if (has_sums(measure))
+			best = from < to ? growth->score_boundaries(shape_of(measure), boundaries, search->total,
+														more, from, to, scores, &search->best) : UINT32_MAX;
+		else
 		{
-			if (scores[i] > search->best)
+			for (uint32_t i = from; i < to; i++)
 			{
-				search->best = scores[i];
-				best = i;
+				if (scores[i] > search->best)
+				{
+					search->best = scores[i];
+					best = i;
+				}
 			}
 		}
 		if (best != UINT32_MAX)
@@ -490,23 +494,33 @@ item_pile(Measure measure, const PfItem *item, double offset)
 typedef int16_t Keys __attribute__((vector_size(16), may_alias));
 
 /*
- * Bin and item of each row, ascending; after them one that is greater than any.  The place
- * of a key is the number of smaller keys: no branches to mispredict, and 16 are
- * compared at once.
+ * Bin and item of each row, as a number to sort by, for some features at once: numbers that were
+ * written one by one cannot be read as vectors at once.
  */
 pf_inline void
-sort_small(const Search *search, uint32_t feature, uint16_t *sorted)
+make_keys(const Search *search, const uint32_t *features, uint32_t nfeatures,
+		  int16_t (*keys)[SMALL_NODE])
 {
-	uint32_t	n = search->nrows;
-	int16_t		keys[SMALL_NODE] __attribute__((aligned(16))) = {0};
-	int16_t		places[SMALL_NODE] __attribute__((aligned(16)));
-	Keys		low,
-				high;
-	Keys		low_place = {0};
-	Keys		high_place = {0};
+	for (uint32_t i = 0; i < search->nrows; i++)
+	{
+		const uint8_t *row = search->row[i];
 
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = (int16_t) (search->row[i][feature] * SMALL_NODE + i);
+		for (uint32_t f = 0; f < nfeatures; f++)
+			keys[f][i] = (int16_t) (row[features[f]] * SMALL_NODE + i);
+	}
+}
+
+/*
+ * n keys ascending; after them one that is greater than any.  The place of a key is the
+ * number of smaller keys: no branches to mispredict, and 8 are compared at once.
+ */
+pf_inline void
+sort_keys(const int16_t *keys, uint32_t n, uint16_t *sorted)
+{
+	int16_t		places[SMALL_NODE] __attribute__((aligned(16)));
+	Keys		low = *(const Keys *) keys;
+	Keys		low_place = {0};
+
 	sorted[n] = INT16_MAX;
 	if (n == 2)
 	{
@@ -517,22 +531,31 @@ sort_small(const Search *search, uint32_t feature, uint16_t *sorted)
 		sorted[!swap] = (uint16_t) keys[1];
 		return;
 	}
-	low = *(Keys *) keys;
-	high = *(Keys *) (keys + 8);
-	for (uint32_t i = 0; i < n; i++)
+	if (n <= 8)
 	{
-		low_place -= low > keys[i];
-		high_place -= high > keys[i];
+		for (uint32_t i = 0; i < n; i++)
+			low_place -= low > keys[i];
+	}
+	else
+	{
+		Keys		high = *(const Keys *) (keys + 8);
+		Keys		high_place = {0};
+
+		for (uint32_t i = 0; i < n; i++)
+		{
+			low_place -= low > keys[i];
+			high_place -= high > keys[i];
+		}
+		*(Keys *) (places + 8) = high_place;
 	}
 	*(Keys *) places = low_place;
-	*(Keys *) (places + 8) = high_place;
 	for (uint32_t i = 0; i < n; i++)
 		sorted[places[i]] = (uint16_t) keys[i];
 }
 
 pf_inline void
 search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *items,
-			  uint32_t feature)
+			  uint32_t feature, const int16_t *keys)
 {
 	PfGrowth   *growth = search->growth;
 	PfBoundaries *boundaries = growth->boundaries;
@@ -544,7 +567,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 	double		sums[PF_MAX_CLASSES];
 	Sweep		sweep;
 
-	sort_small(search, feature, sorted);
+	sort_keys(keys, n, sorted);
 	boundaries->count = 0;
 	if (!has_sums(measure))
 		memset(sums, 0, width * sizeof(double));
@@ -611,20 +634,21 @@ prefetch_row(const uint8_t *row, const uint32_t *features, uint32_t nfeatures)
 		__builtin_prefetch(row + features[f]);
 }
 
+/* Weight and sum of a bin. */
+typedef double Two __attribute__((vector_size(16), aligned(8), may_alias));
+
+/*
+ * The number of features is a constant where this is compiled for the square root of a usual number
+ * of columns, and so is whether occupied bins are noted.
+ */
 pf_inline void
-fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
-				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
+fill_some(Search *search, Measure measure, uint32_t width, const PfItem *items,
+		  const uint32_t *features, uint32_t nfeatures, bool note, uint64_t (*occupied)[4])
 {
 	PfGrowth   *growth = search->growth;
 	const uint8_t *bins = growth->bins;
 	const size_t stride = growth->matrix->stride;
 	const double offset = growth->offset;
-	bool		note = search->nrows <= SPARSE_NODE;
-
-	if (!note)
-		memset(occupied, 0xFF, nfeatures * sizeof(*occupied));
-	else
-		memset(occupied, 0, nfeatures * sizeof(*occupied));
 
 	for (uint32_t start = 0; start < search->nrows; start += PF_CHECK_EVERY)
 	{
@@ -638,6 +662,8 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 			double	   *histogram = growth->histogram;
 			uint64_t   *cells = (uint64_t *) growth->histogram;
 			uint64_t	cell = has_cells(measure) ? item_cell(measure, item) : 0;
+			double		weight = item->weight;
+			double		sum = measure == VARIANCE ? weight * (item->y.target - offset) : 0;
 
 			if (i + AHEAD < end)
 				prefetch_row(bins + items[i + AHEAD].row * stride, features,
@@ -648,8 +674,10 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 
 				if (has_cells(measure))
 					cells[bin] += cell;
+				else if (measure == VARIANCE)
+					*(Two *) (histogram + bin * 2) += (Two) {weight, sum};
 				else
-					add_item(measure, histogram + bin * width, item, offset);
+					histogram[bin * width + item->y.label] += weight;
 				if (note)
 					occupied[f][bin >> 6] |= UINT64_C(1) << (bin & 63);
 			}
@@ -661,6 +689,24 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 		}
 		pf_check(growth->env);
 	}
+}
+
+pf_inline void
+fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
+				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
+{
+	bool		note = search->nrows <= SPARSE_NODE;
+	uint32_t	usual = has_cells(measure) || measure == VARIANCE ? nfeatures : 0;
+
+	memset(occupied, note ? 0 : 0xFF, nfeatures * sizeof(*occupied));
+	if (usual == 4 && note)
+		fill_some(search, measure, width, items, features, 4, true, occupied);
+	else if (usual == 4)
+		fill_some(search, measure, width, items, features, 4, false, occupied);
+	else if (usual == 3 && note)
+		fill_some(search, measure, width, items, features, 3, true, occupied);
+	else
+		fill_some(search, measure, width, items, features, nfeatures, note, occupied);
 }
 
 static inline bool
@@ -793,8 +839,15 @@ search_features(Search *search, Measure measure, uint32_t width, const PfItem *i
 			if (has_sums(measure))
 				search->pile[i] = item_pile(measure, &items[i], growth->offset);
 		}
-		for (uint32_t f = 0; f < nfeatures && !search->perfect; f++)
-			search_sorted(search, measure, width, items, features[f]);
+		for (uint32_t f = 0; f < nfeatures && !search->perfect; f += SORTED_AT_ONCE)
+		{
+			int16_t		keys[SORTED_AT_ONCE][SMALL_NODE] __attribute__((aligned(16)));
+			uint32_t	group = nfeatures - f < SORTED_AT_ONCE ? nfeatures - f : SORTED_AT_ONCE;
+
+			make_keys(search, features + f, group, keys);
+			for (uint32_t g = 0; g < group && !search->perfect; g++)
+				search_sorted(search, measure, width, items, features[f + g], keys[g]);
+		}
 		return;
 	}
 	for (uint32_t f = 0; f < nfeatures; f += growth->group)
