@@ -84,6 +84,9 @@ SELECT ml_alert_raise('x', E'two\nlines');
 SELECT ml_alert_raise(repeat('x', 501), 'x');
 SELECT ml_alert_raise('x', 'x', 'bad');
 SELECT ml_alert_raise('x', 'x', model => 'no such');
+\set VERBOSITY sqlstate
+SELECT ml_alert_raise('x', 'x', details => to_jsonb(repeat('x', 100000)));
+\set VERBOSITY default
 SELECT ml_alert_raise('k', 'first', 'info') AS alert \gset
 SELECT ml_alert_raise('k', 'second', 'warning', details => '{"n": 2}') = :alert AS same, ml_alert_raise('k', 'third', 'info') = :alert AS same;
 SELECT event, severity, state, title, model, details, count, raised_by, last_at >= raised_at AS times, key FROM pgforest.alerts;
