@@ -45,6 +45,11 @@ RestrictSearchPath(void)
 #define MyProcNumber (MyProc->pgprocno)
 #endif
 
+/* 16 says in the name that backends are looked at by their place in a list. */
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index pgstat_fetch_stat_local_beentry
+#endif
+
 /* Before 18 the executor wants to know that a plan is run once only. */
 #if PG_VERSION_NUM >= 180000
 #define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0)

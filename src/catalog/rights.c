@@ -100,13 +100,26 @@ pf_need_right(const PfModelInfo *info, uint32 right)
  * role: being a superuser makes nobody a member here.  Nor does a membership that gives no
  * rights: from 16 on CREATE ROLE makes the creator such a member of every role made.
  */
-void
-pf_catalog_may_run(const char *role)
+bool
+pf_catalog_is_trusted(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
-	if (OidIsValid(oid) && is_member_of_role_nosuper(GetUserId(), oid) &&
-		has_privs_of_role(GetUserId(), oid))
+	return OidIsValid(oid) && is_member_of_role_nosuper(GetUserId(), oid) &&
+		has_privs_of_role(GetUserId(), oid);
+}
+
+void
+pf_catalog_may_run(const char *role)
+{
+	/* a version that was imported: its query came with it, from anybody */
+	if (role[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("the query of a version that was imported is not run"),
+				errdetail("It came from another database, and would run with your rights."),
+				errhint("Pass the rows yourself: source => 'a table or a query'."));
+	if (pf_catalog_is_trusted(role))
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

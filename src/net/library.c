@@ -109,6 +109,26 @@ pf_net_close(PfUrlReader *reader)
 	library->close(reader);
 }
 
+PfUnpacker *
+pf_net_unpack_begin(void)
+{
+	pf_net_need();
+	return library->unpack_begin();
+}
+
+Size
+pf_net_unpack(PfUnpacker *unpacker, const char *input, Size size, bool at_end, Size *used,
+			  char *output, Size room)
+{
+	return library->unpack(unpacker, input, size, at_end, used, output, room);
+}
+
+bool
+pf_net_unpack_is_complete(const PfUnpacker *unpacker)
+{
+	return library->unpack_is_complete(unpacker);
+}
+
 void
 pf_net_post(const PfPost *post, PfAnswer *answer)
 {

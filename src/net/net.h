@@ -55,6 +55,23 @@ extern Size pf_net_read(PfUrlReader *reader, void *buffer, Size size);
 
 extern void pf_net_close(PfUrlReader *reader);
 
+/* ----- compressed bytes that come from elsewhere: what a stream does by itself ----- */
+
+typedef struct PfUnpacker PfUnpacker;
+
+/* In the current memory context, and ends with it. */
+extern PfUnpacker *pf_net_unpack_begin(void);
+
+/*
+ * Takes bytes from input (*used of them) and gives up to room bytes of content; the number.  at_end: nothing comes
+ * after this input.  0 means that it needs more input, or is at the end.
+ */
+extern Size pf_net_unpack(PfUnpacker *unpacker, const char *input, Size size, bool at_end, Size *used,
+						  char *output, Size room);
+
+/* Was what has been unpacked complete? */
+extern bool pf_net_unpack_is_complete(const PfUnpacker *unpacker);
+
 /* ----- a message: POST ----- */
 
 typedef struct PfPost

@@ -15,6 +15,7 @@ typedef struct PfPromotion
 	PfModelInfo model;
 	PfTask		task;
 	int32		version;		/* 0: the best */
+	List	   *candidates;		/* of int: which may be the best; NIL: all */
 	char	   *alias;
 	char	   *metric;			/* never NULL */
 	int			direction;		/* +1: more is better, -1: less is */
@@ -42,5 +43,11 @@ typedef struct PfVerdict
 /* Measures the candidates and the incumbent on the same rows and decides (compare.c). */
 extern void pf_promotion_compare(const PfPromotion *promotion, int32 incumbent,
 								 PfVerdict *verdict);
+
+/* Is it a metric of the task? */
+extern bool pf_promotion_has_metric(PfTask task, const char *metric);
+
+/* Error invalid_parameter_value, with their names, when it is no metric of the task. */
+extern void pf_promotion_check_metric(PfTask task, const char *metric);
 
 #endif							/* PF_PROMOTE_H */

@@ -11,6 +11,7 @@ CREATE FUNCTION @extschema@.ml_promote(
 	by text[] DEFAULT NULL,
 	source text DEFAULT NULL,
 	note text DEFAULT NULL,
+	candidates integer[] DEFAULT NULL,
 	OUT model text,
 	OUT version integer,
 	OUT previous integer,
@@ -20,7 +21,7 @@ CREATE FUNCTION @extschema@.ml_promote(
 	OUT previous_score float8,
 	OUT rows bigint)
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.ml_promote(text, integer, text, text, float8, float8, bigint, text[], text, text) IS
+COMMENT ON FUNCTION @extschema@.ml_promote(text, integer, text, text, float8, float8, bigint, text[], text, text, integer[]) IS
 	'lets an alias name a version, or the best one if it beats the one there on the same rows and all conditions hold';
 
 CREATE FUNCTION @extschema@.ml_rollback(

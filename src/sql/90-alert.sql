@@ -152,11 +152,6 @@ ALTER TABLE pgforest.alert_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgforest.outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgforest.delivery ENABLE ROW LEVEL SECURITY;
 
-CREATE FUNCTION pgforest.is_member(role name) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'pf_is_member' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
-COMMENT ON FUNCTION pgforest.is_member(name) IS
-	'has the current role the rights of that role (used by row security)';
-
 CREATE POLICY visible ON pgforest.alert FOR SELECT
 	USING (pgforest.is_member(raised_by) OR pgforest.can_see(model_id));
 CREATE POLICY visible ON pgforest.alert_target FOR SELECT USING (pgforest.is_member(owner));
