@@ -271,7 +271,7 @@ do_step(PfRun *run, int number, PfStep *step)
 	ErrorData  *error = NULL;
 
 	HOLD_CANCEL_INTERRUPTS();
-	pf_catalog_begin_step(run->id, number, pf_step_name(step->kind), step->statement);
+	pf_catalog_begin_step(run->id, number, pf_pipeline_step_name(step->kind), step->statement);
 	step->outcome.reason = why_not(run, step);
 	if (step->done)
 		step->outcome.status = "kept";
@@ -351,13 +351,6 @@ tell_success(PfRun *run, const PfOutcome *outcome)
 	event.details = alert_details(run, 0, NULL);
 	event.title = psprintf("pipeline \"%s\" came to its end", run->pipeline.name);
 	pf_alert_raise(&event);
-	if (outcome->promoted > 0)
-	{
-		event.event = "promoted";
-		event.title = psprintf("version %d of model \"%s\" is in production: %s",
-							   outcome->version, run->spec->model, outcome->reason);
-		pf_alert_raise(&event);
-	}
 	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline));
 	SPI_commit();
 }
@@ -385,7 +378,7 @@ begin_run(PfRun *run)
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("pipeline \"%s\" cannot be run by a procedure",
 								run->pipeline.name),
-						 errdetail("Its step \"%s\" commits by itself.", pf_step_name(step->kind)),
+						 errdetail("Its step \"%s\" commits by itself.", pf_pipeline_step_name(step->kind)),
 						 errhint("Call it on its own: CALL ml_run(%s).",
 								 quote_literal_cstr(run->pipeline.name))));
 		}
@@ -442,11 +435,11 @@ do_run(PfRun *run)
 		if (error != NULL)
 		{
 			const char *where = psprintf("step %d (%s) of pipeline \"%s\", run " INT64_FORMAT,
-										 number, pf_step_name(((PfStep *) lfirst(lc))->kind),
+										 number, pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind),
 										 run->pipeline.name, run->id);
 
 			tell_failure(run, psprintf("failed in step %d (%s): %s", number,
-									   pf_step_name(((PfStep *) lfirst(lc))->kind), error->message),
+									   pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind), error->message),
 						 number, error);
 			MemoryContextSwitchTo(run->context);
 			error->context = error->context ? psprintf("%s\n%s", error->context, where) : pstrdup(where);
