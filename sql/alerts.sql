@@ -47,7 +47,8 @@ SELECT url, try(url) FROM unnest(ARRAY[
     'https://example.org@evil.example/hooks', 'https://user:pw@example.org/hooks', 'https://evil.example/#@example.org/hooks', 'https://evil.example?https://example.org/hooks',
     'https://example.org\@evil.example/hooks', 'https://evil.example\example.org/hooks', 'https://example.org/hooks/../x', 'https://example.org/hooks/%2e%2e/x',
     'https://example.org/hooks/.%2E/x', 'https://example.org/hooks/%252e%252e/x', 'https://example.org/hooks/..%2fx', 'https://example.org/hooks/..%5cx', 'https://example.org/hooks/..;/x',
-    'https://example.org/hooks/..%00/x', 'https://example.org/hooks/./x', 'https://example.org/hooks/...', 'https://example.org/hooks/a..b', 'https://example.org/hooks/%', 'https://example.org/hooks/%zz',
+    'https://example.org/hooks/..%00/x', 'https://example.org/hooks/%00/../x', 'https://example.org/hooks/%2500/../x',
+    'https://example.org/hooks/%c0%ae%c0%ae/x', 'https://example.org/hooks/%C3%A9', 'https://example.org/hooks/./x', 'https://example.org/hooks/...', 'https://example.org/hooks/a..b', 'https://example.org/hooks/%', 'https://example.org/hooks/%zz',
     'https://example.org/ho oks', E'https://example.org/hooks\n', E'https://example.org/hooks\r\nX: y', 'https://example%2eorg/hooks',
     'https:///hooks', 'https://', 'https:example.org/hooks', '//example.org/hooks', 'file:///etc/passwd', 'gopher://example.org/hooks', ' https://example.org/hooks', '',
     'http://localhost:/', 'http://localhost:0/', 'http://localhost:8080a/', 'http://localhost:-1/', 'https://[::1', 'https://[::1]x/', 'https://..example.org/']) WITH ORDINALITY AS u (url, place) ORDER BY place;

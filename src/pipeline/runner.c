@@ -351,13 +351,6 @@ tell_success(PfRun *run, const PfOutcome *outcome)
 	event.details = alert_details(run, 0, NULL);
 	event.title = psprintf("pipeline \"%s\" came to its end", run->pipeline.name);
 	pf_alert_raise(&event);
-	if (outcome->promoted > 0)
-	{
-		event.event = "promoted";
-		event.title = psprintf("version %d of model \"%s\" is in production: %s",
-							   outcome->version, run->spec->model, outcome->reason);
-		pf_alert_raise(&event);
-	}
 	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline));
 	SPI_commit();
 }

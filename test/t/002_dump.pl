@@ -20,6 +20,12 @@ CREATE ROLE guest LOGIN;
 GRANT CREATE ON SCHEMA public TO analyst;
 EOF
 make_rows($from);
+# A target of alerts, with what waits for it.
+$from->safe_psql('postgres', <<'EOF');
+SET pgforest.url_allowed = 'https://example.org';
+SELECT ml_alert_to('https://example.org/hook', headers => '{"X-Key": "value"}', secret => 'key');
+SELECT ml_alert_raise('disk', 'the disk is full');
+EOF
 make_models($from);
 # A model of somebody else, who lets a third role use it.
 $from->safe_psql('postgres', <<'EOF');

@@ -342,6 +342,14 @@ for my $t (1 .. 8)
 }
 $_->close for @senders;
 
+# A target whose secrets a dump left out is passed over, and keeps nobody else waiting.
+forget();
+my $hollow = add_target($http, '/ok?hollow');
+add_target($http, '/ok');
+$node->safe_psql('postgres', "DELETE FROM pgforest.alert_secret WHERE target_id = $hollow");
+$node->safe_psql('postgres', $raise);
+is(deliver(), '1|0', 'a target without its secrets is passed over');
+
 # ----- secrets -----
 
 forget();
