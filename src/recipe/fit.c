@@ -96,6 +96,7 @@ get_text(SPITupleTable *table, uint64 row, int column)
 	return null ? NULL : TextDatumGetCString(value);
 }
 
+/* Of an SQL NULL: NaN. */
 static double
 get_float8(SPITupleTable *table, uint64 row, int column)
 {
@@ -181,7 +182,10 @@ run_asks(Fit *fit)
 		if (SPI_gettypeid(table->tupdesc, column) == TEXTOID)
 			one->null = (one->text = get_text(table, 0, column)) == NULL;
 		else
-			one->null = isnan(one->number = get_float8(table, 0, column));
+		{
+			SPI_getbinval(table->vals[0], table->tupdesc, column, &one->null);
+			one->number = get_float8(table, 0, column);
+		}
 	}
 	SPI_finish();
 }

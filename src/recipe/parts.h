@@ -188,11 +188,20 @@ extern PfProgram *pf_program_of(const PfRecipe *recipe, const Oid *types, bool t
 
 /*
  * Where the recipe's raw columns are among those of desc, and of which types; -1 and the
- * recipe's own type where one is not there.  A column whose use has changed is an
- * error, with all of them; what: whose columns they are.
+ * recipe's own type where one is not there, or is of another use: then with its type in
+ * changed, which is InvalidOid elsewhere.
  */
-extern void pf_recipe_match(const PfRecipe *recipe, const char *what, TupleDesc desc,
-							int *positions, Oid *types);
+typedef struct PfMatch
+{
+	int		   *positions;
+	Oid		   *types;
+	Oid		   *changed;
+} PfMatch;
+
+extern void pf_recipe_match(const PfRecipe *recipe, TupleDesc desc, PfMatch *match);
+
+/* Error when one of these raw columns was not found; what: whose columns they are. */
+extern void pf_recipe_need(const PfRecipe *recipe, const PfMatch *match, const bool *needed, const char *what);
 
 /* The columns of raw rows, for a document. */
 extern Jsonb *pf_recipe_columns(TupleDesc desc);
@@ -200,8 +209,6 @@ extern Jsonb *pf_recipe_columns(TupleDesc desc);
 /* The program over a raw source, whose columns are checked. */
 extern PfProgram *pf_recipe_program(const PfRecipe *recipe, const PfSource *raw, bool training);
 
-/* The error for raw columns that are not there. */
-pg_noreturn extern void pf_recipe_lacks(const PfRecipe *recipe, const char *what, const List *missing);
 
 /* ----- fit.c ----- */
 

@@ -318,7 +318,7 @@ check_names(const PfProgram *program, const PfStep *step, const List *names)
 	foreach(lc, names)
 	{
 		const char *name = lfirst(lc);
-		uint32		least = Max(2, strlen(name) / 3) + 1;
+		uint32		least = Min(Max(2, strlen(name) / 3) + 1, strlen(name));
 		ListCell   *other;
 
 		CHECK_FOR_INTERRUPTS();
