@@ -254,6 +254,7 @@ extern void pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasur
  * aliases ([a-z_][a-z0-9_]* up to 63 bytes); error invalid_name when broken.
  */
 extern void pf_check_model_name(const char *name);
+extern void pf_check_name(const char *what, const char *name);	/* the same of a recipe, ... */
 extern void pf_check_alias_name(const char *alias);
 
 /*

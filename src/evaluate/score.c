@@ -259,17 +259,12 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 	int			n = 0;
 
 	initStringInfo(&missing);
-	if (scan->runners[0].recipe != NULL)
-		ask_for_raw(scan, scan->runners[0].recipe, first->model.name, plain_columns(first, held_out));
-	else
-	{
-		foreach(lc, plain_columns(first, held_out))
-			ask(scan, lfirst(lc), &missing);
-	}
+	if (scan->runners[0].recipe == NULL)
+		ask(scan, first->target, &missing);
 	for (int v = 0; v < scores->nversions; v++)
 	{
 		const PfModel *model = scores->versions[v].model;
-		List	   *names = NIL;
+		List	   *names = v == 0 && scan->runners[0].recipe ? plain_columns(first, held_out) : NIL;
 
 		for (uint32 i = 0; i < model->ncolumns; i++)
 			names = lappend(names, model->columns[i].name);
@@ -280,6 +275,11 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 			foreach(lc, names)
 				ask(scan, lfirst(lc), &missing);
 		}
+	}
+	if (scan->runners[0].recipe == NULL)
+	{
+		foreach(lc, plain_columns(first, held_out))
+			ask(scan, lfirst(lc), &missing);
 	}
 	foreach(lc, by)
 		ask(scan, lfirst(lc), &missing);
