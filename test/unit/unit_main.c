@@ -24,6 +24,7 @@ static const struct
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"paired", test_paired},
 	{"calibrate", test_calibrate},
 	{"quantile", test_quantile},
 	{"linear", test_linear},

@@ -12,13 +12,12 @@
  * Memory: nclasses x nclasses counters and 24 bytes a row while it runs; the
  * result is the caller's.
  */
-#include <float.h>
 #include <string.h>
 
 #include "engine/measure/parts.h"
 #include "engine/walk/walk.h"
 
-#define SET_METRICS		10		/* of the whole set */
+#define SET_METRICS		(PF_SET_METRICS + 4)	/* of the whole set */
 #define CLASS_METRICS	5		/* of each class */
 
 /* Rows whose shares make up a chunk of work. */
@@ -61,90 +60,84 @@ pf_confusion(const PfEnv *env, uint32_t nclasses, size_t n,
 	}
 }
 
-/* The confusion matrix and its margins. */
-typedef struct Confusion
+void
+pf_margins_finish(PfMargins *margins)
 {
-	uint32_t	nclasses;
-	double		n;
-	uint64_t   *counts;
-	double	   *actual,			/* rows of a class */
-			   *predicted,		/* rows predicted to be of it */
-			   *correct;
-	uint32_t	noccurring;		/* classes with actual rows */
-	uint32_t	nseen;			/* classes with actual or predicted rows */
-	double		largest;		/* share of the most frequent class */
-} Confusion;
+	margins->noccurring = margins->nseen = 0;
+	margins->largest = 0;
+	for (uint32_t c = 0; c < margins->nclasses; c++)
+	{
+		margins->noccurring += margins->actual[c] > 0;
+		margins->nseen += margins->actual[c] > 0 || margins->predicted[c] > 0;
+		if (margins->actual[c] / margins->n > margins->largest)
+			margins->largest = margins->actual[c] / margins->n;
+	}
+}
 
 static void
-confusion_create(const PfEnv *env, Confusion *confusion, uint32_t nclasses, size_t n,
-				 const uint32_t *actual, const double *shares)
+margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, size_t n,
+			   const uint32_t *actual, const double *shares)
 {
-	memset(confusion, 0, sizeof(Confusion));
-	confusion->nclasses = nclasses;
-	confusion->n = (double) n;
-	confusion->counts = pf_alloc(env, (size_t) nclasses * nclasses * sizeof(uint64_t));
-	confusion->actual = pf_alloc(env, nclasses * sizeof(double));
-	confusion->predicted = pf_alloc(env, nclasses * sizeof(double));
-	confusion->correct = pf_alloc(env, nclasses * sizeof(double));
-	pf_confusion(env, nclasses, n, actual, shares, confusion->counts);
+	uint64_t   *counts = pf_alloc(env, (size_t) nclasses * nclasses * sizeof(uint64_t));
+
+	margins->nclasses = nclasses;
+	margins->n = (double) n;
+	margins->actual = pf_alloc(env, nclasses * sizeof(double));
+	margins->predicted = pf_alloc(env, nclasses * sizeof(double));
+	margins->correct = pf_alloc(env, nclasses * sizeof(double));
+	pf_confusion(env, nclasses, n, actual, shares, counts);
 
 	for (uint32_t c = 0; c < nclasses; c++)
-		confusion->actual[c] = confusion->predicted[c] = 0;
+		margins->actual[c] = margins->predicted[c] = 0;
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		const uint64_t *row = confusion->counts + (size_t) c * nclasses;
+		const uint64_t *row = counts + (size_t) c * nclasses;
 
 		pf_check(env);
 		for (uint32_t p = 0; p < nclasses; p++)
 		{
-			confusion->actual[c] += (double) row[p];
-			confusion->predicted[p] += (double) row[p];
+			margins->actual[c] += (double) row[p];
+			margins->predicted[p] += (double) row[p];
 		}
-		confusion->correct[c] = (double) row[c];
+		margins->correct[c] = (double) row[c];
 	}
-	for (uint32_t c = 0; c < nclasses; c++)
-	{
-		confusion->noccurring += confusion->actual[c] > 0;
-		confusion->nseen += confusion->actual[c] > 0 || confusion->predicted[c] > 0;
-		if (confusion->actual[c] / confusion->n > confusion->largest)
-			confusion->largest = confusion->actual[c] / confusion->n;
-	}
+	pf_release(env, counts);
+	pf_margins_finish(margins);
 }
 
 static void
-confusion_release(const PfEnv *env, Confusion *confusion)
+margins_release(const PfEnv *env, PfMargins *margins)
 {
-	pf_release(env, confusion->counts);
-	pf_release(env, confusion->actual);
-	pf_release(env, confusion->predicted);
-	pf_release(env, confusion->correct);
+	pf_release(env, margins->actual);
+	pf_release(env, margins->predicted);
+	pf_release(env, margins->correct);
 }
 
 /* Precision, recall and F1 of a class; F1 from the counts, not from the other two. */
 static double
-class_precision(const Confusion *confusion, uint32_t class)
+class_precision(const PfMargins *margins, uint32_t class)
 {
-	return ratio(confusion->correct[class], confusion->predicted[class]);
+	return ratio(margins->correct[class], margins->predicted[class]);
 }
 
 static double
-class_recall(const Confusion *confusion, uint32_t class)
+class_recall(const PfMargins *margins, uint32_t class)
 {
-	return ratio(confusion->correct[class], confusion->actual[class]);
+	return ratio(margins->correct[class], margins->actual[class]);
 }
 
 static double
-class_f1(const Confusion *confusion, uint32_t class)
+class_f1(const PfMargins *margins, uint32_t class)
 {
-	return ratio(2 * confusion->correct[class],
-				 confusion->actual[class] + confusion->predicted[class]);
+	return ratio(2 * margins->correct[class],
+				 margins->actual[class] + margins->predicted[class]);
 }
 
 /* What the predicted classes say of the whole set. */
-static void
-put_set_metrics(const Confusion *confusion, PfMetrics *out)
+void
+pf_margins_metrics(const PfMargins *margins, PfMetrics *out)
 {
-	double		n = confusion->n;
+	double		n = margins->n;
 	double		correct = 0,
 				precision = 0,
 				recall = 0,
@@ -153,19 +146,19 @@ put_set_metrics(const Confusion *confusion, PfMetrics *out)
 				spread_actual = n * n,
 				spread_predicted = n * n,
 				mcc;
-	double		largest = confusion->largest;
-	double		noccurring = confusion->noccurring,
-				nseen = confusion->nseen;
+	double		largest = margins->largest;
+	double		noccurring = margins->noccurring,
+				nseen = margins->nseen;
 
-	for (uint32_t c = 0; c < confusion->nclasses; c++)
+	for (uint32_t c = 0; c < margins->nclasses; c++)
 	{
-		double		actual = confusion->actual[c],
-					predicted = confusion->predicted[c];
+		double		actual = margins->actual[c],
+					predicted = margins->predicted[c];
 
-		correct += confusion->correct[c];
-		precision += class_precision(confusion, c);
-		recall += class_recall(confusion, c);
-		f1 += class_f1(confusion, c);
+		correct += margins->correct[c];
+		precision += class_precision(margins, c);
+		recall += class_recall(margins, c);
+		f1 += class_f1(margins, c);
 		covariance -= actual * predicted;
 		spread_actual -= actual * actual;
 		spread_predicted -= predicted * predicted;
@@ -182,21 +175,12 @@ put_set_metrics(const Confusion *confusion, PfMetrics *out)
 	put(out, "mcc", -1, mcc, 0);
 }
 
-static double
-clip(double share)
-{
-	if (!(share > DBL_EPSILON))
-		return DBL_EPSILON;
-	return share < 1 - DBL_EPSILON ? share : 1 - DBL_EPSILON;
-}
-
 /* What the shares say of the whole set. */
 static void
-put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
+put_share_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				  const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	uint32_t	nclasses = confusion->nclasses;
-	/* the Brier score of two classes is that of the positive one alone */
+	uint32_t	nclasses = margins->nclasses;
 	uint32_t	first = nclasses == 2 ? 1 : 0;
 	size_t		chunk = rows_per_chunk(nclasses);
 	PfSum		log_loss = {0, 0},
@@ -206,35 +190,27 @@ put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 
 	for (size_t i = 0; i < n; i++)
 	{
-		const double *row = shares + i * nclasses;
-		double		total = 0,
-					squares = 0;
+		double		row_log_loss,
+					row_brier;
 
 		if (i % chunk == 0)
 			pf_check(env);
-		for (uint32_t c = 0; c < nclasses; c++)
-		{
-			double		miss = row[c] - (c == actual[i]);
-
-			total += clip(row[c]);
-			if (c >= first)
-				squares += miss * miss;
-		}
-		pf_sum_add(&log_loss, -log(clip(row[actual[i]]) / total));
-		pf_sum_add(&brier, squares);
+		pf_share_losses(nclasses, shares + i * nclasses, actual[i], &row_log_loss, &row_brier);
+		pf_sum_add(&log_loss, row_log_loss);
+		pf_sum_add(&brier, row_brier);
 	}
 
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		double		share = confusion->actual[c] / confusion->n;
+		double		share = margins->actual[c] / margins->n;
 
 		if (share > 0)
 			best_log_loss -= share * log(share);
 		if (c >= first)
 			best_brier += share * (1 - share);
 	}
-	put(out, "log_loss", -1, pf_sum_value(&log_loss) / confusion->n, best_log_loss);
-	put(out, "brier", -1, pf_sum_value(&brier) / confusion->n, best_brier);
+	put(out, "log_loss", -1, pf_sum_value(&log_loss) / margins->n, best_log_loss);
+	put(out, "brier", -1, pf_sum_value(&brier) / margins->n, best_brier);
 }
 
 /*
@@ -244,10 +220,10 @@ put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
  * curve, are not alone).
  */
 static void
-put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
+put_class_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				  const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	uint32_t	nclasses = confusion->nclasses;
+	uint32_t	nclasses = margins->nclasses;
 	PfMetric   *set_auc = &out->metrics[out->count];
 	PfMetric   *set_precision = set_auc + 1;
 	PfRanking	ranking;
@@ -261,16 +237,16 @@ put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 	pf_ranking_create(env, n, &ranking);
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		double		share = confusion->actual[c] / confusion->n;
+		double		share = margins->actual[c] / margins->n;
 		double		auc,
 					average_precision;
 
 		pf_ranking_fill(env, &ranking, nclasses, n, actual, shares, c);
 		pf_ranking_areas(env, &ranking, &auc, &average_precision);
 
-		put(out, "precision", (int32_t) c, class_precision(confusion, c), share);
-		put(out, "recall", (int32_t) c, class_recall(confusion, c), share > 0 ? 1 : 0);
-		put(out, "f1", (int32_t) c, class_f1(confusion, c), 2 * share / (1 + share));
+		put(out, "precision", (int32_t) c, class_precision(margins, c), share);
+		put(out, "recall", (int32_t) c, class_recall(margins, c), share > 0 ? 1 : 0);
+		put(out, "f1", (int32_t) c, class_f1(margins, c), 2 * share / (1 + share));
 		put(out, "roc_auc", (int32_t) c, auc, isnan(auc) ? NAN : 0.5);
 		put(out, "average_precision", (int32_t) c, average_precision, share);
 
@@ -295,9 +271,9 @@ put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 	{
 		set_auc->value = pf_sum_value(&aucs) / naucs;
 		set_auc->baseline = naucs > 0 ? 0.5 : NAN;
-		set_precision->value = pf_sum_value(&precisions) / confusion->noccurring;
+		set_precision->value = pf_sum_value(&precisions) / margins->noccurring;
 		/* the mean share of the classes that occur */
-		set_precision->baseline = 1.0 / confusion->noccurring;
+		set_precision->baseline = 1.0 / margins->noccurring;
 	}
 	set_auc->class = set_precision->class = -1;
 }
@@ -306,17 +282,17 @@ void
 pf_measure_classes(const PfEnv *env, uint32_t nclasses, size_t n,
 				   const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	Confusion	confusion;
+	PfMargins	margins;
 
 	out->count = 0;
 	out->metrics = pf_alloc(env, (SET_METRICS + (size_t) nclasses * CLASS_METRICS) *
 							sizeof(PfMetric));
 
-	confusion_create(env, &confusion, nclasses, n, actual, shares);
-	put_set_metrics(&confusion, out);
-	put_share_metrics(env, &confusion, n, actual, shares, out);
-	put_class_metrics(env, &confusion, n, actual, shares, out);
-	confusion_release(env, &confusion);
+	margins_create(env, &margins, nclasses, n, actual, shares);
+	pf_margins_metrics(&margins, out);
+	put_share_metrics(env, &margins, n, actual, shares, out);
+	put_class_metrics(env, &margins, n, actual, shares, out);
+	margins_release(env, &margins);
 
 	/* of no rows nothing is known */
 	for (uint32_t i = 0; n == 0 && i < out->count; i++)

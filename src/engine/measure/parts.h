@@ -7,6 +7,7 @@
 #ifndef PF_MEASURE_PARTS_H
 #define PF_MEASURE_PARTS_H
 
+#include <float.h>
 #include <math.h>
 
 #include "engine/measure/measure.h"
@@ -42,6 +43,73 @@ pf_sum_value(const PfSum *total)
 {
 	/* once the sum is infinite, the error is inf - inf */
 	return isfinite(total->sum) ? total->sum + total->error : total->sum;
+}
+
+/*
+ * The margins of a confusion matrix, of rows or of weights; and metrics.c: what follows of them
+ * for the whole set, PF_SET_METRICS metrics added to out.
+ */
+#define PF_SET_METRICS 6
+
+typedef struct PfMargins
+{
+	uint32_t	nclasses;
+	double		n;
+	double	   *actual,			/* rows of a class */
+			   *predicted,		/* rows predicted to be of it */
+			   *correct;
+	uint32_t	noccurring;		/* classes with actual rows */
+	uint32_t	nseen;			/* classes with actual or predicted rows */
+	double		largest;		/* share of the most frequent class */
+} PfMargins;
+
+/* Fills what follows from the three arrays and n. */
+extern void pf_margins_finish(PfMargins *margins);
+extern void pf_margins_metrics(const PfMargins *margins, PfMetrics *out);
+
+static inline double
+pf_clip_share(double share)
+{
+	if (!(share > DBL_EPSILON))
+		return DBL_EPSILON;
+	return share < 1 - DBL_EPSILON ? share : 1 - DBL_EPSILON;
+}
+
+/* A row's part of log loss and Brier score; that of two classes is of the positive one alone. */
+static inline void
+pf_share_losses(uint32_t nclasses, const double *shares, uint32_t actual,
+				double *log_loss, double *brier)
+{
+	double		total = 0;
+
+	*brier = 0;
+	for (uint32_t c = 0; c < nclasses; c++)
+	{
+		double		miss = shares[c] - (c == actual);
+
+		total += pf_clip_share(shares[c]);
+		if (c > 0 || nclasses != 2)
+			*brier += miss * miss;
+	}
+	*log_loss = -log(pf_clip_share(shares[actual]) / total);
+}
+
+/* Weight of an error relative to the actual value. */
+static inline double
+pf_relative_weight(double actual)
+{
+	double		size = fabs(actual);
+
+	return 1 / (size > DBL_EPSILON ? size : DBL_EPSILON);
+}
+
+/* 1 - error / spread, with scikit-learn's answers where that is not finite. */
+static inline double
+pf_r2(double error, double spread)
+{
+	if (error == 0)
+		return 1;
+	return spread == 0 ? 0 : 1 - error / spread;
 }
 
 /*
