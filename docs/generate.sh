@@ -17,7 +17,7 @@ relations() {
 			SELECT string_agg(format('| \`%s\` | %s | %s |', attname, format_type(atttypid, atttypmod),
 				col_description(attrelid, attnum)), E'\n' ORDER BY attnum) AS columns
 			FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a
-		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = '$1'
+		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = ANY ('{$1}')
 	SQL
 }
 
@@ -42,7 +42,7 @@ declare -A part=(
 	[parameters_isolation_forest]="$(parameters isolation_forest)"
 	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", s.unit, min, max, concat_ws(' ', description, extra_desc) AS description
 		FROM pgforest.settings AS s JOIN pg_settings USING (name) ORDER BY name"
-	[tables]="$(relations r)"
+	[tables]="$(relations r,p)"
 	[views]="$(relations v)"
 )
 

@@ -503,6 +503,8 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	loaded->nentries = load->nentries;
 	loaded->bins = load->bins;
 	loaded->positions = load->positions;
+	loaded->frames = load->frames;
+	loaded->tallies = load->tallies;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;
 	loaded->target_type = load->target_type;
@@ -517,12 +519,19 @@ describe(const PfLoad *load, PfLoaded *loaded)
 
 /* Checks names, types and task; reads no row. */
 PfTask
-pf_load_check(const PfLoadSpec *spec)
+pf_load_check(const PfLoadSpec *spec, List **numbers)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest load",
 												  ALLOCSET_DEFAULT_SIZES);
-	PfTask		task = pf_load_resolve(spec, context)->task;
+	PfLoad	   *load = pf_load_resolve(spec, context);
+	PfTask		task = load->task;
 
+	*numbers = NIL;
+	for (int i = 0; i < load->nfeature_columns; i++)
+	{
+		if (load->features[i]->reader.kind == PF_NUMBER)
+			*numbers = lappend(*numbers, pstrdup(load->features[i]->name));
+	}
 	MemoryContextDelete(context);
 	return task;
 }

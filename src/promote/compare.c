@@ -39,6 +39,9 @@ typedef struct Candidate
 
 static void gather(const PfPromotion *promotion, int32 incumbent,
 				   Candidate **list, int *count);
+static bool keeps_identity(const PfVersionInfo *version);
+static bool same_values(const PfVersionInfo *a, const PfVersionInfo *b);
+static bool finds_held_out(const PfVersionInfo *version);
 static bool same_text(const char *a, const char *b);
 static int64 score_all(const PfPromotion *promotion, const PfSource *source,
 					   Candidate *list, int count);
@@ -112,7 +115,7 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 
 /*
  * The versions to measure, the newest candidate first: the one that was asked
- * for, or all; and the one in force.
+ * for, the candidates, or all; and the one in force.
  */
 static void
 gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *count)
@@ -132,6 +135,8 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 		CHECK_FOR_INTERRUPTS();
 		if (promotion->version != 0 && v != promotion->version)
 			break;
+		if (promotion->candidates != NIL && !list_member_int(promotion->candidates, v))
+			continue;
 		if (pf_catalog_version(model, v, &candidate->version))
 		{
 			candidate->score = NAN;
@@ -174,6 +179,38 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 	*count = n;
 }
 
+/* Does the recipe, if there is one, leave the columns alone by which rows are held out? */
+static bool
+keeps_identity(const PfVersionInfo *version)
+{
+	const PfRecipe *recipe = version->recipe ? pf_recipe_read(version->recipe) : NULL;
+
+	for (int i = 0; recipe != NULL && i < version->nidentity; i++)
+		if (!pf_recipe_keeps(recipe, version->identity[i]))
+			return false;
+	return true;
+}
+
+/* Have those columns the same values for both? */
+static bool
+same_values(const PfVersionInfo *a, const PfVersionInfo *b)
+{
+	if (a->recipe == NULL && b->recipe == NULL)
+		return true;
+	if (a->recipe != NULL && b->recipe != NULL &&
+		compareJsonbContainers(&a->recipe->root, &b->recipe->root) == 0)
+		return true;
+	return keeps_identity(a) && keeps_identity(b);
+}
+
+/* Can the rows that a version held out be found again? */
+static bool
+finds_held_out(const PfVersionInfo *version)
+{
+	return version->split != NULL || version->recipe == NULL || keeps_identity(version) ||
+		!pf_recipe_is_out_of_fold(pf_recipe_read(version->recipe));
+}
+
 bool
 pf_same_split(const PfVersionInfo *a, const PfVersionInfo *b)
 {
@@ -182,6 +219,8 @@ pf_same_split(const PfVersionInfo *a, const PfVersionInfo *b)
 	if (a->split != NULL)
 		return true;
 	if (a->holdout != b->holdout || a->nidentity != b->nidentity)
+		return false;
+	if (!same_values(a, b))
 		return false;
 	for (int i = 0; i < a->nidentity; i++)
 		if (strcmp(a->identity[i], b->identity[i]) != 0)
@@ -228,6 +267,13 @@ pf_comparison_source(const PfVersionInfo *newest, const char *source)
 				 errmsg("version %d of model \"%s\" held out no rows to compare on",
 						newest->version, newest->model.name),
 				 errhint("Pass rows that no version has seen: source => 'a table or a query'.")));
+	if (!finds_held_out(newest))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rows that version %d of model \"%s\" held out cannot be told from the others any more",
+						newest->version, newest->model.name),
+				 errdetail("They were chosen by target means out of fold, which only its training had."),
+				 errhint("Train with key => '{a column}' that the recipe leaves as it is, or pass rows that no version has seen: source => 'a table or a query'.")));
 	pf_catalog_may_run(newest->trained_by);
 	return pf_source_open(newest->query);
 }

@@ -18,6 +18,7 @@ typedef struct PfPromotion
 	PfModelInfo model;
 	PfTask		task;
 	int32		version;		/* 0: the best */
+	List	   *candidates;		/* of int: which may be the best; NIL: all */
 	char	   *alias;
 	char	   *metric;			/* never NULL */
 	int			direction;		/* +1: more is better, -1: less is */
@@ -47,6 +48,11 @@ typedef struct PfVerdict
 extern void pf_promotion_compare(const PfPromotion *promotion, int32 incumbent,
 								 PfVerdict *verdict);
 
+/* Is it a metric of the task? */
+extern bool pf_promotion_has_metric(PfTask task, const char *metric);
+
+/* Error invalid_parameter_value, with their names, when it is no metric of the task. */
+extern void pf_promotion_check_metric(PfTask task, const char *metric);
 /* Did two versions keep the same rows out of training? */
 extern bool pf_same_split(const PfVersionInfo *a, const PfVersionInfo *b);
 

@@ -11,6 +11,7 @@ CREATE FUNCTION @extschema@.ml_promote(
 	by text[] DEFAULT NULL,
 	source text DEFAULT NULL,
 	note text DEFAULT NULL,
+	candidates integer[] DEFAULT NULL,
 	confidence float8 DEFAULT NULL,
 	OUT model text,
 	OUT version integer,
@@ -21,7 +22,7 @@ CREATE FUNCTION @extschema@.ml_promote(
 	OUT previous_score float8,
 	OUT rows bigint)
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.ml_promote(text, integer, text, text, float8, float8, bigint, text[], text, text, float8) IS
+COMMENT ON FUNCTION @extschema@.ml_promote(text, integer, text, text, float8, float8, bigint, text[], text, text, integer[], float8) IS
 	'lets an alias name a version, or the best one if it beats the one there on the same rows and all conditions hold';
 
 CREATE FUNCTION @extschema@.ml_rollback(

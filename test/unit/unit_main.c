@@ -25,6 +25,8 @@ static const struct
 	{"golden", test_golden},
 	{"measure", test_measure},
 	{"paired", test_paired},
+	{"distance", test_distance},
+	{"profile", test_profile},
 	{"calibrate", test_calibrate},
 	{"quantile", test_quantile},
 	{"linear", test_linear},

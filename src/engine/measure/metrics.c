@@ -12,23 +12,20 @@
  * Memory: nclasses x nclasses counters and 24 bytes a row while it runs; the
  * result is the caller's.
  */
+#include <float.h>
 #include <string.h>
 
 #include "engine/measure/parts.h"
 #include "engine/walk/walk.h"
 
-#define SET_METRICS		(PF_SET_METRICS + 4)	/* of the whole set */
-#define CLASS_METRICS	5		/* of each class */
-
-/* Rows whose shares make up a chunk of work. */
-static size_t
-rows_per_chunk(uint32_t nclasses)
+size_t
+pf_rows_per_chunk(uint32_t nclasses)
 {
 	return nclasses < PF_CHUNK ? PF_CHUNK / (nclasses > 0 ? nclasses : 1) : 1;
 }
 
-static void
-put(PfMetrics *out, const char *name, int32_t class, double value, double baseline)
+void
+pf_metric_put(PfMetrics *out, const char *name, int32_t class, double value, double baseline)
 {
 	PfMetric   *metric = &out->metrics[out->count++];
 
@@ -49,7 +46,7 @@ void
 pf_confusion(const PfEnv *env, uint32_t nclasses, size_t n,
 			 const uint32_t *actual, const double *shares, uint64_t *counts)
 {
-	size_t		chunk = rows_per_chunk(nclasses);
+	size_t		chunk = pf_rows_per_chunk(nclasses);
 
 	memset(counts, 0, (size_t) nclasses * nclasses * sizeof(uint64_t));
 	for (size_t i = 0; i < n; i++)
@@ -58,6 +55,19 @@ pf_confusion(const PfEnv *env, uint32_t nclasses, size_t n,
 			pf_check(env);
 		counts[(size_t) actual[i] * nclasses + pf_best_class(shares + i * nclasses, nclasses)]++;
 	}
+}
+
+void
+pf_margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, double n)
+{
+	memset(margins, 0, sizeof(PfMargins));
+	margins->nclasses = nclasses;
+	margins->n = n;
+	margins->actual = pf_alloc(env, nclasses * sizeof(double));
+	margins->predicted = pf_alloc(env, nclasses * sizeof(double));
+	margins->correct = pf_alloc(env, nclasses * sizeof(double));
+	for (uint32_t c = 0; c < nclasses; c++)
+		margins->actual[c] = margins->predicted[c] = margins->correct[c] = 0;
 }
 
 void
@@ -74,21 +84,23 @@ pf_margins_finish(PfMargins *margins)
 	}
 }
 
+void
+pf_margins_release(const PfEnv *env, PfMargins *margins)
+{
+	pf_release(env, margins->actual);
+	pf_release(env, margins->predicted);
+	pf_release(env, margins->correct);
+}
+
+/* The margins of the confusion matrix. */
 static void
-margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, size_t n,
-			   const uint32_t *actual, const double *shares)
+count_margins(const PfEnv *env, PfMargins *margins, uint32_t nclasses, size_t n,
+			  const uint32_t *actual, const double *shares)
 {
 	uint64_t   *counts = pf_alloc(env, (size_t) nclasses * nclasses * sizeof(uint64_t));
 
-	margins->nclasses = nclasses;
-	margins->n = (double) n;
-	margins->actual = pf_alloc(env, nclasses * sizeof(double));
-	margins->predicted = pf_alloc(env, nclasses * sizeof(double));
-	margins->correct = pf_alloc(env, nclasses * sizeof(double));
+	pf_margins_create(env, margins, nclasses, (double) n);
 	pf_confusion(env, nclasses, n, actual, shares, counts);
-
-	for (uint32_t c = 0; c < nclasses; c++)
-		margins->actual[c] = margins->predicted[c] = 0;
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
 		const uint64_t *row = counts + (size_t) c * nclasses;
@@ -105,29 +117,21 @@ margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, size_t n
 	pf_margins_finish(margins);
 }
 
-static void
-margins_release(const PfEnv *env, PfMargins *margins)
-{
-	pf_release(env, margins->actual);
-	pf_release(env, margins->predicted);
-	pf_release(env, margins->correct);
-}
-
 /* Precision, recall and F1 of a class; F1 from the counts, not from the other two. */
-static double
-class_precision(const PfMargins *margins, uint32_t class)
+double
+pf_class_precision(const PfMargins *margins, uint32_t class)
 {
 	return ratio(margins->correct[class], margins->predicted[class]);
 }
 
-static double
-class_recall(const PfMargins *margins, uint32_t class)
+double
+pf_class_recall(const PfMargins *margins, uint32_t class)
 {
 	return ratio(margins->correct[class], margins->actual[class]);
 }
 
-static double
-class_f1(const PfMargins *margins, uint32_t class)
+double
+pf_class_f1(const PfMargins *margins, uint32_t class)
 {
 	return ratio(2 * margins->correct[class],
 				 margins->actual[class] + margins->predicted[class]);
@@ -135,7 +139,7 @@ class_f1(const PfMargins *margins, uint32_t class)
 
 /* What the predicted classes say of the whole set. */
 void
-pf_margins_metrics(const PfMargins *margins, PfMetrics *out)
+pf_put_set_metrics(const PfMargins *margins, PfMetrics *out)
 {
 	double		n = margins->n;
 	double		correct = 0,
@@ -156,9 +160,9 @@ pf_margins_metrics(const PfMargins *margins, PfMetrics *out)
 					predicted = margins->predicted[c];
 
 		correct += margins->correct[c];
-		precision += class_precision(margins, c);
-		recall += class_recall(margins, c);
-		f1 += class_f1(margins, c);
+		precision += pf_class_precision(margins, c);
+		recall += pf_class_recall(margins, c);
+		f1 += pf_class_f1(margins, c);
 		covariance -= actual * predicted;
 		spread_actual -= actual * actual;
 		spread_predicted -= predicted * predicted;
@@ -166,13 +170,21 @@ pf_margins_metrics(const PfMargins *margins, PfMetrics *out)
 	covariance += correct * n;
 	mcc = ratio(covariance, sqrt(spread_actual) * sqrt(spread_predicted));
 
-	put(out, "accuracy", -1, correct / n, largest);
-	put(out, "balanced_accuracy", -1, recall / noccurring, 1 / noccurring);
+	pf_metric_put(out, "accuracy", -1, correct / n, largest);
+	pf_metric_put(out, "balanced_accuracy", -1, recall / noccurring, 1 / noccurring);
 	/* a constant predictor scores in one class only, and 0 in the others that occur */
-	put(out, "precision", -1, precision / nseen, largest / noccurring);
-	put(out, "recall", -1, recall / nseen, 1 / noccurring);
-	put(out, "f1", -1, f1 / nseen, 2 * largest / (1 + largest) / noccurring);
-	put(out, "mcc", -1, mcc, 0);
+	pf_metric_put(out, "precision", -1, precision / nseen, largest / noccurring);
+	pf_metric_put(out, "recall", -1, recall / nseen, 1 / noccurring);
+	pf_metric_put(out, "f1", -1, f1 / nseen, 2 * largest / (1 + largest) / noccurring);
+	pf_metric_put(out, "mcc", -1, mcc, 0);
+}
+
+double
+pf_clip_share(double share)
+{
+	if (!(share > DBL_EPSILON))
+		return DBL_EPSILON;
+	return share < 1 - DBL_EPSILON ? share : 1 - DBL_EPSILON;
 }
 
 /* What the shares say of the whole set. */
@@ -181,8 +193,9 @@ put_share_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				  const uint32_t *actual, const double *shares, PfMetrics *out)
 {
 	uint32_t	nclasses = margins->nclasses;
+	/* the Brier score of two classes is that of the positive one alone */
 	uint32_t	first = nclasses == 2 ? 1 : 0;
-	size_t		chunk = rows_per_chunk(nclasses);
+	size_t		chunk = pf_rows_per_chunk(nclasses);
 	PfSum		log_loss = {0, 0},
 				brier = {0, 0};
 	double		best_log_loss = 0,
@@ -209,8 +222,8 @@ put_share_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 		if (c >= first)
 			best_brier += share * (1 - share);
 	}
-	put(out, "log_loss", -1, pf_sum_value(&log_loss) / margins->n, best_log_loss);
-	put(out, "brier", -1, pf_sum_value(&brier) / margins->n, best_brier);
+	pf_metric_put(out, "log_loss", -1, pf_sum_value(&log_loss) / margins->n, best_log_loss);
+	pf_metric_put(out, "brier", -1, pf_sum_value(&brier) / margins->n, best_brier);
 }
 
 /*
@@ -231,8 +244,8 @@ put_class_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				precisions = {0, 0};
 	uint32_t	naucs = 0;
 
-	put(out, "roc_auc", -1, NAN, NAN);
-	put(out, "average_precision", -1, NAN, NAN);
+	pf_metric_put(out, "roc_auc", -1, NAN, NAN);
+	pf_metric_put(out, "average_precision", -1, NAN, NAN);
 
 	pf_ranking_create(env, n, &ranking);
 	for (uint32_t c = 0; c < nclasses; c++)
@@ -244,11 +257,11 @@ put_class_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 		pf_ranking_fill(env, &ranking, nclasses, n, actual, shares, c);
 		pf_ranking_areas(env, &ranking, &auc, &average_precision);
 
-		put(out, "precision", (int32_t) c, class_precision(margins, c), share);
-		put(out, "recall", (int32_t) c, class_recall(margins, c), share > 0 ? 1 : 0);
-		put(out, "f1", (int32_t) c, class_f1(margins, c), 2 * share / (1 + share));
-		put(out, "roc_auc", (int32_t) c, auc, isnan(auc) ? NAN : 0.5);
-		put(out, "average_precision", (int32_t) c, average_precision, share);
+		pf_metric_put(out, "precision", (int32_t) c, pf_class_precision(margins, c), share);
+		pf_metric_put(out, "recall", (int32_t) c, pf_class_recall(margins, c), share > 0 ? 1 : 0);
+		pf_metric_put(out, "f1", (int32_t) c, pf_class_f1(margins, c), 2 * share / (1 + share));
+		pf_metric_put(out, "roc_auc", (int32_t) c, auc, isnan(auc) ? NAN : 0.5);
+		pf_metric_put(out, "average_precision", (int32_t) c, average_precision, share);
 
 		if (nclasses == 2)
 		{
@@ -285,14 +298,14 @@ pf_measure_classes(const PfEnv *env, uint32_t nclasses, size_t n,
 	PfMargins	margins;
 
 	out->count = 0;
-	out->metrics = pf_alloc(env, (SET_METRICS + (size_t) nclasses * CLASS_METRICS) *
+	out->metrics = pf_alloc(env, (PF_SET_METRICS + (size_t) nclasses * PF_CLASS_METRICS) *
 							sizeof(PfMetric));
 
-	margins_create(env, &margins, nclasses, n, actual, shares);
-	pf_margins_metrics(&margins, out);
+	count_margins(env, &margins, nclasses, n, actual, shares);
+	pf_put_set_metrics(&margins, out);
 	put_share_metrics(env, &margins, n, actual, shares, out);
 	put_class_metrics(env, &margins, n, actual, shares, out);
-	margins_release(env, &margins);
+	pf_margins_release(env, &margins);
 
 	/* of no rows nothing is known */
 	for (uint32_t i = 0; n == 0 && i < out->count; i++)

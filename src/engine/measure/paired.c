@@ -325,7 +325,7 @@ sum_classes(Bootstrap *bootstrap, int model, uint32_t resample, Parts *parts)
 	if (bootstrap->nmetrics == 1 && (parts->first || parts->second))
 		return;
 	count_margins(bootstrap, parts);
-	pf_margins_metrics(&parts->margins, &metrics);
+	pf_put_set_metrics(&parts->margins, &metrics);
 	for (uint32_t i = 0; i < metrics.count; i++)
 		keep(bootstrap, room[i].name, model, resample, bootstrap->total > 0 ? room[i].value : NAN);
 }

@@ -1,0 +1,421 @@
+/*
+ * steps.c
+ *	  The steps of a pipeline.
+ *
+ * Each step is one SQL statement that anybody could have typed, and runs with the rights of
+ * who called the run.  What a step finds out is for the steps after it: which versions were
+ * made, how many rows there are, whether they drifted.
+ *
+ * Locks and memory: those of the statements; what is kept is in the run's context.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type_d.h"
+#include "engine/measure/measure.h"
+#include "executor/spi.h"
+#include "load/source.h"
+#include "pipeline/statement.h"
+#include "pipeline/steps.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+static const char *const names[] = {
+	"ingest", "recipe", "clean", "rows", "drift", "train", "tune", "retrain", "promote", "score"
+};
+
+const char *
+pf_pipeline_step_name(PfStepKind kind)
+{
+	return names[kind];
+}
+
+bool
+pf_step_trains(const PfStep *step)
+{
+	return step->kind == PF_STEP_TRAIN || step->kind == PF_STEP_TUNE ||
+		step->kind == PF_STEP_RETRAIN;
+}
+
+/* ----- which steps there are ----- */
+
+static PfStep *
+add(List **steps, PfStepKind kind, char *statement)
+{
+	PfStep	   *step = palloc0(sizeof(PfStep));
+
+	step->kind = kind;
+	step->statement = statement;
+	step->outcome.rows = step->outcome.promoted = -1;
+	*steps = lappend(*steps, step);
+	return step;
+}
+
+static char *
+ingest_statement(const PfPipelineSpec *spec, const char *schema)
+{
+	StringInfoData sql;
+
+	pf_statement_begin(&sql, "CALL", schema, "ml_ingest");
+	pf_statement_text(&sql, "target", spec->raw);
+	pf_statement_text(&sql, "source", spec->source);
+	if (spec->batch_size > 0)
+		pf_statement_int(&sql, "batch_size", spec->batch_size);
+	if (spec->max_batches > 0)
+		pf_statement_int(&sql, "max_batches", spec->max_batches);
+	pf_statement_text(&sql, "order_by", spec->order_by);
+	pf_statement_jsonb(&sql, "format", spec->format);
+	pf_statement_text(&sql, "on_error", spec->on_error);
+	if (spec->create_table)
+		pf_statement_bool(&sql, "create_table", true);
+	return pf_statement_end(&sql);
+}
+
+static void
+add_columns(StringInfo sql, const PfPipelineSpec *spec)
+{
+	pf_statement_text(sql, "task", spec->task);
+	pf_statement_names(sql, "features", spec->features);
+	pf_statement_names(sql, "exclude", spec->exclude);
+	pf_statement_names(sql, "key", spec->key);
+	pf_statement_text(sql, "weight", spec->weight);
+	pf_statement_text(sql, "split", spec->split);
+	pf_statement_number(sql, "holdout", spec->holdout);
+	if (spec->seed != 0)
+		pf_statement_int(sql, "seed", spec->seed);
+	pf_statement_text(sql, "note", spec->note);
+}
+
+static char *
+train_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, const char *recipe,
+				const char *schema)
+{
+	StringInfoData sql;
+
+	pf_statement_begin(&sql, "SELECT * FROM", schema, "ml_train");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "source", pf_pipeline_rows(spec));
+	pf_statement_text(&sql, "target", spec->target);
+	pf_statement_text(&sql, "algorithm", experiment->algorithm);
+	pf_statement_jsonb(&sql, "params", experiment->params);
+	add_columns(&sql, spec);
+	if (spec->clean == NULL)
+		pf_statement_text(&sql, "recipe", recipe);
+	return pf_statement_end(&sql);
+}
+
+static char *
+tune_statement(const PfPipelineSpec *spec, const PfExperiment *experiment, const char *recipe,
+			   const char *schema)
+{
+	StringInfoData sql;
+
+	pf_statement_begin(&sql, "SELECT * FROM", schema, "ml_tune");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "source", pf_pipeline_rows(spec));
+	pf_statement_text(&sql, "target", spec->target);
+	pf_statement_jsonb(&sql, "search", experiment->params);
+	pf_statement_text(&sql, "strategy", spec->strategy);
+	if (spec->trials > 0)
+		pf_statement_int(&sql, "trials", spec->trials);
+	pf_statement_int(&sql, "folds", spec->folds);
+	pf_statement_text(&sql, "metric", spec->gate.metric);
+	pf_statement_number(&sql, "seconds", spec->seconds);
+	add_columns(&sql, spec);
+	if (spec->clean == NULL)
+		pf_statement_text(&sql, "recipe", recipe);
+	return pf_statement_end(&sql);
+}
+
+static char *
+retrain_statement(const PfPipelineSpec *spec, const char *schema)
+{
+	StringInfoData sql;
+
+	pf_statement_begin(&sql, "SELECT * FROM", schema, "ml_retrain");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "promote", "never");
+	pf_statement_text(&sql, "source", pf_pipeline_rows(spec));
+	return pf_statement_end(&sql);
+}
+
+static char *
+score_statement(const PfPipelineSpec *spec, const char *schema)
+{
+	StringInfoData sql;
+
+	pf_statement_begin(&sql, "CALL", schema, "ml_score");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "source", spec->score_source);
+	pf_statement_text(&sql, "target", spec->score_target);
+	pf_statement_names(&sql, "key", spec->score_key);
+	pf_statement_text(&sql, "on_drift", spec->score_on_drift);
+	return pf_statement_end(&sql);
+}
+
+List *
+pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *schema)
+{
+	const char *recipe = spec->recipe ? spec->recipe : spec->steps ? pipeline : NULL;
+	List	   *steps = NIL;
+	StringInfoData sql;
+	ListCell   *lc;
+
+	if (spec->source != NULL)
+		add(&steps, PF_STEP_INGEST, ingest_statement(spec, schema))->commits = true;
+	if (spec->steps != NULL)
+	{
+		pf_statement_begin(&sql, "SELECT * FROM", schema, "ml_recipe");
+		pf_statement_text(&sql, "name", recipe);
+		pf_statement_text(&sql, "source", spec->raw);
+		pf_statement_jsonb(&sql, "steps", spec->steps);
+		add(&steps, PF_STEP_RECIPE, pf_statement_end(&sql));
+	}
+	if (spec->clean != NULL)
+	{
+		pf_statement_begin(&sql, "SELECT * FROM", schema, "ml_clean");
+		pf_statement_text(&sql, "recipe", recipe);
+		pf_statement_text(&sql, "raw", spec->raw);
+		pf_statement_text(&sql, "clean", spec->clean);
+		pf_statement_text(&sql, "key", spec->clean_key);
+		add(&steps, PF_STEP_CLEAN, pf_statement_end(&sql));
+	}
+	if (spec->run_when_rows > 0)
+		add(&steps, PF_STEP_ROWS, NULL);
+	if (spec->on_drift != NULL && strcmp(spec->on_drift, "ignore") != 0)
+		add(&steps, PF_STEP_DRIFT, NULL);
+	foreach(lc, spec->experiments)
+	{
+		if (spec->folds > 0)
+			add(&steps, PF_STEP_TUNE, tune_statement(spec, lfirst(lc), recipe, schema));
+		else
+			add(&steps, PF_STEP_TRAIN, train_statement(spec, lfirst(lc), recipe, schema));
+	}
+	if (spec->experiments == NIL)
+		add(&steps, PF_STEP_RETRAIN, retrain_statement(spec, schema));
+	if (strcmp(spec->gate.promote, "never") != 0)
+		add(&steps, PF_STEP_PROMOTE, NULL);
+	if (spec->score_target != NULL)
+		add(&steps, PF_STEP_SCORE, score_statement(spec, schema));
+	return steps;
+}
+
+/* ----- what depends on what is there ----- */
+
+static char *
+keep(const PfRun *run, const char *text)
+{
+	return text ? MemoryContextStrdup(run->context, text) : NULL;
+}
+
+/*
+ * The rows that will be trained on, as what follows FROM; NULL when they are what the newest
+ * version was trained on and there is none.
+ */
+static char *
+rows_from(const PfRun *run)
+{
+	const char *rows = pf_pipeline_rows(run->spec);
+	char	   *from = NULL;
+
+	pf_push_new_snapshot();
+	if (rows == NULL)
+	{
+		PfModelInfo model;
+		PfVersionInfo version;
+
+		pf_catalog_need_model(run->spec->model, PF_RIGHT_TRAIN, &model);
+		for (int32 v = model.last_version; v > 0 && rows == NULL; v--)
+		{
+			if (pf_catalog_version(&model, v, &version))
+			{
+				pf_catalog_may_run(version.trained_by);
+				rows = version.query;
+			}
+		}
+	}
+	if (rows != NULL)
+		from = pf_source_open(rows)->from;
+	PopActiveSnapshot();
+	return from;
+}
+
+/* The versions that this run made, or the one that it goes on from (a list of int). */
+static List *
+made_versions(const PfRun *run)
+{
+	List	   *versions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->steps)
+	{
+		const PfStep *step = lfirst(lc);
+
+		if (pf_step_trains(step) && step->outcome.version > 0)
+			versions = lappend_int(versions, step->outcome.version);
+	}
+	return versions;
+}
+
+/* The best of them by what was measured at training; with promote => always. */
+static int32
+best_version(const PfRun *run, List *versions)
+{
+	const char *metric = run->spec->gate.metric;
+	StringInfoData list;
+	ListCell   *lc;
+
+	if (list_length(versions) == 1)
+		return linitial_int(versions);
+	initStringInfo(&list);
+	foreach(lc, versions)
+		appendStringInfo(&list, "%s%d", list.len > 0 ? ", " : "", lfirst_int(lc));
+	pf_statement_run(psprintf("SELECT v.version FROM pgforest.version v "
+							  "JOIN pgforest.model m ON m.id OPERATOR(pg_catalog.=) v.model_id "
+							  "LEFT JOIN pgforest.metric x ON x.model_id OPERATOR(pg_catalog.=) v.model_id "
+							  "AND x.version OPERATOR(pg_catalog.=) v.version AND x.class IS NULL "
+							  "AND x.source IS NULL AND x.set OPERATOR(pg_catalog.=) 'validation' "
+							  "AND x.metric OPERATOR(pg_catalog.=) %s "
+							  "WHERE m.name OPERATOR(pg_catalog.=) %s "
+							  "AND v.version OPERATOR(pg_catalog.=) ANY (ARRAY[%s]) "
+							  "ORDER BY x.value %s NULLS LAST, v.version DESC LIMIT 1",
+							  metric ? quote_literal_cstr(metric) : "v.metric",
+							  quote_literal_cstr(run->spec->model), list.data,
+							  pf_metric_direction(metric ? metric : "roc_auc") < 0 ? "ASC" : "DESC"));
+	return (int32) pf_result_int("version", linitial_int(versions));
+}
+
+/* ----- doing it ----- */
+
+/* A statement of another part of the extension, and how many rows it says that it was about. */
+static void
+call(PfStep *step)
+{
+	SPIExecuteOptions options = {0};
+	bool		isnull;
+
+	options.allow_nonatomic = step->commits;
+	if (SPI_execute_extended(step->statement, &options) < 0)
+		elog(ERROR, "could not run \"%s\"", step->statement);
+	if (SPI_tuptable != NULL && SPI_processed == 1 &&
+		SPI_fnumber(SPI_tuptable->tupdesc, "rows") > 0)
+	{
+		int			column = SPI_fnumber(SPI_tuptable->tupdesc, "rows");
+		Datum		rows = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+		if (!isnull && SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID)
+			step->outcome.rows = DatumGetInt64(rows);
+	}
+}
+
+/* A recipe is fitted once: rows that were made clean by it stay comparable with those that come. */
+static void
+fit_recipe(PfRun *run, PfStep *step)
+{
+	if (pf_catalog_step_done(&run->pipeline, "recipe"))
+	{
+		step->outcome.status = "skipped";
+		step->outcome.reason = "the recipe is there";
+	}
+	else
+		call(step);
+}
+
+static void
+count_rows(PfRun *run, PfStep *step)
+{
+	char	   *from = rows_from(run);
+	int64		before;
+
+	if (from == NULL)
+	{
+		step->outcome.reason = "there is no version yet";
+		return;
+	}
+	step->statement = keep(run, psprintf("SELECT pg_catalog.count(*) AS rows FROM %s", from));
+	pf_statement_run(step->statement);
+	run->rows = pf_result_int("rows", 0);
+	before = pf_catalog_rows_before(run->pipeline.id);
+	step->outcome.rows = before < 0 || run->rows < before ? run->rows : run->rows - before;
+	run->few = step->outcome.rows < run->spec->run_when_rows;
+	step->outcome.reason = keep(run, psprintf(INT64_FORMAT " new rows, " INT64_FORMAT " are asked for",
+											  step->outcome.rows, run->spec->run_when_rows));
+}
+
+/* What the training and the gate say; of a search, the row of the best. */
+static void
+train(PfRun *run, PfStep *step)
+{
+	PfRunOrigin before = pf_run_origin;
+	bool		tune = step->kind == PF_STEP_TUNE;
+
+	pf_run_origin.parent = run->id;
+	PG_TRY();
+	{
+		pf_statement_run(tune ? psprintf("SELECT * FROM (%s) AS t WHERE version IS NOT NULL",
+										 step->statement) : step->statement);
+	}
+	PG_FINALLY();
+	{
+		pf_run_origin = before;
+	}
+	PG_END_TRY();
+	step->outcome.version = (int32) pf_result_int("version", 0);
+	if (!tune)
+		step->outcome.rows = pf_result_int("rows", -1);
+	if (pf_result_text("score") != NULL)
+		step->outcome.reason = keep(run, psprintf("%s %.6g",
+												  step->kind == PF_STEP_RETRAIN ? "score" :
+												  pf_result_text("metric"),
+												  pf_result_number("score")));
+}
+
+static void
+promote(PfRun *run, PfStep *step)
+{
+	List	   *versions = made_versions(run);
+	bool		if_better = strcmp(run->spec->gate.promote, "if_better") == 0;
+
+	if (!if_better)
+		versions = list_make1_int(best_version(run, versions));
+	step->statement = keep(run, pf_gate_statement(&run->spec->gate, run->schema,
+												  run->spec->model, versions, if_better));
+	pf_statement_run(step->statement);
+	step->outcome.version = (int32) pf_result_int("version", 0);
+	step->outcome.promoted = pf_result_bool("promoted") ? 1 : 0;
+	step->outcome.rows = pf_result_int("rows", -1);
+	step->outcome.reason = keep(run, pf_result_text("reason"));
+}
+
+void
+pf_step_do(PfRun *run, PfStep *step)
+{
+	step->outcome.status = "success";
+	switch (step->kind)
+	{
+		case PF_STEP_INGEST:
+		case PF_STEP_CLEAN:
+		case PF_STEP_SCORE:
+			call(step);
+			break;
+		case PF_STEP_RECIPE:
+			fit_recipe(run, step);
+			break;
+		case PF_STEP_ROWS:
+			count_rows(run, step);
+			break;
+		case PF_STEP_DRIFT:
+			/* tests whether rows drifted */
+			break;
+		case PF_STEP_TRAIN:
+		case PF_STEP_TUNE:
+		case PF_STEP_RETRAIN:
+			train(run, step);
+			break;
+		case PF_STEP_PROMOTE:
+			promote(run, step);
+			break;
+	}
+}
