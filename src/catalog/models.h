@@ -88,6 +88,19 @@ extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *i
 extern void pf_catalog_resolve(const char *reference, uint32 right, PfVersionInfo *info);
 extern bool pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info);
 
+/* What a version was trained with, beside what is in PfVersionInfo. */
+typedef struct PfTrained
+{
+	Jsonb	   *params;
+	int64		seed;
+	int64		rows;
+	int32		features;
+	char	   *trained_at;		/* as text */
+	char	   *note;			/* or NULL */
+} PfTrained;
+
+extern void pf_catalog_trained(const PfVersionInfo *version, PfTrained *trained);
+
 /* Error wrong_object_type when a version of another task would be added to the model. */
 extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
 
