@@ -42,9 +42,9 @@ need_write(const char *command)
 }
 
 char *
-pf_pipeline_alert_key(const PfPipeline *pipeline)
+pf_pipeline_alert_key(const PfPipeline *pipeline, const char *event)
 {
-	return psprintf("run_failed of pipeline %s", pipeline->name);
+	return psprintf("%s of pipeline %s", event, pipeline->name);
 }
 
 void
@@ -141,7 +141,8 @@ ml_drop_pipeline(PG_FUNCTION_ARGS)
 	SPI_connect();
 	pf_unschedule_pipeline(&pipeline);
 	pf_catalog_drop_pipeline(&pipeline);
-	pf_alert_resolve(pf_pipeline_alert_key(&pipeline));
+	pf_alert_resolve(pf_pipeline_alert_key(&pipeline, "run_failed"));
+	pf_alert_resolve(pf_pipeline_alert_key(&pipeline, "drift"));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

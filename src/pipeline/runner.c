@@ -331,7 +331,7 @@ tell_failure(PfRun *run, const char *what, int number, const ErrorData *error)
 {
 	PfAlert		alert = {.event = "run_failed",.severity = PF_WARNING};
 
-	alert.key = pf_pipeline_alert_key(&run->pipeline);
+	alert.key = pf_pipeline_alert_key(&run->pipeline, "run_failed");
 	alert.title = psprintf("pipeline \"%s\" %s", run->pipeline.name, what);
 	alert.model = run->spec->model;
 	alert.pipeline = run->pipeline.name;
@@ -358,7 +358,7 @@ tell_success(PfRun *run, const PfOutcome *outcome)
 							   outcome->version, run->spec->model, outcome->reason);
 		pf_alert_raise(&event);
 	}
-	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline));
+	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline, "run_failed"));
 	SPI_commit();
 }
 
@@ -478,6 +478,7 @@ ml_run(PG_FUNCTION_ARGS)
 	PfRun	   *run;
 	MemoryContext caller;
 	LOCKTAG		tag;
+	LockAcquireResult locked;
 	char	   *name;
 	ErrorData  *error;
 
@@ -503,9 +504,11 @@ ml_run(PG_FUNCTION_ARGS)
 	run->schema = pf_function_schema(fcinfo);
 	pf_pipeline_open(name, &run->pipeline);
 	lock_tag(&run->pipeline, &tag);
-	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_OK)
+	locked = LockAcquire(&tag, ExclusiveLock, true, true);
+	if (locked != LOCKACQUIRE_OK)
 	{
-		if (LockHeldByMe(&tag, ExclusiveLock))
+		/* this session has it: one of the steps calls its own pipeline */
+		if (locked != LOCKACQUIRE_NOT_AVAIL)
 			LockRelease(&tag, ExclusiveLock, true);
 		say_busy(&run->pipeline);
 		MemoryContextSwitchTo(caller);

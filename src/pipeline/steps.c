@@ -12,10 +12,13 @@
 
 #include <math.h>
 
+#include "catalog/alert.h"
+#include "catalog/history.h"
 #include "catalog/pg_type_d.h"
 #include "engine/measure/measure.h"
 #include "executor/spi.h"
 #include "load/source.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/statement.h"
 #include "pipeline/steps.h"
 #include "utils/builtins.h"
@@ -184,7 +187,7 @@ pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *
 	}
 	if (spec->run_when_rows > 0)
 		add(&steps, PF_STEP_ROWS, NULL);
-	if (spec->on_drift != NULL && strcmp(spec->on_drift, "ignore") != 0)
+	if (spec->on_drift != NULL)
 		add(&steps, PF_STEP_DRIFT, NULL);
 	foreach(lc, spec->experiments)
 	{
@@ -344,6 +347,75 @@ count_rows(PfRun *run, PfStep *step)
 											  step->outcome.rows, run->spec->run_when_rows));
 }
 
+/* What follows from drift is for on_drift to say. */
+static void
+found_drift(PfRun *run, const char *columns)
+{
+	const char *on_drift = run->spec->on_drift;
+	char	   *title = psprintf("rows have drifted from those that model \"%s\" was trained on",
+								 run->spec->model);
+
+	if (strcmp(on_drift, "stop") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg_internal("%s", title),
+				 errdetail("What drifted: %s.", columns),
+				 errhint("Let the pipeline train on them with the action \"retrain\" of \"on_drift\".")));
+	if (strcmp(on_drift, "alert") == 0)
+	{
+		PfAlert		alert = {.event = "drift",.severity = PF_WARNING};
+
+		alert.key = pf_pipeline_alert_key(&run->pipeline, "drift");
+		alert.title = psprintf("%s: %s", title, columns);
+		alert.model = run->spec->model;
+		alert.pipeline = run->pipeline.name;
+		pf_alert_raise(&alert);
+	}
+}
+
+/* Are the rows still like those that the version in production was trained on? */
+static void
+look_for_drift(PfRun *run, PfStep *step)
+{
+	const PfPipelineSpec *spec = run->spec;
+	const char *source = spec->drift_source ? spec->drift_source :
+		spec->score_source ? spec->score_source : pf_pipeline_rows(spec);
+	PfModelInfo model;
+	StringInfoData sql;
+	bool		served;
+
+	pf_push_new_snapshot();
+	served = pf_catalog_model(spec->model, &model) && pf_catalog_alias(&model, "production") > 0;
+	PopActiveSnapshot();
+	if (!served)
+	{
+		step->outcome.reason = "there is no version in production yet";
+		return;
+	}
+	pf_statement_begin(&sql, "", run->schema, "ml_drift");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "source", source);
+	step->statement = keep(run, psprintf("SELECT pg_catalog.bool_or(drifted) FILTER (WHERE feature IS NULL) AS drifted, "
+										 "pg_catalog.string_agg(feature, ', ') FILTER (WHERE drifted) AS columns, "
+										 "pg_catalog.max(current_rows) AS rows FROM%s",
+										 pf_statement_end(&sql)));
+	pf_statement_run(step->statement);
+	step->outcome.rows = pf_result_int("rows", -1);
+	run->drift = pf_result_bool("drifted") ? PF_DRIFT_FOUND : PF_DRIFT_NONE;
+	if (run->drift == PF_DRIFT_FOUND)
+	{
+		char	   *columns = keep(run, pf_result_text("columns"));
+
+		step->outcome.reason = keep(run, psprintf("drift: %s", columns ? columns : "the whole set"));
+		found_drift(run, columns ? columns : "the whole set");
+	}
+	else
+	{
+		step->outcome.reason = "no drift";
+		pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline, "drift"));
+	}
+}
+
 /* What the training and the gate say; of a search, the row of the best. */
 static void
 train(PfRun *run, PfStep *step)
@@ -407,7 +479,7 @@ pf_step_do(PfRun *run, PfStep *step)
 			count_rows(run, step);
 			break;
 		case PF_STEP_DRIFT:
-			/* tests whether rows drifted */
+			look_for_drift(run, step);
 			break;
 		case PF_STEP_TRAIN:
 		case PF_STEP_TUNE:
