@@ -58,16 +58,16 @@ $(OBJS): .buildflags $(wildcard src/*.h src/*/*.h src/*/*/*.h)
 has_curl := $(shell printf '\043include <curl/curl.h>\n\043include <zlib.h>\n' | \
 	$(CC) $(CPPFLAGS) -fsyntax-only -x c - 2>/dev/null && echo yes)
 ifeq ($(has_curl),yes)
-make_net = @$(MAKE) --no-print-directory -f src/net/net.mk \
+make_net = $(MAKE) --no-print-directory -f src/net/net.mk \
 	PG_CPPFLAGS='$(PG_CPPFLAGS)' PG_CFLAGS='$(PG_CFLAGS)'
 all: all-net
 install: install-net
 uninstall: uninstall-net
 clean: clean-net
 all-net: .buildflags
-	$(make_net) all
+	+@$(make_net) all
 install-net uninstall-net clean-net:
-	$(make_net) $(@:-net=)
+	+@$(make_net) $(@:-net=)
 else
 all: no-net
 no-net:

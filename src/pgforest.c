@@ -26,7 +26,8 @@ int			pf_train_memory = 1024 * 1024;
 int			pf_model_cache_size = 256 * 1024;
 int			pf_progress_interval = 5000;
 int			pf_alert_cooldown = 3600;
-int			pf_alert_retry = 3 * 86400;
+int			pf_alert_retention = 90 * HOURS_PER_DAY * MINS_PER_HOUR;
+int			pf_alert_retry = 3 * HOURS_PER_DAY * MINS_PER_HOUR;
 int			pf_alert_timeout = 10000;
 char	   *pf_url_allowed = NULL;
 char	   *pf_url_ca_file = NULL;
@@ -48,12 +49,19 @@ _PG_init(void)
 							3600, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("pgforest.alert_retention",
+							"Sets how long the log of deliveries is kept.",
+							NULL,
+							&pf_alert_retention,
+							90 * HOURS_PER_DAY * MINS_PER_HOUR, 60, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.alert_retry",
 							"Sets the time after which a message that cannot be delivered is given up.",
 							NULL,
 							&pf_alert_retry,
-							3 * 86400, 0, INT_MAX,
-							PGC_SUSET, GUC_UNIT_S,
+							3 * HOURS_PER_DAY * MINS_PER_HOUR, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MIN,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("pgforest.alert_timeout",
 							"Sets the time that the delivery of one message may take.",

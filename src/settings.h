@@ -10,7 +10,8 @@ extern int	pf_train_memory;		/* kB */
 extern int	pf_model_cache_size;	/* kB */
 extern int	pf_progress_interval;	/* ms; 0: no notices */
 extern int	pf_alert_cooldown;		/* s */
-extern int	pf_alert_retry;			/* s; how long delivery is tried */
+extern int	pf_alert_retention;		/* min; of the log */
+extern int	pf_alert_retry;			/* min; how long delivery is tried */
 extern int	pf_alert_timeout;		/* ms; of one delivery */
 extern char *pf_url_allowed;		/* prefixes */
 extern char *pf_url_ca_file;		/* empty: the system's */

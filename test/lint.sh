@@ -40,7 +40,7 @@ for file in $(find src/engine -name '*.c'); do
 done | check "the engine compiles without PostgreSQL's headers"
 
 # The folders in the order of DESIGN: each uses those above it only.
-layers="engine/env.h engine/bins engine/grow engine/linear engine/forest engine/model engine/walk engine/boost engine/measure catalog progress net load parallel train tune predict evaluate promote profile pipeline monitor alert"
+layers="engine/env.h engine/bins engine/grow engine/linear engine/forest engine/model engine/walk engine/boost engine/measure catalog progress net load describe ingest recipe parallel train tune predict evaluate promote move profile pipeline monitor alert"
 for layer in $layers; do
 	below="${below:-} ${layer%.h}"
 	[ -d "src/$layer" ] || continue

@@ -18,10 +18,11 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 const char *const pf_alert_events[] = {
-	"drift", "quality", "metric", "rows", "run_failed", "run_succeeded", "promoted", NULL
+	"drift", "quality", "metric", "rows", "run_failed", "run_succeeded", "promoted", "custom", NULL
 };
 
 static const char *const severities[] = {"info", "warning", "critical"};
@@ -35,27 +36,18 @@ typedef struct OpenAlert
 	bool		acknowledged;
 } OpenAlert;
 
-static PfSeverity
-parse_severity(const char *name)
+bool
+pf_severity_parse(const char *name, PfSeverity *severity)
 {
-	for (int i = PF_CRITICAL; i > PF_INFO; i--)
+	for (int i = PF_INFO; i <= PF_CRITICAL; i++)
 	{
 		if (strcmp(name, severities[i]) == 0)
-			return (PfSeverity) i;
+		{
+			*severity = (PfSeverity) i;
+			return true;
+		}
 	}
-	return PF_INFO;
-}
-
-static void
-arg_time(PfArgs *args, TimestampTz at)
-{
-	pf_arg(args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
-}
-
-static char *
-own_role(void)
-{
-	return GetUserNameFromId(GetUserId(), false);
+	return false;
 }
 
 /* The open alert with that key; false when there is none. */
@@ -70,7 +62,7 @@ lock_open(const char *key, OpenAlert *open)
 				 "FROM pgforest.alert WHERE key = $1 AND resolved_at IS NULL FOR UPDATE", &args) == 0)
 		return false;
 	open->id = DatumGetInt64(pf_written(1, &isnull));
-	open->severity = parse_severity(TextDatumGetCString(pf_written(2, &isnull)));
+	pf_severity_parse(TextDatumGetCString(pf_written(2, &isnull)), &open->severity);
 	open->told = DatumGetBool(pf_written(3, &isnull));
 	open->acknowledged = DatumGetBool(pf_written(4, &isnull));
 	return true;
@@ -89,8 +81,8 @@ describe(PfArgs *args, const PfAlert *alert, TimestampTz now)
 	pf_arg_text(args, alert->pipeline);
 	pf_arg(args, JSONBOID, alert->details ? JsonbPGetDatum(alert->details) : (Datum) 0,
 		   alert->details == NULL);
-	pf_arg_name(args, own_role());
-	arg_time(args, now);
+	pf_arg_own_role(args);
+	pf_arg_time(args, now);
 }
 
 static bool
@@ -134,7 +126,7 @@ has_cooled_down(const char *key, TimestampTz now)
 	PfArgs		args = {0};
 
 	pf_arg_text(&args, key);
-	arg_time(&args, now - pf_alert_cooldown * USECS_PER_SEC);
+	pf_arg_time(&args, now - pf_alert_cooldown * USECS_PER_SEC);
 	return pf_write("SELECT FROM pgforest.alert WHERE key = $1 AND told_at > $2 LIMIT 1", &args) == 0;
 }
 
@@ -177,7 +169,7 @@ tell(const PfAlert *alert, const char *status, int64 id, TimestampTz now)
 {
 	PfArgs		args = {0};
 
-	arg_time(&args, now);
+	pf_arg_time(&args, now);
 	pf_arg_int8(&args, id);
 	pf_write("UPDATE pgforest.alert SET told_at = $1 WHERE id = $2", &args);
 	put_in_outbox(alert, status, id, now);
@@ -185,31 +177,34 @@ tell(const PfAlert *alert, const char *status, int64 id, TimestampTz now)
 }
 
 int64
-pf_alert_raise(const PfAlert *alert)
+pf_alert_raise(const PfAlert *raised)
 {
+	PfAlert		alert = *raised;
 	TimestampTz now = GetCurrentTimestamp();
 	OpenAlert	open = {0};
 	bool		worse = false;
 	bool		known;
 
 	SPI_connect();
-	if (alert->key == NULL)
+	if (alert.key == NULL)
 	{
-		put_in_outbox(alert, "event", 0, now);
+		put_in_outbox(&alert, "event", 0, now);
 		SPI_finish();
 		return 0;
 	}
 
 	/* whoever raises it at the same time inserts first, or has resolved it when we look */
-	while (!(known = lock_open(alert->key, &open)) && !insert_open(alert, now, &open))
+	while (!(known = lock_open(alert.key, &open)) && !insert_open(&alert, now, &open))
 		CHECK_FOR_INTERRUPTS();
 	if (known)
 	{
-		worse = alert->severity > open.severity;
-		update_open(alert, now, &open);
+		worse = alert.severity > open.severity;
+		if (!worse)
+			alert.severity = open.severity;
+		update_open(&alert, now, &open);
 	}
-	if (worse || (!open.acknowledged && has_cooled_down(alert->key, now)))
-		tell(alert, "raised", open.id, now);
+	if (worse || (!open.acknowledged && has_cooled_down(alert.key, now)))
+		tell(&alert, "raised", open.id, now);
 	SPI_finish();
 	return open.id;
 }
@@ -227,8 +222,8 @@ resolve(int64 id, bool told)
 	bool		isnull;
 
 	pf_arg_int8(&args, id);
-	pf_arg_name(&args, own_role());
-	arg_time(&args, now);
+	pf_arg_own_role(&args);
+	pf_arg_time(&args, now);
 	pf_write("UPDATE pgforest.alert SET resolved_by = $2, resolved_at = $3 WHERE id = $1 "
 			 "RETURNING event, title, model, version, monitor, pipeline, details, severity", &args);
 	if (!told)
@@ -245,7 +240,7 @@ resolve(int64 id, bool told)
 	alert.pipeline = SPI_getvalue(row, desc, 6);
 	value = pf_written(7, &isnull);
 	alert.details = isnull ? NULL : DatumGetJsonbPCopy(value);
-	alert.severity = parse_severity(SPI_getvalue(row, desc, 8));
+	pf_severity_parse(SPI_getvalue(row, desc, 8), &alert.severity);
 	put_in_outbox(&alert, "resolved", id, now);
 	notify(&alert, "resolved", id);
 }
@@ -262,4 +257,76 @@ pf_alert_resolve(const char *key)
 		resolve(open.id, open.told);
 	SPI_finish();
 	return found;
+}
+
+/* Locks the alert and reads its state; the current role must be one who may answer it. */
+static void
+lock_number(int64 id, bool *open, bool *acknowledged, bool *told)
+{
+	PfArgs		args = {0};
+	char	   *raised_by;
+	uint32		rights = 0;
+	bool		isnull;
+
+	pf_arg_int8(&args, id);
+	if (pf_write("SELECT raised_by, model_id, resolved_at IS NULL, acknowledged_at IS NOT NULL, "
+				 "told_at IS NOT NULL FROM pgforest.alert WHERE id = $1 FOR UPDATE", &args) > 0)
+	{
+		raised_by = pstrdup(NameStr(*DatumGetName(pf_written(1, &isnull))));
+		*open = DatumGetBool(pf_written(3, &isnull));
+		*acknowledged = DatumGetBool(pf_written(4, &isnull));
+		*told = DatumGetBool(pf_written(5, &isnull));
+		PushActiveSnapshot(GetTransactionSnapshot());
+		rights = pf_catalog_rights(DatumGetInt64(pf_written(2, &isnull)));
+		PopActiveSnapshot();
+		if (superuser() || pf_has_role(raised_by) || (rights & (PF_RIGHT_TRAIN | PF_RIGHT_PROMOTE)))
+			return;
+	}
+
+	/* who may not see it shall not hear that it exists */
+	if (rights == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("alert " INT64_FORMAT " does not exist", id),
+				errhint("The alerts are listed in pgforest.alerts."));
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied for alert " INT64_FORMAT, id),
+			errdetail("It may be answered by the role that raised it, and by those who may train or promote the model."));
+}
+
+bool
+pf_alert_acknowledge(int64 id)
+{
+	PfArgs		args = {0};
+	bool		open;
+	bool		acknowledged;
+	bool		told;
+
+	SPI_connect();
+	lock_number(id, &open, &acknowledged, &told);
+	if (open && !acknowledged)
+	{
+		pf_arg_int8(&args, id);
+		pf_arg_own_role(&args);
+		pf_arg_time(&args, GetCurrentTimestamp());
+		pf_write("UPDATE pgforest.alert SET acknowledged_by = $2, acknowledged_at = $3 WHERE id = $1", &args);
+	}
+	SPI_finish();
+	return open && !acknowledged;
+}
+
+bool
+pf_alert_resolve_number(int64 id)
+{
+	bool		open;
+	bool		acknowledged;
+	bool		told;
+
+	SPI_connect();
+	lock_number(id, &open, &acknowledged, &told);
+	if (open)
+		resolve(id, told);
+	SPI_finish();
+	return open;
 }

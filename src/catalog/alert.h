@@ -50,10 +50,16 @@ typedef struct PfAlert
 /* The events that there are, ended by NULL. */
 extern const char *const pf_alert_events[];
 
+extern bool pf_severity_parse(const char *name, PfSeverity *severity);
+
 /* Returns the number of the alert, 0 for an event. */
 extern int64 pf_alert_raise(const PfAlert *alert);
 
 /* Resolves the open alert with that key; false when there is none. */
 extern bool pf_alert_resolve(const char *key);
+
+/* What people do, by the number; false when it is so already.  Errors: undefined_object, insufficient_privilege. */
+extern bool pf_alert_acknowledge(int64 alert);
+extern bool pf_alert_resolve_number(int64 alert);
 
 #endif							/* PF_ALERT_H */

@@ -18,9 +18,9 @@
 
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
-	"trial", "prediction"};
+	"trial", "prediction", "origin", "baseline", "drift"};
 static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
-	"capture"};
+	"capture", "monitor"};
 
 static void
 drop_model(const PfModelInfo *model)

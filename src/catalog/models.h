@@ -12,10 +12,12 @@
 #define PF_CATALOG_MODELS_H
 
 #include "postgres.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "engine/model/model.h"
 #include "engine/measure/measure.h"
+#include "engine/measure/profile_bytes.h"
 
 /* Rights on a model; the owner (and members of that role, and superusers) has all. */
 #define PF_RIGHT_PREDICT	0x01
@@ -52,6 +54,7 @@ typedef struct PfVersionInfo
 	uint64		fingerprint[2];
 	char	   *metric;			/* or NULL */
 	double		score;			/* NaN: none */
+	Jsonb	   *recipe;			/* document of the one it carries, or NULL */
 } PfVersionInfo;
 
 /* A reference in its parts: 'name', 'name@3', 'name@alias'. */
@@ -94,7 +97,7 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
-extern bool pf_catalog_is_member(const char *role);
+extern bool pf_catalog_is_trusted(const char *role);
 
 /* Has the current role the privileges of that one?  No, when there is none of that name. */
 extern bool pf_has_role(const char *role);
@@ -132,10 +135,19 @@ extern bool pf_moment_holds(const PfMoment *moment);
 
 /* ----- writing ----- */
 
-/* A measured set of a version: 'validation', 'test', 'oob' or 'source'. */
+/* The time that a monitor's measurement is of. */
+typedef struct PfWindow
+{
+	int64		monitor;
+	TimestampTz from;			/* DT_NOBEGIN: all there was */
+	TimestampTz until;
+} PfWindow;
+
+/* A measured set of a version: 'validation', 'test', 'oob', 'source'; of a monitor 'window' or 'estimated'. */
 typedef struct PfMeasured
 {
 	const char *set;
+	const PfWindow *window;		/* or NULL */
 	int64		rows;
 	PfMetrics	metrics;
 	uint32		nclasses;
@@ -182,6 +194,9 @@ typedef struct PfNewVersion
 	int			nmeasured;
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
+	Jsonb	   *recipe;			/* or NULL */
+	const uint8 *baseline;		/* what its rows were like, see engine/measure/profile.h */
+	Size		nbaseline;
 } PfNewVersion;
 
 /* What a tuning tried, on one fold. */
@@ -219,6 +234,13 @@ extern void pf_catalog_add_trials(const char *model, int32 version, List *rows);
  */
 extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
 								PfMeasured **measured);
+
+/*
+ * The baseline of a version, decoded; false when it has none.  Error data_corrupted when it is
+ * not one of this model.  Memory: env's.
+ */
+extern bool pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version,
+								const PfModel *model, PfFrame **frames, PfProfile *profile);
 
 /*
  * A measurement made later, with a source.  Does nothing where the transaction may not write

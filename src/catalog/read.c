@@ -92,6 +92,8 @@ pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info)
 			info->fingerprint[i / 8] = info->fingerprint[i / 8] << 8 | fingerprint[i];
 		info->metric = pf_scan_text(&scan, VERSION_METRIC);
 		info->score = pf_scan_float8(&scan, VERSION_SCORE);
+		info->recipe = pf_scan_isnull(&scan, VERSION_RECIPE) ? NULL :
+			DatumGetJsonbPCopy(pf_scan_datum(&scan, VERSION_RECIPE));
 	}
 	pf_scan_end(&scan);
 	return found;

@@ -101,7 +101,7 @@ pf_need_right(const PfModelInfo *info, uint32 right)
  * rights: from 16 on CREATE ROLE makes the creator such a member of every role made.
  */
 bool
-pf_catalog_is_member(const char *role)
+pf_catalog_is_trusted(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
@@ -112,7 +112,14 @@ pf_catalog_is_member(const char *role)
 void
 pf_catalog_may_run(const char *role)
 {
-	if (pf_catalog_is_member(role))
+	/* a version that was imported: its query came with it, from anybody */
+	if (role[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("the query of a version that was imported is not run"),
+				errdetail("It came from another database, and would run with your rights."),
+				errhint("Pass the rows yourself: source => 'a table or a query'."));
+	if (pf_catalog_is_trusted(role))
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

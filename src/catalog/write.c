@@ -24,6 +24,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "catalog/move.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/runs.h"
@@ -86,6 +87,18 @@ pf_arg_name(PfArgs *args, const char *value)
 }
 
 void
+pf_arg_own_role(PfArgs *args)
+{
+	pf_arg_name(args, GetUserNameFromId(GetUserId(), false));
+}
+
+void
+pf_arg_time(PfArgs *args, TimestampTz value)
+{
+	pf_arg(args, TIMESTAMPTZOID, TimestampTzGetDatum(value), false);
+}
+
+void
 pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size)
 {
 	bytea	   *value = palloc(size + VARHDRSZ);
@@ -140,14 +153,14 @@ arg_float8s(PfArgs *args, const double *values, int count, bool nan_is_null)
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
 
-static void
-arg_counts(PfArgs *args, const uint64 *counts, int count)
+void
+pf_arg_int8s(PfArgs *args, const int64 *values, int count)
 {
 	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
 	bool	   *nulls = palloc0(sizeof(bool) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
-		datums[i] = Int64GetDatum((int64) counts[i]);
+		datums[i] = Int64GetDatum(values[i]);
 	arg_array(args, INT8ARRAYOID, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
@@ -320,6 +333,7 @@ static void
 write_metrics(int64 model, int32 version, const PfMeasured *measured, const char *source,
 			  TimestampTz at, const char *role)
 {
+	const PfWindow *window = measured->window;
 	int			count = measured->metrics.count;
 	char	  **names = palloc(sizeof(char *) * Max(count, 1));
 	char	  **classes = palloc(sizeof(char *) * Max(count, 1));
@@ -347,9 +361,13 @@ write_metrics(int64 model, int32 version, const PfMeasured *measured, const char
 	pf_arg_texts(&args, classes, count);
 	arg_float8s(&args, values, count, true);
 	arg_float8s(&args, baselines, count, true);
+	pf_arg(&args, INT8OID, Int64GetDatum(window ? window->monitor : 0), window == NULL);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->from : 0),
+		   window == NULL || TIMESTAMP_IS_NOBEGIN(window->from));
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->until : 0), window == NULL);
 	pf_write("INSERT INTO pgforest.metric (model_id, version, set, source, rows, measured_at, "
-			 "measured_by, metric, class, value, baseline) "
-			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline "
+			 "measured_by, metric, class, value, baseline, monitor_id, from_at, until_at) "
+			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline, $12, $13, $14 "
 			 "FROM unnest($8, $9, $10, $11) WITH ORDINALITY "
 			 "AS u (metric, class, value, baseline, place) ORDER BY u.place", &args);
 }
@@ -365,7 +383,7 @@ write_confusion(int64 model, int32 version, const PfMeasured *measured, const ch
 	pf_arg_text(&args, measured->set);
 	pf_arg_text(&args, source);
 	pf_arg_texts(&args, measured->classes, measured->nclasses);
-	arg_counts(&args, measured->confusion, measured->nclasses * measured->nclasses);
+	pf_arg_int8s(&args, (const int64 *) measured->confusion, measured->nclasses * measured->nclasses);
 	pf_arg_int8(&args, measured->rows);
 	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
 	pf_arg_name(&args, role);
@@ -437,8 +455,8 @@ pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured
 
 /* ----- versions ----- */
 
-static void
-hash_bytes(const uint8 *bytes, Size size, uint8 *out)
+void
+pf_catalog_sha256(const uint8 *bytes, Size size, uint8 *out)
 {
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	bool		good = hash != NULL && pg_cryptohash_init(hash) >= 0;
@@ -458,10 +476,11 @@ hash_bytes(const uint8 *bytes, Size size, uint8 *out)
 }
 
 /* The model's row, locked; made first when there is none. */
-static void
-lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *info)
+void
+pf_lock_or_make_model(const char *name, const char *task, const char *target, const char *role,
+					  PfModelInfo *info)
 {
-	while (!lock_row(version->model, info))
+	while (!lock_row(name, info))
 	{
 		PfArgs		args = {0};
 
@@ -471,15 +490,28 @@ lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *i
 		 * locked it.
 		 */
 		CHECK_FOR_INTERRUPTS();
-		pf_arg_text(&args, version->model);
-		pf_arg_text(&args, version->task);
-		pf_arg_text(&args, version->target);
+		pf_arg_text(&args, name);
+		pf_arg_text(&args, task);
+		pf_arg_text(&args, target);
 		pf_arg_name(&args, role);
 		pf_write("INSERT INTO pgforest.model (name, task, target, owner) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING", &args);
 	}
 	pf_need_right(info, PF_RIGHT_TRAIN);
-	pf_catalog_need_task(info, version->task);
+	pf_catalog_need_task(info, task);
+}
+
+int32
+pf_next_version(const PfModelInfo *model)
+{
+	PfArgs		args = {0};
+	bool		isnull;
+
+	pf_arg_int8(&args, model->id);
+	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
+				 "RETURNING last_version", &args) != 1)
+		elog(ERROR, "locked row of model \"%s\" is gone", model->name);
+	return DatumGetInt32(pf_written(1, &isnull));
 }
 
 static void
@@ -522,17 +554,19 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 	pf_arg_float8(&args, version->seconds);
 	pf_arg(&args, JSONBOID, version->stage_seconds ? JsonbPGetDatum(version->stage_seconds) :
 		   (Datum) 0, version->stage_seconds == NULL);
+	pf_arg(&args, JSONBOID, version->recipe ? JsonbPGetDatum(version->recipe) : (Datum) 0,
+		   version->recipe == NULL);
 	pf_write("INSERT INTO pgforest.version (model_id, version, algorithm, target, query, weight, "
 			 "split, columns, column_types, classes, identity, holdout, params, arguments, seed, "
 			 "note, rows, features, metric, score, data_fingerprint, sha256, bytes, trained_by, "
-			 "seconds, stage_seconds, extension_version) "
+			 "seconds, stage_seconds, recipe, extension_version) "
 			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, "
+			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, "
 			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
 }
 
-static void
-write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
+void
+pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
 {
 	int32		chunk = 0;
 
@@ -581,27 +615,22 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
 	TimestampTz at;
 	PfModelInfo model;
-	PfArgs		args = {0};
 	int32		number;
-	bool		isnull;
 
 	pf_check_model_name(version->model);
 	pf_need_writable("ml_train()");
-	hash_bytes(version->bytes, version->nbytes, sha256_out);
+	pf_catalog_sha256(version->bytes, version->nbytes, sha256_out);
 
 	SPI_connect();
-	lock_or_make_model(version, role, &model);
-	pf_arg_int8(&args, model.id);
-	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
-				 "RETURNING last_version", &args) != 1)
-		elog(ERROR, "locked row of model \"%s\" is gone", version->model);
-	number = DatumGetInt32(pf_written(1, &isnull));
+	pf_lock_or_make_model(version->model, version->task, version->target, role, &model);
+	number = pf_next_version(&model);
 
 	/* the version's row last: it says how long the rest has taken */
-	write_bytes(model.id, number, version->bytes, version->nbytes);
+	pf_write_bytes(model.id, number, version->bytes, version->nbytes);
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);
+	pf_write_baseline(model.id, number, version->baseline, version->nbaseline);
 	if (version->take_times)
 		version->take_times(version, version->take_times_arg);
 	write_version(version, model.id, number, sha256_out, role);

@@ -71,6 +71,8 @@ typedef struct Dictionary
 typedef struct Runner
 {
 	PfBinder   *binder;
+	PfRawBinder *raw;			/* instead, where the version carries a recipe */
+	const PfRecipe *recipe;
 	uint8	   *bins;			/* a block of rows */
 	double	   *out;			/* rows x width, grows */
 } Runner;
@@ -85,7 +87,13 @@ typedef struct Scan
 	TupleDesc	desc;			/* their types, in that order */
 	Runner	   *runners;
 
-	int			target;			/* positions in the row */
+	/*
+	 * What is true of a row, and which rows are meant: from the row as it is, or as the first
+	 * version's recipe leaves it.
+	 */
+	PfCleaner  *cleaner;		/* or NULL */
+	TupleDesc	plain;
+	int			target;			/* positions in it */
 	PfReader	target_reader;
 	bool		classes;
 
@@ -94,7 +102,7 @@ typedef struct Scan
 	int			split;			/* held-out rows by column, or -1 */
 	PfReader	split_reader;
 
-	int			nby;
+	int			nby;			/* of the row as it is */
 	int		   *by;
 	PfReader   *by_reader;
 	char	  **by_name;
@@ -113,7 +121,10 @@ typedef struct Scan
 
 static void ask(Scan *scan, const char *name, StringInfo missing);
 static void ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
+static void ask_for_raw(Scan *scan, const PfRecipe *recipe, const char *model, List *wanted);
+static List *plain_columns(const PfVersionInfo *first, bool held_out);
 static int	position(const Scan *scan, const char *name);
+static int	plain_position(const Scan *scan, const char *name);
 static void read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
 static void read_slice_type(PfReader *reader, const char *name, Oid type);
 static void take_row(Datum *values, bool *nulls, void *arg);
@@ -151,6 +162,8 @@ pf_score(const PfSource *source, PfVersionInfo *const *versions,
 	{
 		scores->versions[i].version = versions[i];
 		scores->versions[i].model = models[i];
+		if (versions[i]->recipe != NULL)
+			scan->runners[i].recipe = pf_recipe_read(versions[i]->recipe);
 	}
 
 	ask_for_columns(scan, versions[0], held_out, by);
@@ -207,6 +220,35 @@ ask(Scan *scan, const char *name, StringInfo missing)
 	scan->columns = lappend(scan->columns, pstrdup(name));
 }
 
+/* Wants the raw columns from which a recipe makes some; those that are not there are its error. */
+static void
+ask_for_raw(Scan *scan, const PfRecipe *recipe, const char *model, List *wanted)
+{
+	PfCleaner  *cleaner = pf_cleaner_create(recipe, "source", model, scan->source->desc, wanted);
+	ListCell   *lc;
+
+	foreach(lc, pf_cleaner_needs(cleaner))
+	{
+		if (position(scan, lfirst(lc)) < 0)
+			scan->columns = lappend(scan->columns, pstrdup(lfirst(lc)));
+	}
+}
+
+/* What does not depend on a version's features. */
+static List *
+plain_columns(const PfVersionInfo *first, bool held_out)
+{
+	List	   *names = list_make1(first->target);
+
+	if (held_out && first->split != NULL)
+		names = lappend(names, first->split);
+	else if (held_out)
+		for (int i = 0; i < first->nidentity; i++)
+			if (strcmp(first->identity[i], first->target) != 0)
+				names = lappend(names, first->identity[i]);
+	return names;
+}
+
 /* Everything that the versions, the split and the slices need. */
 static void
 ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
@@ -217,19 +259,28 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 	int			n = 0;
 
 	initStringInfo(&missing);
-	ask(scan, first->target, &missing);
+	if (scan->runners[0].recipe != NULL)
+		ask_for_raw(scan, scan->runners[0].recipe, first->model.name, plain_columns(first, held_out));
+	else
+	{
+		foreach(lc, plain_columns(first, held_out))
+			ask(scan, lfirst(lc), &missing);
+	}
 	for (int v = 0; v < scores->nversions; v++)
 	{
 		const PfModel *model = scores->versions[v].model;
+		List	   *names = NIL;
 
 		for (uint32 i = 0; i < model->ncolumns; i++)
-			ask(scan, model->columns[i].name, &missing);
+			names = lappend(names, model->columns[i].name);
+		if (scan->runners[v].recipe != NULL)
+			ask_for_raw(scan, scan->runners[v].recipe, first->model.name, names);
+		else
+		{
+			foreach(lc, names)
+				ask(scan, lfirst(lc), &missing);
+		}
 	}
-	if (held_out && first->split != NULL)
-		ask(scan, first->split, &missing);
-	else if (held_out)
-		for (int i = 0; i < first->nidentity; i++)
-			ask(scan, first->identity[i], &missing);
 	foreach(lc, by)
 		ask(scan, lfirst(lc), &missing);
 
@@ -264,6 +315,17 @@ position(const Scan *scan, const char *name)
 	return -1;
 }
 
+/* Position of one of the plain columns. */
+static int
+plain_position(const Scan *scan, const char *name)
+{
+	int			i = 0;
+
+	while (strcmp(NameStr(TupleDescAttr(scan->plain, i)->attname), name) != 0)
+		i++;
+	return i;
+}
+
 static void
 read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 {
@@ -271,8 +333,15 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 	Oid			type;
 	ListCell   *lc;
 
-	scan->target = position(scan, first->target);
-	type = TupleDescAttr(scan->desc, scan->target)->atttypid;
+	scan->plain = scan->desc;
+	if (scan->runners[0].recipe != NULL)
+	{
+		scan->cleaner = pf_cleaner_create(scan->runners[0].recipe, "source", first->model.name, scan->desc,
+										  plain_columns(first, held_out));
+		scan->plain = pf_cleaner_desc(scan->cleaner);
+	}
+	scan->target = plain_position(scan, first->target);
+	type = TupleDescAttr(scan->plain, scan->target)->atttypid;
 	if (!pf_reader_init(&scan->target_reader, type) ||
 		OidIsValid(scan->target_reader.element) ||
 		(!scan->classes && scan->target_reader.kind != PF_NUMBER))
@@ -289,15 +358,19 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 		char	   *reference = psprintf("%s@%d", scored->version->model.name,
 										 scored->version->version);
 
-		scan->runners[v].binder = pf_binder_create(scored->model, reference, scan->desc);
+		if (scan->runners[v].recipe != NULL)
+			scan->runners[v].raw = pf_raw_binder_create(scored->model, reference,
+														scan->runners[v].recipe, scan->desc);
+		else
+			scan->runners[v].binder = pf_binder_create(scored->model, reference, scan->desc);
 		scan->runners[v].bins = palloc(BLOCK_ROWS * pf_row_size(scored->model));
 	}
 
 	scan->split = -1;
 	if (held_out && first->split != NULL)
 	{
-		scan->split = position(scan, first->split);
-		type = TupleDescAttr(scan->desc, scan->split)->atttypid;
+		scan->split = plain_position(scan, first->split);
+		type = TupleDescAttr(scan->plain, scan->split)->atttypid;
 		if (!pf_reader_init(&scan->split_reader, type) ||
 			scan->split_reader.kind != PF_CATEGORY)
 			ereport(ERROR,
@@ -308,7 +381,7 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 	else if (held_out)
 	{
 		scan->hasher = palloc0(sizeof(PfRowHasher));
-		pf_row_hasher_init(scan->hasher, first->identity, first->nidentity, scan->desc);
+		pf_row_hasher_init(scan->hasher, first->identity, first->nidentity, scan->plain);
 		scan->holdout = first->holdout;
 	}
 
@@ -367,10 +440,14 @@ take_row(Datum *values, bool *nulls, void *arg)
 {
 	Scan	   *scan = arg;
 	PfScores   *scores = scan->scores;
+	Datum	   *plain = values;
+	bool	   *plain_nulls = nulls;
 
-	if (!is_wanted(scan, values, nulls))
+	if (scan->cleaner != NULL)
+		pf_clean_row(scan->cleaner, values, nulls, &plain, &plain_nulls);
+	if (!is_wanted(scan, plain, plain_nulls))
 		return;
-	if (nulls[scan->target])
+	if (plain_nulls[scan->target])
 	{
 		scores->rows_no_target++;
 		return;
@@ -394,24 +471,24 @@ take_row(Datum *values, bool *nulls, void *arg)
 	if (scan->classes)
 	{
 		int64		label = find_word(&scan->labels, scan->context,
-									  pf_read_label(&scan->target_reader, values[scan->target]));
+									  pf_read_label(&scan->target_reader, plain[scan->target]));
 
 		if (label < 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("target column \"%s\" has more than %d distinct values",
-							(char *) list_nth(scan->columns, scan->target), PF_MAX_CLASSES)));
+							NameStr(TupleDescAttr(scan->plain, scan->target)->attname), PF_MAX_CLASSES)));
 		scan->label[scan->rows] = (uint32) label;
 	}
 	else
 	{
-		double		value = pf_read_number(&scan->target_reader, values[scan->target]);
+		double		value = pf_read_number(&scan->target_reader, plain[scan->target]);
 
 		if (!isfinite(value))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
 					 errmsg("target column \"%s\" has a value that is not a finite number",
-							(char *) list_nth(scan->columns, scan->target)),
+							NameStr(TupleDescAttr(scan->plain, scan->target)->attname)),
 					 errhint("Leave such rows out in the query passed as source.")));
 		scan->value[scan->rows] = value;
 	}
@@ -419,9 +496,15 @@ take_row(Datum *values, bool *nulls, void *arg)
 		scan->slice[scan->rows] = find_slice(scan, values, nulls);
 
 	for (int v = 0; v < scores->nversions; v++)
-		pf_bind_row(scan->runners[v].binder, values, nulls,
-					scan->runners[v].bins +
-					scan->pending * pf_row_size(scores->versions[v].model));
+	{
+		Runner	   *runner = &scan->runners[v];
+		uint8	   *row = runner->bins + scan->pending * pf_row_size(scores->versions[v].model);
+
+		if (runner->raw != NULL)
+			pf_bind_raw_row(runner->raw, values, nulls, row);
+		else
+			pf_bind_row(runner->binder, values, nulls, row);
+	}
 	scan->rows++;
 	if (++scan->pending == BLOCK_ROWS)
 		predict_block(scan);
@@ -611,7 +694,7 @@ refuse_no_rows(const Scan *scan, uint64 scanned, bool held_out)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("no row to measure on: target column \"%s\" is NULL in all of them",
-						(char *) list_nth(scan->columns, scan->target))));
+						NameStr(TupleDescAttr(scan->plain, scan->target)->attname))));
 	if (scanned > 0 && held_out)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),

@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "net/curl_reader.h"
 #include "net/curl_transfer.h"
+#include "net/curl_unpack.h"
 #include "utils/memutils.h"
 
 PF_MODULE_MAGIC("pgforest_net", "1.0");
@@ -76,7 +77,10 @@ pgforest_net_library(void)
 		.open = pf_reader_open,
 		.read = pf_reader_read,
 		.close = pf_reader_close,
-		.post = post_message
+		.post = post_message,
+		.unpack_begin = pf_unpack_begin,
+		.unpack = pf_unpack,
+		.unpack_is_complete = pf_unpack_is_complete
 	};
 
 	return &library;

@@ -17,7 +17,7 @@
 
 #define MAX_REDIRECTS	5
 
-struct PfReader
+struct PfUrlReader
 {
 	MemoryContext context;
 	PfNetTerms	terms;
@@ -29,7 +29,7 @@ struct PfReader
 
 /* The transfer has failed: says so. */
 pg_noreturn static void
-report_failure(const PfReader *reader)
+report_failure(const PfUrlReader *reader)
 {
 	const PfTransfer *transfer = reader->transfer;
 	const char *problem = pf_transfer_problem(transfer);
@@ -41,17 +41,20 @@ report_failure(const PfReader *reader)
 					errcode(ERRCODE_CONNECTION_FAILURE),
 					errmsg("could not read \"%s\": %s", reader->shown, problem),
 					errhint("Try again later, or raise the setting pgforest.url_timeout."));
+			break;
 		case PF_TOO_LONG:
 			ereport(ERROR,
 					errcode(ERRCODE_CONNECTION_FAILURE),
 					errmsg("could not read \"%s\": %s", reader->shown, problem),
 					errdetail(INT64_FORMAT " bytes had come.", transfer->received),
 					errhint("Raise the setting pgforest.url_max_time."));
+			break;
 		case PF_TOO_LARGE:
 			ereport(ERROR,
 					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					errmsg("could not read \"%s\": %s", reader->shown, problem),
 					errhint("Raise the setting pgforest.url_max_size."));
+			break;
 		default:
 			break;
 	}
@@ -66,6 +69,7 @@ report_failure(const PfReader *reader)
 					errdetail("%s.", problem),
 					errhint("The server must show a certificate for its name that the system, or the file of the setting "
 							"pgforest.url_ca_file, trusts."));
+			break;
 		case CURLE_SSL_CACERT_BADFILE:
 			ereport(ERROR,
 					errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -73,12 +77,14 @@ report_failure(const PfReader *reader)
 					errdetail("%s.", problem),
 					errhint("Install the system's (package ca-certificates on Debian), or correct the setting "
 							"pgforest.url_ca_file."));
+			break;
 		case CURLE_COULDNT_RESOLVE_HOST:
 		case CURLE_COULDNT_CONNECT:
 			ereport(ERROR,
 					errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 					errmsg("could not connect for \"%s\"", reader->shown),
 					errdetail("%s.", problem));
+			break;
 		default:
 			ereport(ERROR,
 					errcode(ERRCODE_CONNECTION_FAILURE),
@@ -91,7 +97,7 @@ report_failure(const PfReader *reader)
 
 /* Waits until the answer's headers have come, and perhaps some of its body. */
 static void
-await_answer(PfReader *reader)
+await_answer(PfUrlReader *reader)
 {
 	PfTransfer *transfer = reader->transfer;
 
@@ -103,15 +109,16 @@ await_answer(PfReader *reader)
 
 /* Where a redirect leads, in its canonical form. */
 static char *
-follow(const PfReader *reader, const char *url)
+follow(const PfUrlReader *reader, const char *url)
 {
+	const unsigned flags = CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME;
 	CURLU	   *parts = curl_url();
 	char	   *absolute = NULL;
 	char	   *next = NULL;
 	char	   *origin = NULL;
 
-	if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, CURLU_PATH_AS_IS) == CURLUE_OK &&
-		curl_url_set(parts, CURLUPART_URL, reader->transfer->location, CURLU_PATH_AS_IS) == CURLUE_OK &&
+	if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, flags) == CURLUE_OK &&
+		curl_url_set(parts, CURLUPART_URL, reader->transfer->location, flags) == CURLUE_OK &&
 		curl_url_get(parts, CURLUPART_URL, &absolute, 0) == CURLUE_OK)
 	{
 		next = reader->terms.allow(absolute);
@@ -137,7 +144,7 @@ is_redirect(int status)
 
 /* Waits for some of the body, so that the error shows how it begins. */
 pg_noreturn static void
-report_status(const PfReader *reader, int status)
+report_status(const PfUrlReader *reader, int status)
 {
 	PfTransfer *transfer = reader->transfer;
 	char	   *excerpt;
@@ -152,7 +159,7 @@ report_status(const PfReader *reader, int status)
 }
 
 static void
-check_encoding(const PfReader *reader)
+check_encoding(const PfUrlReader *reader)
 {
 	const char *encoding = reader->transfer->encoding;
 
@@ -177,13 +184,13 @@ accept_header(const char *url)
 	return pstrdup("Accept-Encoding: gzip, zstd");
 }
 
-PfReader *
+PfUrlReader *
 pf_reader_open(const char *url, const PfNetTerms *terms)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest URL",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	PfReader   *reader = palloc0(sizeof(PfReader));
+	PfUrlReader   *reader = palloc0(sizeof(PfUrlReader));
 	char	   *next = pstrdup(url);
 
 	reader->context = context;
@@ -216,7 +223,7 @@ pf_reader_open(const char *url, const PfNetTerms *terms)
 
 /* All that came was unpacked: was it all? */
 static void
-check_end(const PfReader *reader)
+check_end(const PfUrlReader *reader)
 {
 	const PfTransfer *transfer = reader->transfer;
 
@@ -232,7 +239,7 @@ check_end(const PfReader *reader)
 }
 
 Size
-pf_reader_read(PfReader *reader, void *buffer, Size size)
+pf_reader_read(PfUrlReader *reader, void *buffer, Size size)
 {
 	PfTransfer *transfer = reader->transfer;
 
@@ -266,7 +273,7 @@ pf_reader_read(PfReader *reader, void *buffer, Size size)
 }
 
 void
-pf_reader_close(PfReader *reader)
+pf_reader_close(PfUrlReader *reader)
 {
 	MemoryContextDelete(reader->context);
 }

@@ -7,8 +7,8 @@
 
 #include "net/library.h"
 
-extern PfReader *pf_reader_open(const char *url, const PfNetTerms *terms);
-extern Size pf_reader_read(PfReader *reader, void *buffer, Size size);
-extern void pf_reader_close(PfReader *reader);
+extern PfUrlReader *pf_reader_open(const char *url, const PfNetTerms *terms);
+extern Size pf_reader_read(PfUrlReader *reader, void *buffer, Size size);
+extern void pf_reader_close(PfUrlReader *reader);
 
 #endif							/* PF_CURL_READER_H */

@@ -169,6 +169,7 @@ decompress_some(PfUnpacker *unpacker, const char *input, Size size, Size *used, 
 static Size
 pass_on(PfUnpacker *unpacker, const char *input, Size size, Size *used, char *output, Size room)
 {
+	*used = 0;
 	switch (unpacker->packing)
 	{
 		case GZIP:

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-typedef struct PfUnpacker PfUnpacker;
+#include "net/net.h"
 
 /* In the current memory context, and ends with it. */
 extern PfUnpacker *pf_unpack_begin(void);

@@ -86,7 +86,7 @@ set_terms(PfNetTerms *terms)
 
 /* ----- the calls ----- */
 
-PfReader *
+PfUrlReader *
 pf_net_open(const char *url)
 {
 	char	   *checked = pf_net_check_url(url);
@@ -98,15 +98,35 @@ pf_net_open(const char *url)
 }
 
 Size
-pf_net_read(PfReader *reader, void *buffer, Size size)
+pf_net_read(PfUrlReader *reader, void *buffer, Size size)
 {
 	return library->read(reader, buffer, size);
 }
 
 void
-pf_net_close(PfReader *reader)
+pf_net_close(PfUrlReader *reader)
 {
 	library->close(reader);
+}
+
+PfUnpacker *
+pf_net_unpack_begin(void)
+{
+	pf_net_need();
+	return library->unpack_begin();
+}
+
+Size
+pf_net_unpack(PfUnpacker *unpacker, const char *input, Size size, bool at_end, Size *used,
+			  char *output, Size room)
+{
+	return library->unpack(unpacker, input, size, at_end, used, output, room);
+}
+
+bool
+pf_net_unpack_is_complete(const PfUnpacker *unpacker)
+{
+	return library->unpack_is_complete(unpacker);
 }
 
 void

@@ -31,10 +31,14 @@ typedef struct PfNetTerms
 typedef struct PfNetLibrary
 {
 	int			version;
-	PfReader   *(*open) (const char *url, const PfNetTerms *terms);
-	Size		(*read) (PfReader *reader, void *buffer, Size size);
-	void		(*close) (PfReader *reader);
+	PfUrlReader   *(*open) (const char *url, const PfNetTerms *terms);
+	Size		(*read) (PfUrlReader *reader, void *buffer, Size size);
+	void		(*close) (PfUrlReader *reader);
 	void		(*post) (const PfPost *post, const PfNetTerms *terms, PfAnswer *answer);
+	PfUnpacker *(*unpack_begin) (void);
+	Size		(*unpack) (PfUnpacker *unpacker, const char *input, Size size, bool at_end, Size *used,
+						   char *output, Size room);
+	bool		(*unpack_is_complete) (const PfUnpacker *unpacker);
 } PfNetLibrary;
 
 typedef const PfNetLibrary *(*PfNetLibraryFunction) (void);

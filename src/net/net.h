@@ -38,22 +38,39 @@ extern void pf_net_need(void);
 
 /* ----- a stream: GET ----- */
 
-typedef struct PfReader PfReader;
+typedef struct PfUrlReader PfUrlReader;
 
 /*
  * Connects, follows redirects as long as they stay under allowed prefixes, and returns when the server has begun to
  * answer with 200.  Errors: as above, and connection_exception and its kind for all that can go wrong out there.
  */
-extern PfReader *pf_net_open(const char *url);
+extern PfUrlReader *pf_net_open(const char *url);
 
 /*
  * Up to size bytes of the content, gzip and zstd undone; at least one unless the content is at its end: 0.  That
  * the content came whole was checked then, as far as HTTP tells (Content-Length, chunks) and as gzip and zstd do.
  * Errors: the server is silent for too long, it all takes too long, is too large, or breaks off.
  */
-extern Size pf_net_read(PfReader *reader, void *buffer, Size size);
+extern Size pf_net_read(PfUrlReader *reader, void *buffer, Size size);
 
-extern void pf_net_close(PfReader *reader);
+extern void pf_net_close(PfUrlReader *reader);
+
+/* ----- compressed bytes that come from elsewhere: what a stream does by itself ----- */
+
+typedef struct PfUnpacker PfUnpacker;
+
+/* In the current memory context, and ends with it. */
+extern PfUnpacker *pf_net_unpack_begin(void);
+
+/*
+ * Takes bytes from input (*used of them) and gives up to room bytes of content; the number.  at_end: nothing comes
+ * after this input.  0 means that it needs more input, or is at the end.
+ */
+extern Size pf_net_unpack(PfUnpacker *unpacker, const char *input, Size size, bool at_end, Size *used,
+						  char *output, Size room);
+
+/* Was what has been unpacked complete? */
+extern bool pf_net_unpack_is_complete(const PfUnpacker *unpacker);
 
 /* ----- a message: POST ----- */
 

@@ -319,7 +319,6 @@ pf_net_check_url(const char *url)
 				pf_url_allowed[0] == '\0' ?
 				errdetail("The setting pgforest.url_allowed is empty: no URL is.") :
 				errdetail("It stands under none of the prefixes of the setting pgforest.url_allowed."),
-				errhint("A superuser can allow it: ALTER SYSTEM SET pgforest.url_allowed = '%s/...'; SELECT pg_reload_conf().",
-						origin(&parts)));
+				errhint("A superuser can add \"%s\", or more of the URL, to the setting.", origin(&parts)));
 	return pf_url_text(&parts);
 }

@@ -53,7 +53,7 @@ pf_pipeline_open(const char *name, PfPipeline *pipeline)
 	pf_push_new_snapshot();
 	pf_catalog_need_pipeline(name, pipeline);
 	PopActiveSnapshot();
-	if (!pf_catalog_is_member(pipeline->declared_by))
+	if (!pf_catalog_is_trusted(pipeline->declared_by))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" must not run a pipeline that role \"%s\" declared",

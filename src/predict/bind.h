@@ -21,6 +21,7 @@
 #include "catalog/models.h"
 #include "engine/model/model.h"
 #include "load/columns.h"
+#include "recipe/recipe.h"
 
 /* A column of the model and the attribute of the row that feeds it. */
 typedef struct PfBound
@@ -60,6 +61,30 @@ extern void pf_bind_array(const PfModel *model, const char *reference,
 /* An object, matched by key (bind_json.c). */
 extern void pf_bind_json(const PfModel *model, const char *reference,
 						 Jsonb *document, uint8 *row);
+
+/* ----- a version that carries a recipe (bind_recipe.c) ----- */
+
+/* From a raw row to the model's, by the recipe; see PfCleaner. */
+typedef struct PfRawBinder
+{
+	const char *reference;
+	PfCleaner  *cleaner;
+	PfBinder   *binder;			/* of what comes out */
+	Datum	   *values;			/* of a JSON object */
+	bool	   *nulls;
+} PfRawBinder;
+
+/* desc: the columns of rows; NULL for JSON objects.  In the current context. */
+extern PfRawBinder *pf_raw_binder_create(const PfModel *model, const char *reference,
+										 const PfRecipe *recipe, TupleDesc desc);
+extern void pf_bind_raw_row(PfRawBinder *raw, const Datum *values, const bool *nulls, uint8 *row);
+extern void pf_bind_raw_json(PfRawBinder *raw, Jsonb *document, uint8 *row);
+/*
+ * An array of the features in their order; arrays in it, such as the lines of an image,
+ * are taken apart.
+ */
+extern void pf_bind_json_array(const PfModel *model, const char *reference,
+							   JsonbContainer *array, uint8 *row);
 
 /* One value into its place in a row; NaN is missing. */
 static inline void

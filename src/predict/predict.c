@@ -63,13 +63,16 @@ typedef struct Predictor
 	int32		class;			/* of ml_predict_proba(..., class); -1: not looked up */
 	PfSpan	   *spans;			/* of ml_predict_quantile; NULL: not needed yet */
 	void	   *kept;			/* see PfAnswer */
+	const PfRecipe *recipe;		/* that the version carries, or NULL */
+	PfRawBinder *json;			/* of JSON objects, with a recipe; NULL: not needed yet */
 
 	/* one type of rows, within the resolution */
 	MemoryContext bound;		/* NULL: none */
 	Oid			row_type;
 	int32		row_typmod;
 	TupleDesc	desc;
-	PfBinder   *binder;
+	PfBinder   *binder;			/* or, with a recipe, raw */
+	PfRawBinder *raw;
 	Datum	   *values;
 	bool	   *nulls;
 
@@ -85,6 +88,8 @@ static Predictor *find_predictor(FunctionCallInfo fcinfo);
 static void resolve(Predictor *predictor, text *reference);
 static void bind_record(Predictor *predictor, HeapTupleHeader record);
 static void bind_type(Predictor *predictor, Oid type, int32 typmod);
+static void bind_raw_json(Predictor *predictor, Jsonb *document);
+static void refuse_array(const Predictor *predictor);
 static Datum answer(FunctionCallInfo fcinfo, Form form);
 static Datum label_result(Predictor *predictor, uint32 class);
 static Datum score_result(Predictor *predictor, double score);
@@ -185,10 +190,17 @@ bind_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 			bind_record(predictor, PG_GETARG_HEAPTUPLEHEADER(1));
 			break;
 		case FORM_ARRAY:
+			if (predictor->recipe != NULL)
+				refuse_array(predictor);
 			pf_bind_array(predictor->model, predictor->reference,
 						  PG_GETARG_ARRAYTYPE_P(1), predictor->bins);
 			break;
 		case FORM_JSON:
+			if (predictor->recipe != NULL)
+			{
+				bind_raw_json(predictor, PG_GETARG_JSONB_P(1));
+				break;
+			}
 			pf_bind_json(predictor->model, predictor->reference,
 						 PG_GETARG_JSONB_P(1), predictor->bins);
 			break;
@@ -262,6 +274,8 @@ resolve(Predictor *predictor, text *reference)
 	predictor->class = -1;
 	predictor->spans = NULL;
 	predictor->kept = NULL;
+	predictor->recipe = version.recipe ? pf_recipe_read(version.recipe) : NULL;
+	predictor->json = NULL;
 	predictor->resolved = resolved;
 
 	MemoryContextSwitchTo(caller);
@@ -285,7 +299,10 @@ bind_record(Predictor *predictor, HeapTupleHeader record)
 	tuple.t_tableOid = InvalidOid;
 	tuple.t_data = record;
 	heap_deform_tuple(&tuple, predictor->desc, predictor->values, predictor->nulls);
-	pf_bind_row(predictor->binder, predictor->values, predictor->nulls, predictor->bins);
+	if (predictor->recipe != NULL)
+		pf_bind_raw_row(predictor->raw, predictor->values, predictor->nulls, predictor->bins);
+	else
+		pf_bind_row(predictor->binder, predictor->values, predictor->nulls, predictor->bins);
 }
 
 /* A row type that was not seen in this resolution, or not last. */
@@ -307,14 +324,43 @@ bind_type(Predictor *predictor, Oid type, int32 typmod)
 
 	/* a copy: a counted reference would belong to one query's resource owner */
 	predictor->desc = lookup_rowtype_tupdesc_copy(type, typmod);
-	predictor->binder = pf_binder_create(predictor->model, predictor->reference,
-										 predictor->desc);
+	if (predictor->recipe != NULL)
+		predictor->raw = pf_raw_binder_create(predictor->model, predictor->reference,
+											  predictor->recipe, predictor->desc);
+	else
+		predictor->binder = pf_binder_create(predictor->model, predictor->reference,
+											 predictor->desc);
 	predictor->values = palloc(sizeof(Datum) * Max(predictor->desc->natts, 1));
 	predictor->nulls = palloc(sizeof(bool) * Max(predictor->desc->natts, 1));
 	predictor->row_type = type;
 	predictor->row_typmod = typmod;
 
 	predictor->bound = MemoryContextSwitchTo(caller);
+}
+
+/* An object, with a recipe. */
+static void
+bind_raw_json(Predictor *predictor, Jsonb *document)
+{
+	if (predictor->json == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(predictor->resolved);
+
+		predictor->json = pf_raw_binder_create(predictor->model, predictor->reference,
+											   predictor->recipe, NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	pf_bind_raw_json(predictor->json, document, predictor->bins);
+}
+
+static void
+refuse_array(const Predictor *predictor)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("model \"%s\" carries a recipe, which needs the names of the raw columns",
+					predictor->reference),
+			 errhint("Pass a row or a jsonb object instead of an array.")));
 }
 
 /* ----- ml_predict ----- */

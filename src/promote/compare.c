@@ -39,6 +39,9 @@ typedef struct Candidate
 
 static void gather(const PfPromotion *promotion, int32 incumbent,
 				   Candidate **list, int *count);
+static bool keeps_identity(const PfVersionInfo *version);
+static bool same_values(const PfVersionInfo *a, const PfVersionInfo *b);
+static bool finds_held_out(const PfVersionInfo *version);
 static bool same_split(const PfVersionInfo *a, const PfVersionInfo *b);
 static bool same_text(const char *a, const char *b);
 static PfSource *open_source(const PfPromotion *promotion, const PfVersionInfo *newest);
@@ -188,6 +191,38 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 	*count = n;
 }
 
+/* Does the recipe, if there is one, leave the columns alone by which rows are held out? */
+static bool
+keeps_identity(const PfVersionInfo *version)
+{
+	const PfRecipe *recipe = version->recipe ? pf_recipe_read(version->recipe) : NULL;
+
+	for (int i = 0; recipe != NULL && i < version->nidentity; i++)
+		if (!pf_recipe_keeps(recipe, version->identity[i]))
+			return false;
+	return true;
+}
+
+/* Have those columns the same values for both? */
+static bool
+same_values(const PfVersionInfo *a, const PfVersionInfo *b)
+{
+	if (a->recipe == NULL && b->recipe == NULL)
+		return true;
+	if (a->recipe != NULL && b->recipe != NULL &&
+		compareJsonbContainers(&a->recipe->root, &b->recipe->root) == 0)
+		return true;
+	return keeps_identity(a) && keeps_identity(b);
+}
+
+/* Can the rows that a version held out be found again? */
+static bool
+finds_held_out(const PfVersionInfo *version)
+{
+	return version->split != NULL || version->recipe == NULL || keeps_identity(version) ||
+		!pf_recipe_is_out_of_fold(pf_recipe_read(version->recipe));
+}
+
 /* Did two versions keep the same rows out of training? */
 static bool
 same_split(const PfVersionInfo *a, const PfVersionInfo *b)
@@ -197,6 +232,8 @@ same_split(const PfVersionInfo *a, const PfVersionInfo *b)
 	if (a->split != NULL)
 		return true;
 	if (a->holdout != b->holdout || a->nidentity != b->nidentity)
+		return false;
+	if (!same_values(a, b))
 		return false;
 	for (int i = 0; i < a->nidentity; i++)
 		if (strcmp(a->identity[i], b->identity[i]) != 0)
@@ -223,6 +260,13 @@ open_source(const PfPromotion *promotion, const PfVersionInfo *newest)
 				 errmsg("version %d of model \"%s\" held out no rows to compare on",
 						newest->version, newest->model.name),
 				 errhint("Pass rows that no version has seen: source => 'a table or a query'.")));
+	if (!finds_held_out(newest))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rows that version %d of model \"%s\" held out cannot be told from the others any more",
+						newest->version, newest->model.name),
+				 errdetail("They were chosen by target means out of fold, which only its training had."),
+				 errhint("Train with key => '{a column}' that the recipe leaves as it is, or pass rows that no version has seen: source => 'a table or a query'.")));
 	pf_catalog_may_run(newest->trained_by);
 	return pf_source_open(newest->query);
 }

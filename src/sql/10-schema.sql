@@ -115,6 +115,7 @@ CREATE TABLE pgforest.version (
 	extension_version text NOT NULL,
 	seconds float8 NOT NULL,
 	stage_seconds jsonb,
+	recipe jsonb,
 	PRIMARY KEY (model_id, version)
 );
 COMMENT ON TABLE pgforest.version IS 'versions of models, each never changed once written';
@@ -141,11 +142,12 @@ COMMENT ON COLUMN pgforest.version.score IS 'its value on held-out rows, out-of-
 COMMENT ON COLUMN pgforest.version.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.version.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.version.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query';
+COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query; empty: it was imported, see origin';
 COMMENT ON COLUMN pgforest.version.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.version.stage_seconds IS 'how long each stage of it took';
+COMMENT ON COLUMN pgforest.version.recipe IS 'the recipe that its rows go through, as it was at training; NULL: none';
 
 CREATE TABLE pgforest.version_data (
 	model_id bigint NOT NULL,
@@ -212,13 +214,17 @@ CREATE TABLE pgforest.metric (
 	rows bigint NOT NULL,
 	measured_at timestamptz NOT NULL,
 	measured_by name NOT NULL,
+	monitor_id bigint,
+	from_at timestamptz,
+	until_at timestamptz,
 	PRIMARY KEY (model_id, version, id)
 );
+CREATE INDEX metric_monitor_idx ON pgforest.metric (monitor_id, until_at) WHERE monitor_id IS NOT NULL;
 COMMENT ON TABLE pgforest.metric IS 'what was measured of a version, at training and later';
 COMMENT ON COLUMN pgforest.metric.model_id IS 'the model';
 COMMENT ON COLUMN pgforest.metric.version IS 'the version';
 COMMENT ON COLUMN pgforest.metric.id IS 'number of the value; those of one measurement follow one another';
-COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source';
+COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source; of a monitor window, or estimated';
 COMMENT ON COLUMN pgforest.metric.source IS 'query that gave the rows; NULL: the rows of the training';
 COMMENT ON COLUMN pgforest.metric.class IS 'class that the value is of; NULL: all of them';
 COMMENT ON COLUMN pgforest.metric.metric IS 'name of the metric';
@@ -227,6 +233,9 @@ COMMENT ON COLUMN pgforest.metric.baseline IS 'value that the best constant pred
 COMMENT ON COLUMN pgforest.metric.rows IS 'rows that it was measured on';
 COMMENT ON COLUMN pgforest.metric.measured_at IS 'when; the same for all values of one measurement';
 COMMENT ON COLUMN pgforest.metric.measured_by IS 'role that measured it';
+COMMENT ON COLUMN pgforest.metric.monitor_id IS 'monitor that measured it, or NULL';
+COMMENT ON COLUMN pgforest.metric.from_at IS 'beginning of the monitor''s window; NULL: all rows that there were';
+COMMENT ON COLUMN pgforest.metric.until_at IS 'end of the monitor''s window';
 
 CREATE TABLE pgforest.confusion (
 	model_id bigint NOT NULL,
@@ -311,12 +320,12 @@ CREATE TABLE pgforest.run (
 CREATE INDEX run_model_idx ON pgforest.run (model, started_at);
 CREATE INDEX run_version_idx ON pgforest.run (model_id, version);
 CREATE INDEX run_pipeline_idx ON pgforest.run (pipeline_id, id) WHERE pipeline_id IS NOT NULL;
-COMMENT ON TABLE pgforest.run IS 'what was done: one row a training, tuning or call of a pipeline';
+COMMENT ON TABLE pgforest.run IS 'what was done: one row a training, tuning, import or call of a pipeline';
 COMMENT ON COLUMN pgforest.run.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.run.model_id IS 'the model; it may have been dropped since';
 COMMENT ON COLUMN pgforest.run.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.run.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train, tune, retrain or pipeline';
+COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train, tune, retrain, import or pipeline';
 COMMENT ON COLUMN pgforest.run.status IS 'success or failure; of a pipeline also running, skipped, cancelled or lost';
 COMMENT ON COLUMN pgforest.run.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.run.started_at IS 'when it began';
@@ -413,7 +422,8 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 			  WHERE a.model_id = v.model_id AND a.version = v.version
 			  ORDER BY a.alias) AS aliases,
 		v.target, v.query, v.columns, v.column_types, v.identity, v.holdout, v.note,
-		v.extension_version
+		v.extension_version,
+		(v.recipe ->> 'recipe') || '@' || (v.recipe ->> 'version') AS recipe
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id;
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';
@@ -430,7 +440,7 @@ COMMENT ON COLUMN pgforest.versions.score IS 'its value on held-out rows, out-of
 COMMENT ON COLUMN pgforest.versions.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.versions.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.versions.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it';
+COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it; empty: it was imported, see origins';
 COMMENT ON COLUMN pgforest.versions.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.versions.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.versions.stage_seconds IS 'how long each stage of it took';
@@ -443,6 +453,7 @@ COMMENT ON COLUMN pgforest.versions.identity IS 'columns whose hash decides whic
 COMMENT ON COLUMN pgforest.versions.holdout IS 'share of rows held out for measuring';
 COMMENT ON COLUMN pgforest.versions.note IS 'the note given at training';
 COMMENT ON COLUMN pgforest.versions.extension_version IS 'version of pgforest that trained it';
+COMMENT ON COLUMN pgforest.versions.recipe IS 'recipe that its rows go through, and which version of it; NULL: none';
 
 CREATE VIEW pgforest.metrics WITH (security_invoker = true) AS
 	SELECT m.name AS model, x.version, x.set, x.source, x.class, x.metric, x.value,
@@ -518,7 +529,7 @@ COMMENT ON VIEW pgforest.runs IS 'what was done: your own runs, and those of the
 COMMENT ON COLUMN pgforest.runs.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.runs.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.runs.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train, tune, retrain or pipeline';
+COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train, tune, retrain, import or pipeline';
 COMMENT ON COLUMN pgforest.runs.status IS 'success or failure; of a pipeline also running, skipped, cancelled or lost';
 COMMENT ON COLUMN pgforest.runs.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.runs.started_at IS 'when it began';

@@ -15,6 +15,7 @@ CREATE FUNCTION ml_train(
     holdout   float8  DEFAULT 0.2,
     seed      bigint  DEFAULT 0,
     note      text    DEFAULT NULL,
+    recipe    text    DEFAULT NULL,
     OUT model     text,
     OUT version   int,
     OUT task      text,
@@ -28,7 +29,7 @@ CREATE FUNCTION ml_train(
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION ml_train(text, text, text, text, jsonb, text, text[], text[], text[], text, text, float8, bigint, text) IS
+COMMENT ON FUNCTION ml_train(text, text, text, text, jsonb, text, text[], text[], text[], text, text, float8, bigint, text, text) IS
 'trains a model on the rows of a source and stores it as a new version';
 
 CREATE FUNCTION ml_parameters(

@@ -100,6 +100,7 @@ CREATE FUNCTION @extschema@.ml_tune(
     holdout   float8  DEFAULT 0.2,
     seed      bigint  DEFAULT 0,
     note      text    DEFAULT NULL,
+    recipe    text    DEFAULT NULL,
     OUT rank      int,
     OUT trial     int,
     OUT algorithm text,
@@ -115,7 +116,7 @@ CREATE FUNCTION @extschema@.ml_tune(
     OUT version   int)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
-COMMENT ON FUNCTION @extschema@.ml_tune(text, text, text, jsonb, text, int, int, text, float8, text, text[], text[], text[], text, text, text, float8, bigint, text) IS
+COMMENT ON FUNCTION @extschema@.ml_tune(text, text, text, jsonb, text, int, int, text, float8, text, text[], text[], text[], text, text, text, float8, bigint, text, text) IS
 	'tries combinations of hyper-parameters by cross-validation and stores the best, trained on all training rows, as a new version';
 
 CREATE FUNCTION @extschema@.ml_cross_validate(
@@ -132,6 +133,7 @@ CREATE FUNCTION @extschema@.ml_cross_validate(
     weight    text    DEFAULT NULL,
     order_by  text    DEFAULT NULL,
     seed      bigint  DEFAULT 0,
+    recipe    text    DEFAULT NULL,
     OUT fold        int,
     OUT metric      text,
     OUT train_score float8,
@@ -141,7 +143,7 @@ CREATE FUNCTION @extschema@.ml_cross_validate(
     OUT seconds     float8)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
-COMMENT ON FUNCTION @extschema@.ml_cross_validate(text, text, text, jsonb, int, text, text, text[], text[], text[], text, text, bigint) IS
+COMMENT ON FUNCTION @extschema@.ml_cross_validate(text, text, text, jsonb, int, text, text, text[], text[], text[], text, text, bigint, text) IS
 	'trains on all folds but one and measures on that one, for each fold; stores nothing';
 
 CREATE FUNCTION @extschema@.ml_learning_curve(
@@ -159,6 +161,7 @@ CREATE FUNCTION @extschema@.ml_learning_curve(
     weight    text    DEFAULT NULL,
     order_by  text    DEFAULT NULL,
     seed      bigint  DEFAULT 0,
+    recipe    text    DEFAULT NULL,
     OUT size        float8,
     OUT fold        int,
     OUT metric      text,
@@ -169,7 +172,7 @@ CREATE FUNCTION @extschema@.ml_learning_curve(
     OUT seconds     float8)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 25;
-COMMENT ON FUNCTION @extschema@.ml_learning_curve(text, text, text, jsonb, float8[], int, text, text, text[], text[], text[], text, text, bigint) IS
+COMMENT ON FUNCTION @extschema@.ml_learning_curve(text, text, text, jsonb, float8[], int, text, text, text[], text[], text[], text, text, bigint, text) IS
 	'cross-validation on growing shares of the rows: would more rows help?';
 
 CREATE FUNCTION @extschema@.ml_validation_curve(
@@ -188,6 +191,7 @@ CREATE FUNCTION @extschema@.ml_validation_curve(
     weight    text    DEFAULT NULL,
     order_by  text    DEFAULT NULL,
     seed      bigint  DEFAULT 0,
+    recipe    text    DEFAULT NULL,
     OUT value       jsonb,
     OUT fold        int,
     OUT metric      text,
@@ -198,5 +202,5 @@ CREATE FUNCTION @extschema@.ml_validation_curve(
     OUT seconds     float8)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 25;
-COMMENT ON FUNCTION @extschema@.ml_validation_curve(text, text, text, jsonb, text, jsonb, int, text, text, text[], text[], text[], text, text, bigint) IS
+COMMENT ON FUNCTION @extschema@.ml_validation_curve(text, text, text, jsonb, text, jsonb, int, text, text, text[], text[], text[], text, text, bigint, text) IS
 	'cross-validation for each of several values of a hyper-parameter';

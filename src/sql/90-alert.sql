@@ -31,8 +31,8 @@ CREATE UNIQUE INDEX alert_open_idx ON pgforest.alert (key) WHERE resolved_at IS 
 CREATE INDEX alert_key_idx ON pgforest.alert (key, told_at);
 COMMENT ON TABLE pgforest.alert IS 'alerts: each from the time it was raised first until it is resolved';
 COMMENT ON COLUMN pgforest.alert.id IS 'number of the alert';
-COMMENT ON COLUMN pgforest.alert.event IS 'what happened: drift, quality, metric, rows, run_failed';
-COMMENT ON COLUMN pgforest.alert.severity IS 'info, warning or critical';
+COMMENT ON COLUMN pgforest.alert.event IS 'what happened: drift, quality, metric, rows, run_failed or custom';
+COMMENT ON COLUMN pgforest.alert.severity IS 'info, warning or critical; the worst since it is open';
 COMMENT ON COLUMN pgforest.alert.key IS 'what makes it one alert: at most one with a key is open';
 COMMENT ON COLUMN pgforest.alert.title IS 'what happened, in a line';
 COMMENT ON COLUMN pgforest.alert.model_id IS 'the model; it may have been dropped since';
@@ -91,7 +91,7 @@ CREATE TABLE pgforest.outbox (
 	leased_until timestamptz,
 	failed_at timestamptz
 );
-CREATE INDEX outbox_target_id_idx ON pgforest.outbox (target_id, id);
+CREATE INDEX outbox_target_id_idx ON pgforest.outbox (target_id, id) WHERE failed_at IS NULL;
 COMMENT ON TABLE pgforest.outbox IS 'messages that are still to be delivered, in order for each target';
 COMMENT ON COLUMN pgforest.outbox.id IS 'number of the message';
 COMMENT ON COLUMN pgforest.outbox.target_id IS 'whom it is for';
@@ -171,8 +171,8 @@ CREATE VIEW pgforest.alerts WITH (security_invoker = true) AS
 	FROM pgforest.alert a;
 COMMENT ON VIEW pgforest.alerts IS 'the alerts that you may see, open and resolved';
 COMMENT ON COLUMN pgforest.alerts.id IS 'number of the alert';
-COMMENT ON COLUMN pgforest.alerts.event IS 'what happened: drift, quality, metric, rows, run_failed';
-COMMENT ON COLUMN pgforest.alerts.severity IS 'info, warning or critical';
+COMMENT ON COLUMN pgforest.alerts.event IS 'what happened: drift, quality, metric, rows, run_failed or custom';
+COMMENT ON COLUMN pgforest.alerts.severity IS 'info, warning or critical; the worst since it is open';
 COMMENT ON COLUMN pgforest.alerts.state IS 'open, acknowledged or resolved';
 COMMENT ON COLUMN pgforest.alerts.title IS 'what happened, in a line';
 COMMENT ON COLUMN pgforest.alerts.model IS 'name of the model, if it is about one';
@@ -234,3 +234,49 @@ GRANT SELECT ON pgforest.alert, pgforest.alert_target, pgforest.alert_secret, pg
 	pgforest.delivery, pgforest.alerts, pgforest.alert_targets, pgforest.deliveries TO PUBLIC;
 GRANT SELECT ON SEQUENCE pgforest.alert_id_seq, pgforest.alert_target_id_seq, pgforest.outbox_id_seq,
 	pgforest.delivery_id_seq TO PUBLIC;
+
+-- ---------------------------------------------------------------------
+-- Functions
+-- ---------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.ml_alert_to(
+	url text,
+	events text[] DEFAULT NULL,
+	headers jsonb DEFAULT NULL,
+	secret text DEFAULT NULL,
+	template text DEFAULT 'json')
+	RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_alert_to(text, text[], jsonb, text, text) IS
+	'adds a URL that alerts and other events are posted to; returns the target''s number';
+
+CREATE FUNCTION @extschema@.ml_alert_remove(target bigint)
+	RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_alert_remove(bigint) IS
+	'removes a target with all that waits for it and its log';
+
+CREATE FUNCTION @extschema@.ml_alert_raise(
+	key text,
+	title text,
+	severity text DEFAULT 'warning',
+	model text DEFAULT NULL,
+	details jsonb DEFAULT NULL)
+	RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_alert_raise(text, text, text, text, jsonb) IS
+	'raises an alert of your own; while it is open the same key raises the same alert; returns its number';
+
+CREATE FUNCTION @extschema@.ml_alert_acknowledge(alert bigint)
+	RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_alert_acknowledge(bigint) IS
+	'takes note of an alert, which is then not told again; false when it was so already';
+
+CREATE FUNCTION @extschema@.ml_alert_resolve(alert bigint)
+	RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ml_alert_resolve(bigint) IS
+	'resolves an alert; false when it was so already';
+
+CREATE PROCEDURE @extschema@.ml_deliver_alerts(
+	INOUT delivered bigint DEFAULT NULL,
+	INOUT failed bigint DEFAULT NULL)
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE @extschema@.ml_deliver_alerts(bigint, bigint) IS
+	'sends the messages that wait in the outbox and are due, each in transactions of its own';

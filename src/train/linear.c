@@ -96,7 +96,6 @@ pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		linear.class_weight = PF_WEIGHT_BALANCED;
 	check_columns(loaded, &linear);
 
-	memset(grown, 0, sizeof(*grown));
 	pf_progress_phase(PF_PHASE_GROW, 0, NULL);
 	model->kind = PF_MODEL_LINEAR;
 	model->importance = palloc(loaded->nfeatures * sizeof(double));

@@ -32,6 +32,7 @@
 #include "engine/walk/walk.h"
 #include "load/load.h"
 #include "progress/progress.h"
+#include "recipe/recipe.h"
 #include "train/train.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
@@ -130,6 +131,7 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
 	request->note = text_argument(fcinfo, 13);
+	request->recipe_name = text_argument(fcinfo, 14);
 	load->max_bins = request->params->given.max_bins;
 	load->max_rows = request->params->given.max_rows;
 	load->values = request->algorithm->values;
@@ -167,6 +169,16 @@ check_target(FunctionCallInfo fcinfo, PfTrainRequest *request)
 				 errmsg("the task \"anomaly\" takes no weight"),
 				 errhint("Leave out weight.")));
 	load->holdout = 0;
+}
+
+void
+pf_train_open_source(PfTrainRequest *request)
+{
+	request->load.source = pf_source_open(request->source);
+	if (request->recipe_name == NULL)
+		return;
+	request->recipe = pf_recipe_find(request->recipe_name);
+	request->load.source = pf_recipe_source(pf_recipe_read(request->recipe), request->load.source);
 }
 
 /*
@@ -212,6 +224,11 @@ repeat_arguments(const PfTrainRequest *request, PfTask task)
 		append_names(&json, "features", request->load.features);
 	append_names(&json, "exclude", request->load.exclude);
 	append_names(&json, "key", request->load.key);
+	if (request->recipe_name != NULL)
+	{
+		appendStringInfoString(&json, ",\"recipe\":");
+		escape_json(&json, request->recipe_name);
+	}
 	appendStringInfoChar(&json, '}');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
 }
@@ -286,16 +303,37 @@ measure(const PfEnv *env, const PfModel *model, const char *set, size_t n,
 				 &measured->curves[c]);
 }
 
-/* Rows that were held out, walked as a prediction walks them. */
-static void
-measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
-				 const PfMatrix *rows, PfMeasured *measured)
+/*
+ * Predictions for rows that were held out, in memory of their own: as a prediction makes them, of
+ * leaves that are known already if the trees were asked as they were grown.
+ */
+double *
+pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held)
 {
-	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * model->width * sizeof(double));
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = held->sums;
 
+	held->sums = NULL;
+	if (predicted != NULL)
+	{
+		pf_walk_finish(env, model, rows->nrows, predicted);
+		return predicted;
+	}
+	predicted = pf_alloc(env, Max((Size) rows->nrows, 1) * model->width * sizeof(double));
 	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
+	return predicted;
+}
+
+/* Rows that were held out, walked as a prediction walks them; returns what was predicted. */
+static double *
+measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
+				 PfHeldOut *held, PfMeasured *measured)
+{
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = pf_train_predict(env, model, held);
+
 	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
-	pf_release(env, predicted);
+	return predicted;
 }
 
 /*
@@ -470,19 +508,45 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	Clock		clock = {.progress = progress,.start = start};
 	PfGrown		grown = {0};
 	PfModel		model = {0};
-	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
+	PfMeasured *measured = palloc((PF_HELD_OUT + 1) * sizeof(PfMeasured));
+	const struct
+	{
+		const char *name;
+		PfMatrix   *rows;
+	}			sets[PF_HELD_OUT] = {{"validation", &loaded->validation}, {"test", &loaded->test}};
+	double	   *predicted = NULL;
+	int64		npredicted = 0;
 	uint8		sha256[32];
 	size_t		nbytes;
 
+	for (int i = 0; i < PF_HELD_OUT && loaded->task != PF_ANOMALY; i++)
+		grown.held[i].rows = sets[i].rows->nrows > 0 ? sets[i].rows : NULL;
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
-	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "validation", &loaded->validation,
-						 &measured[version->nmeasured++]);
-	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		double	   *answers;
+
+		if (grown.held[i].rows == NULL)
+			continue;
+		answers = measure_held_out(env, &model, sets[i].name, &grown.held[i], &measured[version->nmeasured++]);
+		if (i == 0)
+		{
+			predicted = answers;
+			npredicted = sets[i].rows->nrows;
+		}
+		else
+			pf_release(env, answers);
+	}
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
+	{
+		if (predicted == NULL)
+			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
+	}
+	pf_train_baseline(env, loaded, &model, predicted ? predicted : (double *) grown.votes.sum,
+					  npredicted, version);
+	pf_release(env, predicted);
 	release_rows(env, &loaded->train);
 	release_rows(env, &loaded->validation);
 	release_rows(env, &loaded->test);
@@ -519,6 +583,7 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	version->arguments = repeat_arguments(request, loaded->task);
 	version->seed = request->seed;
 	version->note = request->note;
+	version->recipe = request->recipe;
 	version->rows = loaded->train.nrows;
 	version->features = loaded->nfeatures;
 	if (loaded->task != PF_ANOMALY)
@@ -540,6 +605,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	PfTrainRequest request;
 	instr_time	start;
+	List	   *numbers;
 	PfLoaded   *loaded;
 	PfNewVersion version = {0};
 	int32		number;
@@ -556,11 +622,12 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	check_target(fcinfo, &request);
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
-	request.load.source = pf_source_open(request.source);
-	request.load.task = pf_load_check(&request.load);
+	pf_train_open_source(&request);
+	request.load.task = pf_load_check(&request.load, &numbers);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
 	pf_calibration_fit_task(request.params, request.load.task);
+	pf_monotonic_check(request.params, numbers);
 	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);

@@ -62,6 +62,7 @@ read_curve(FunctionCallInfo fcinfo, const char *function, int algorithm, int fol
 	request->goal.metric = pf_tune_text(fcinfo, folds + 1);
 	request->goal.train_scores = true;
 	pf_tune_columns(fcinfo, folds + 2, request);
+	request->train.recipe_name = pf_tune_text(fcinfo, folds + 9);
 	request->goal.seed = PG_GETARG_INT64(folds + 8);
 }
 

@@ -138,6 +138,7 @@ read_tuning(FunctionCallInfo fcinfo, Tuning *tuning)
 	train->load.holdout = pf_check_holdout(PG_GETARG_FLOAT8(16));
 	train->seed = request->goal.seed = PG_GETARG_INT64(17);
 	train->note = pf_tune_text(fcinfo, 18);
+	train->recipe_name = pf_tune_text(fcinfo, 19);
 	pf_check_model_name(train->model);
 	request->goal.name = train->model;
 }

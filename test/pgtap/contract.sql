@@ -1,7 +1,7 @@
 -- What others build on: the names, arguments, defaults, results and kinds of our functions, and the
 -- columns of our views.  A change here breaks somebody's queries.
 BEGIN;
-SELECT plan(55);
+SELECT no_plan();
 
 CREATE FUNCTION pg_temp.arguments(name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT pg_get_function_arguments(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
@@ -66,6 +66,17 @@ SELECT is(pg_temp.arguments('ml_drop'), 'model text', 'ml_drop: arguments');
 SELECT is(pg_temp.arguments('ml_grant'), 'model text, role regrole, privilege text', 'ml_grant: arguments');
 SELECT is(pg_temp.arguments('ml_revoke'), 'model text, role regrole, privilege text', 'ml_revoke: arguments');
 
+-- ----- alerts -----
+
+SELECT is(pg_temp.arguments('ml_alert_to'), 'url text, events text[] DEFAULT NULL::text[], headers jsonb DEFAULT NULL::jsonb, '
+	'secret text DEFAULT NULL::text, template text DEFAULT ''json''::text', 'ml_alert_to: arguments');
+SELECT is(pg_temp.arguments('ml_alert_remove'), 'target bigint', 'ml_alert_remove: arguments');
+SELECT is(pg_temp.arguments('ml_alert_raise'), 'key text, title text, severity text DEFAULT ''warning''::text, '
+	'model text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb', 'ml_alert_raise: arguments');
+SELECT is(pg_temp.arguments('ml_alert_acknowledge'), 'alert bigint', 'ml_alert_acknowledge: arguments');
+SELECT is(pg_temp.arguments('ml_alert_resolve'), 'alert bigint', 'ml_alert_resolve: arguments');
+SELECT is(pg_temp.arguments('ml_deliver_alerts'), 'INOUT delivered bigint DEFAULT NULL::bigint, INOUT failed bigint DEFAULT NULL::bigint',
+	'ml_deliver_alerts: arguments');
 -- ----- pipelines -----
 
 SELECT is(pg_temp.arguments('ml_retrain'), 'model text, promote text DEFAULT ''if_better''::text, source text DEFAULT NULL::text, '
@@ -102,8 +113,8 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE obj_description(oid,
 -- ----- the catalog -----
 
 SELECT has_table('pgforest', name, 'table ' || name)
-	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,pipeline,run_step}'::text[]) AS name;
-SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,pipelines,run_steps,schedules}'::text[]) AS name;
+	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery,pipeline,run_step}'::text[]) AS name;
+SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,alerts,alert_targets,deliveries,pipelines,run_steps,schedules}'::text[]) AS name;
 SELECT columns_are('pgforest', 'models', '{name,task,target,owner,versions,production}'::name[], 'models: columns');
 SELECT is(array(SELECT unnest('{model,version,task,algorithm,rows,features,classes,params,seed,metric,score,sha256,data_fingerprint,bytes,'
 		'trained_by,trained_at,seconds,stage_seconds,aliases}'::text[])

@@ -24,6 +24,8 @@ static const struct
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"distance", test_distance},
+	{"profile", test_profile},
 	{"calibrate", test_calibrate},
 	{"quantile", test_quantile},
 	{"linear", test_linear},

@@ -172,7 +172,6 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 {
 	double	   *total = growth->total;
 
-	memset(stats, 0, sizeof(*stats));
 	memset(total, 0, growth->width * sizeof(double));
 	if (growth->matrix->nclasses)
 	{
@@ -182,34 +181,40 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->pure = is_pure(growth);
 	}
 	else
 	{
-		stats->lowest = INFINITY;
-		stats->highest = -INFINITY;
 		for (uint32_t i = 0; i < n; i++)
 		{
-			double		target = items[i].y.target;
-
 			total[0] += items[i].weight;
-			total[1] += items[i].weight * (target - growth->offset);
-			stats->lowest = target < stats->lowest ? target : stats->lowest;
-			stats->highest = target > stats->highest ? target : stats->highest;
+			total[1] += items[i].weight * (items[i].y.target - growth->offset);
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->sum = total[1];
-		stats->pure = stats->lowest == stats->highest;
 	}
-	finish_stats(growth, stats);
+	pf_summed_stats(growth, items, n, stats);
 }
 
 void
-pf_counted_stats(PfGrowth *growth, PfNodeStats *stats)
+pf_summed_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
-	stats->pure = is_pure(growth);
+	if (growth->matrix->nclasses)
+		stats->pure = is_pure(growth);
+	else
+	{
+		uint32_t	i = 1;
+
+		stats->first = items[0].y.target;
+		stats->sum = growth->total[1];
+		while (i < n && items[i].y.target == stats->first)
+		{
+			i++;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(growth->env);
+		}
+		stats->pure = i == n;
+	}
 	finish_stats(growth, stats);
 }
 
@@ -241,6 +246,22 @@ weight_of(Measure measure, PfPile pile)
 	return (double) weight;
 }
 
+/* What constraints are about, see PfGrowth. */
+pf_inline double
+value_of(Measure measure, PfPile pile)
+{
+	return (has_cells(measure) ? (double) pf_cell_weight(PF_PAIRS, pile.cell, 1) : pile.sum) /
+		weight_of(measure, pile);
+}
+
+pf_inline PfPile
+rest_of(PfPile total, PfPile left)
+{
+	return (PfPile) {
+		total.cell - left.cell, total.weight - left.weight, total.sum - left.sum
+	};
+}
+
 /* Of one class alone? */
 pf_inline bool
 is_pure_cell(Measure measure, uint64_t cell)
@@ -268,6 +289,9 @@ keep(Search *search, Measure measure, const PfBoundaries *boundaries, uint32_t f
 		split->threshold = PF_MISSING_BIN - 1;
 	split->missing_left = missing_here ? missing_left
 		: weight >= weight_of(measure, search->total) - weight;
+	if (search->growth->params->monotonic != NULL)
+		split->middle = (value_of(measure, left) +
+						 value_of(measure, rest_of(search->total, left))) / 2;
 	split->summed = has_cells(measure);
 	if (has_cells(measure))
 	{
@@ -290,6 +314,7 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 {
 	PfGrowth   *growth = search->growth;
 	double		weight = weight_of(measure, search->total);
+	bool		ordered = growth->params->monotonic != NULL;
 
 	if (boundaries->count + missing_here <= 1)
 	{
@@ -328,14 +353,23 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 					break;
 			}
 		}
-		if (has_sums(measure))
-			best = from < to ? growth->score_boundaries(shape_of(measure), boundaries, search->total,
-														more, from, to, scores, &search->best) : UINT32_MAX;
-		else
+		if (has_sums(measure) && from < to)
 		{
+			double		any = search->best;
+
+			best = growth->score_boundaries(shape_of(measure), boundaries, search->total, more,
+											from, to, scores, ordered ? &any : &search->best);
+		}
+		if (!has_sums(measure) || ordered)
+		{
+			best = UINT32_MAX;
 			for (uint32_t i = from; i < to; i++)
 			{
-				if (scores[i] > search->best)
+				PfPile		left = left_of(measure, boundaries, i, more);
+
+				if (scores[i] > search->best &&
+					(!ordered || pf_keeps_order(growth, feature, value_of(measure, left),
+												value_of(measure, rest_of(search->total, left)))))
 				{
 					search->best = scores[i];
 					best = i;
@@ -450,7 +484,7 @@ sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 			boundaries->score[i][n] = l->numerator / l->weight + r->numerator / r->weight;
 	}
 	boundaries->left.weight[n] = sweep->left[0].weight;
-	boundaries->sum[n] = 0;
+	boundaries->sum[n] = left[1];
 }
 
 pf_inline void
@@ -586,6 +620,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 		missing.weight = 0;
 		for (uint32_t c = 0; c < width; c++)
 			missing.weight += sums[c];
+		missing.sum = sums[1];
 		sweep_start(search, measure, width, &sweep, values < n, sums);
 		memset(sums, 0, width * sizeof(double));
 	}
@@ -790,6 +825,7 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 		missing_here = !is_empty(width, sums);
 		for (uint32_t c = 0; c < width; c++)
 			missing.weight += sums[c];
+		missing.sum = sums[1];
 		sweep_start(search, measure, width, &sweep, missing_here, sums);
 		memset(sums, 0, width * sizeof(double));
 	}

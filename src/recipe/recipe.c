@@ -1,0 +1,276 @@
+/*
+ * recipe.c
+ *	  Recipes as documents, and a source seen through one.
+ *
+ * The document: {"recipe": name, "version": n, "columns": [{"name": ..., "type": ...}],
+ * "steps": [as given, with the columns of groups written out and "fitted"]}.  It holds no
+ * SQL, so nobody can bring in any: the text is made from it each time.
+ *
+ * A column's type is kept as a built-in one; text stands for all kinds of categories.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+
+#include "catalog/recipes.h"
+#include "recipe/parts.h"
+
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			type_names[] =
+{
+	{"smallint", INT2OID},
+	{"integer", INT4OID},
+	{"bigint", INT8OID},
+	{"real", FLOAT4OID},
+	{"double precision", FLOAT8OID},
+	{"numeric", NUMERICOID},
+	{"boolean", BOOLOID},
+	{"text", TEXTOID},
+	{"date", DATEOID},
+	{"timestamp", TIMESTAMPOID},
+	{"timestamptz", TIMESTAMPTZOID},
+	{"double precision[]", FLOAT8ARRAYOID},
+	{"other", InvalidOid}
+};
+
+/* ----- documents ----- */
+
+pg_noreturn static void
+bad_document(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("stored recipe is damaged")));
+}
+
+static void
+need(JsonbContainer *object, const char *key, enum jbvType type, JsonbValue *value)
+{
+	if (getKeyJsonValueFromContainer(object, key, strlen(key), value) == NULL || value->type != type)
+		bad_document();
+}
+
+static char *
+need_text(JsonbContainer *object, const char *key)
+{
+	JsonbValue	value;
+
+	need(object, key, jbvString, &value);
+	return pnstrdup(value.val.string.val, value.val.string.len);
+}
+
+static void
+read_columns(PfRecipe *recipe, JsonbContainer *array)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			n = JsonContainerSize(array);
+
+	recipe->columns = palloc(sizeof(char *) * Max(n, 1));
+	recipe->types = palloc(sizeof(Oid) * Max(n, 1));
+	it = JsonbIteratorInit(array);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		char	   *type;
+		int			i = 0;
+
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
+			bad_document();
+		type = need_text(value.val.binary.data, "type");
+		while (i < (int) lengthof(type_names) && strcmp(type_names[i].name, type) != 0)
+			i++;
+		if (i == (int) lengthof(type_names))
+			bad_document();
+		recipe->columns[recipe->ncolumns] = need_text(value.val.binary.data, "name");
+		recipe->types[recipe->ncolumns++] = type_names[i].type;
+	}
+}
+
+PfRecipe *
+pf_recipe_read(Jsonb *document)
+{
+	PfRecipe   *recipe = palloc0(sizeof(PfRecipe));
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(document))
+		bad_document();
+	recipe->name = need_text(&document->root, "recipe");
+	need(&document->root, "version", jbvNumeric, &value);
+	recipe->version = DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
+	need(&document->root, "columns", jbvBinary, &value);
+	if (!JsonContainerIsArray(value.val.binary.data))
+		bad_document();
+	read_columns(recipe, value.val.binary.data);
+	need(&document->root, "steps", jbvBinary, &value);
+	recipe->steps = pf_steps_read(JsonbValueToJsonb(&value), true);
+	return recipe;
+}
+
+Jsonb *
+pf_recipe_find(const char *reference)
+{
+	PfRecipeInfo info;
+
+	pf_catalog_recipe(reference, &info);
+	return info.document;
+}
+
+/* ----- columns ----- */
+
+/* The built-in type that stands for one. */
+static const char *
+name_of_type(Oid type)
+{
+	PfUse		use = pf_use_of(type);
+	Oid			base;
+	int			i = 0;
+
+	if (use == PF_USE_TEXT)
+		base = TEXTOID;
+	else if (use != PF_USE_OTHER)
+		base = getBaseType(type);
+	else
+		base = OidIsValid(type) && pf_use_of(get_base_element_type(type)) == PF_USE_NUMBER ? FLOAT8ARRAYOID : InvalidOid;
+
+	while (type_names[i].type != base)
+		i++;
+	return type_names[i].name;
+}
+
+Jsonb *
+pf_recipe_columns(TupleDesc desc)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		appendStringInfoString(&json, i > 0 ? ",{\"name\":" : "[{\"name\":");
+		escape_json(&json, NameStr(TupleDescAttr(desc, i)->attname));
+		appendStringInfo(&json, ",\"type\":\"%s\"}", name_of_type(TupleDescAttr(desc, i)->atttypid));
+	}
+	appendStringInfoString(&json, desc->natts > 0 ? "]" : "[]");
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)));
+}
+
+void
+pf_recipe_match(const PfRecipe *recipe, const char *what, TupleDesc desc, int *positions, Oid *types)
+{
+	StringInfoData changed;
+
+	initStringInfo(&changed);
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		positions[i] = -1;
+		types[i] = recipe->types[i];
+		for (int a = 0; a < desc->natts && positions[i] < 0; a++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(desc, a);
+
+			if (attribute->attisdropped || strcmp(NameStr(attribute->attname), recipe->columns[i]) != 0)
+				continue;
+			positions[i] = a;
+			types[i] = attribute->atttypid;
+			if (pf_use_of(types[i]) != pf_use_of(recipe->types[i]))
+				appendStringInfo(&changed, "%s\"%s\" is %s, the recipe has %s", changed.len > 0 ? "; " : "",
+								 recipe->columns[i], format_type_be(types[i]), name_of_type(recipe->types[i]));
+		}
+	}
+	if (changed.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s does not have the types that recipe \"%s\" was fitted on", what, recipe->name),
+				 errdetail("Column %s.", changed.data),
+				 errhint("Cast the values in a query, or fit the recipe again on the columns as they are now.")));
+}
+
+void
+pf_recipe_lacks(const PfRecipe *recipe, const char *what, const List *missing)
+{
+	StringInfoData names;
+	const ListCell *lc;
+
+	initStringInfo(&names);
+	foreach(lc, missing)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", (char *) lfirst(lc));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg_plural("%s lacks %d column that recipe \"%s\" needs",
+						   "%s lacks %d columns that recipe \"%s\" needs",
+						   list_length(missing), what, list_length(missing), recipe->name),
+			 errdetail("Missing: %s.", names.data),
+			 errhint("Columns are matched by name, extra ones are ignored; give a renamed column its old name in a query.")));
+}
+
+/* ----- a source ----- */
+
+PfProgram *
+pf_recipe_program(const PfRecipe *recipe, const PfSource *raw, bool training)
+{
+	int		   *positions = palloc(sizeof(int) * Max(recipe->ncolumns, 1));
+	Oid		   *types = palloc(sizeof(Oid) * Max(recipe->ncolumns, 1));
+	List	   *missing = NIL;
+
+	pf_recipe_match(recipe, "source", raw->desc, positions, types);
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		if (positions[i] < 0)
+			missing = lappend(missing, recipe->columns[i]);
+	}
+	if (missing != NIL)
+		pf_recipe_lacks(recipe, "source", missing);
+	return pf_program_of(recipe, types, training);
+}
+
+PfSource *
+pf_recipe_source(const PfRecipe *recipe, const PfSource *raw)
+{
+	PfProgram  *program = pf_recipe_program(recipe, raw, true);
+	PfSource   *source = pf_source_open(pf_program_sql(program, raw->from));
+
+	source->text = raw->text;
+	source->query = raw->query;
+	source->relation = raw->relation;
+	return source;
+}
+
+bool
+pf_recipe_keeps(const PfRecipe *recipe, const char *column)
+{
+	PfProgram  *program = pf_program_start(recipe->ncolumns, recipe->columns, recipe->types, recipe->steps, false);
+	const PfField *field;
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		pf_program_resolve(program, lfirst(lc));
+		pf_program_add(program, lfirst(lc));
+	}
+	field = pf_program_field(program, column);
+	return field != NULL && field->raw != NULL && strcmp(field->raw, column) == 0;
+}
+
+bool
+pf_recipe_is_out_of_fold(const PfRecipe *recipe)
+{
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		if (((PfStep *) lfirst(lc))->kind == PF_TARGET_MEAN)
+			return true;
+	}
+	return false;
+}
