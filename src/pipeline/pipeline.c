@@ -119,7 +119,7 @@ ml_pipeline(PG_FUNCTION_ARGS)
 		bool		nulls[3] = {false};
 
 		values[0] = Int32GetDatum(foreach_current_index(lc) + 1);
-		values[1] = CStringGetTextDatum(pf_step_name(step->kind));
+		values[1] = CStringGetTextDatum(pf_pipeline_step_name(step->kind));
 		nulls[2] = step->statement == NULL;
 		values[2] = nulls[2] ? (Datum) 0 : CStringGetTextDatum(step->statement);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

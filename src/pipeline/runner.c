@@ -271,7 +271,7 @@ do_step(PfRun *run, int number, PfStep *step)
 	ErrorData  *error = NULL;
 
 	HOLD_CANCEL_INTERRUPTS();
-	pf_catalog_begin_step(run->id, number, pf_step_name(step->kind), step->statement);
+	pf_catalog_begin_step(run->id, number, pf_pipeline_step_name(step->kind), step->statement);
 	step->outcome.reason = why_not(run, step);
 	if (step->done)
 		step->outcome.status = "kept";
@@ -385,7 +385,7 @@ begin_run(PfRun *run)
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						 errmsg("pipeline \"%s\" cannot be run by a procedure",
 								run->pipeline.name),
-						 errdetail("Its step \"%s\" commits by itself.", pf_step_name(step->kind)),
+						 errdetail("Its step \"%s\" commits by itself.", pf_pipeline_step_name(step->kind)),
 						 errhint("Call it on its own: CALL ml_run(%s).",
 								 quote_literal_cstr(run->pipeline.name))));
 		}
@@ -442,11 +442,11 @@ do_run(PfRun *run)
 		if (error != NULL)
 		{
 			const char *where = psprintf("step %d (%s) of pipeline \"%s\", run " INT64_FORMAT,
-										 number, pf_step_name(((PfStep *) lfirst(lc))->kind),
+										 number, pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind),
 										 run->pipeline.name, run->id);
 
 			tell_failure(run, psprintf("failed in step %d (%s): %s", number,
-									   pf_step_name(((PfStep *) lfirst(lc))->kind), error->message),
+									   pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind), error->message),
 						 number, error);
 			MemoryContextSwitchTo(run->context);
 			error->context = error->context ? psprintf("%s\n%s", error->context, where) : pstrdup(where);

@@ -30,7 +30,7 @@ static const char *const names[] = {
 };
 
 const char *
-pf_step_name(PfStepKind kind)
+pf_pipeline_step_name(PfStepKind kind)
 {
 	return names[kind];
 }

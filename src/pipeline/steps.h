@@ -55,7 +55,7 @@ typedef struct PfRun
 	const char *skip;			/* why nothing is trained; NULL: it is */
 } PfRun;
 
-extern const char *pf_step_name(PfStepKind kind);
+extern const char *pf_pipeline_step_name(PfStepKind kind);
 
 /* All steps, in order; the number of them does not depend on what is in the database. */
 extern List *pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *schema);

@@ -274,7 +274,7 @@ resolve(Predictor *predictor, text *reference)
 	predictor->class = -1;
 	predictor->spans = NULL;
 	predictor->kept = NULL;
-	predictor->recipe = version.recipe ? pf_recipe_read(version.recipe) : NULL;
+	predictor->recipe = predictor->version.recipe ? pf_recipe_read(predictor->version.recipe) : NULL;
 	predictor->json = NULL;
 	predictor->resolved = resolved;
 
