@@ -114,7 +114,7 @@ ml_pipeline(PG_FUNCTION_ARGS)
 	SPI_finish();
 	foreach(lc, pf_pipeline_steps(spec, name, schema))
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 		Datum		values[3];
 		bool		nulls[3] = {false};
 

@@ -116,14 +116,14 @@ take_over(PfRun *run)
 	foreach(lc, pf_catalog_run_steps(last.id))
 	{
 		const PfRunStep *before = lfirst(lc);
-		PfStep	   *step;
+		PfPipelineStep	   *step;
 		bool		good = strcmp(before->status, "success") == 0 ||
 			strcmp(before->status, "kept") == 0;
 
 		if (before->step > list_length(run->steps))
 			break;
 		step = list_nth(run->steps, before->step - 1);
-		if (pf_step_trains(step))
+		if (pf_pipeline_step_trains(step))
 		{
 			good = good && has_version(run->spec->model, before->version);
 			training = training || good;
@@ -165,7 +165,7 @@ set_path(const char *path, GucAction action)
 }
 
 static ErrorData *
-do_atomic(PfRun *run, PfStep *step)
+do_atomic(PfRun *run, PfPipelineStep *step)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
@@ -176,7 +176,7 @@ do_atomic(PfRun *run, PfStep *step)
 	{
 		CHECK_FOR_INTERRUPTS();
 		set_path(run->pipeline.search_path, GUC_ACTION_LOCAL);
-		pf_step_do(run, step);
+		pf_pipeline_step_do(run, step);
 
 		/* what would fail at the commit fails here */
 		SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
@@ -197,7 +197,7 @@ do_atomic(PfRun *run, PfStep *step)
 
 /* See the head of this file. */
 static ErrorData *
-do_committing(PfRun *run, PfStep *step)
+do_committing(PfRun *run, PfPipelineStep *step)
 {
 	char	   *path = pstrdup(GetConfigOption("search_path", false, false));
 	ErrorData  *volatile error = NULL;
@@ -206,7 +206,7 @@ do_committing(PfRun *run, PfStep *step)
 	{
 		CHECK_FOR_INTERRUPTS();
 		set_path(run->pipeline.search_path, GUC_ACTION_SET);
-		pf_step_do(run, step);
+		pf_pipeline_step_do(run, step);
 	}
 	PG_CATCH();
 	{
@@ -234,10 +234,10 @@ end_run(PfRun *run, PfOutcome *outcome)
 
 	foreach(lc, run->steps)
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 
 		if (step->outcome.version > 0 &&
-			(pf_step_trains(step) || step->kind == PF_STEP_PROMOTE))
+			(pf_pipeline_step_trains(step) || step->kind == PF_STEP_PROMOTE))
 			outcome->version = step->outcome.version;
 		if (step->outcome.promoted >= 0)
 		{
@@ -250,12 +250,12 @@ end_run(PfRun *run, PfOutcome *outcome)
 
 /* Why a step has nothing to do; NULL: it has. */
 static const char *
-why_not(const PfRun *run, const PfStep *step)
+why_not(const PfRun *run, const PfPipelineStep *step)
 {
 	const char *on_drift = run->spec->on_drift;
 	bool		wants_drift = on_drift != NULL && strcmp(on_drift, "retrain") == 0;
 
-	if (step->kind != PF_STEP_PROMOTE && !pf_step_trains(step))
+	if (step->kind != PF_STEP_PROMOTE && !pf_pipeline_step_trains(step))
 		return NULL;
 	if (run->resumes != 0 || (wants_drift && run->drift != PF_DRIFT_NONE))
 		return NULL;
@@ -266,7 +266,7 @@ why_not(const PfRun *run, const PfStep *step)
 
 /* Does a step, or leaves it out; the error that it ended with, or NULL. */
 static ErrorData *
-do_step(PfRun *run, int number, PfStep *step)
+do_step(PfRun *run, int number, PfPipelineStep *step)
 {
 	ErrorData  *error = NULL;
 
@@ -378,7 +378,7 @@ begin_run(PfRun *run)
 
 		foreach(lc, run->steps)
 		{
-			const PfStep *step = lfirst(lc);
+			const PfPipelineStep *step = lfirst(lc);
 
 			if (step->commits)
 				ereport(ERROR,
@@ -442,11 +442,11 @@ do_run(PfRun *run)
 		if (error != NULL)
 		{
 			const char *where = psprintf("step %d (%s) of pipeline \"%s\", run " INT64_FORMAT,
-										 number, pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind),
+										 number, pf_pipeline_step_name(((PfPipelineStep *) lfirst(lc))->kind),
 										 run->pipeline.name, run->id);
 
 			tell_failure(run, psprintf("failed in step %d (%s): %s", number,
-									   pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind), error->message),
+									   pf_pipeline_step_name(((PfPipelineStep *) lfirst(lc))->kind), error->message),
 						 number, error);
 			MemoryContextSwitchTo(run->context);
 			error->context = error->context ? psprintf("%s\n%s", error->context, where) : pstrdup(where);

@@ -30,13 +30,13 @@ static const char *const names[] = {
 };
 
 const char *
-pf_pipeline_step_name(PfStepKind kind)
+pf_pipeline_step_name(PfPipelineStepKind kind)
 {
 	return names[kind];
 }
 
 bool
-pf_step_trains(const PfStep *step)
+pf_pipeline_step_trains(const PfPipelineStep *step)
 {
 	return step->kind == PF_STEP_TRAIN || step->kind == PF_STEP_TUNE ||
 		step->kind == PF_STEP_RETRAIN;
@@ -44,10 +44,10 @@ pf_step_trains(const PfStep *step)
 
 /* ----- which steps there are ----- */
 
-static PfStep *
-add(List **steps, PfStepKind kind, char *statement)
+static PfPipelineStep *
+add(List **steps, PfPipelineStepKind kind, char *statement)
 {
-	PfStep	   *step = palloc0(sizeof(PfStep));
+	PfPipelineStep	   *step = palloc0(sizeof(PfPipelineStep));
 
 	step->kind = kind;
 	step->statement = statement;
@@ -254,9 +254,9 @@ made_versions(const PfRun *run)
 
 	foreach(lc, run->steps)
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 
-		if (pf_step_trains(step) && step->outcome.version > 0)
+		if (pf_pipeline_step_trains(step) && step->outcome.version > 0)
 			versions = lappend_int(versions, step->outcome.version);
 	}
 	return versions;
@@ -294,7 +294,7 @@ best_version(const PfRun *run, List *versions)
 
 /* A statement of another part of the extension, and how many rows it says that it was about. */
 static void
-call(PfStep *step)
+call(PfPipelineStep *step)
 {
 	SPIExecuteOptions options = {0};
 	bool		isnull;
@@ -313,11 +313,41 @@ call(PfStep *step)
 	}
 }
 
-/* A recipe is fitted once: rows that were made clean by it stay comparable with those that come. */
+/* What came is in the ledger. */
 static void
-fit_recipe(PfRun *run, PfStep *step)
+ingest(PfRun *run, PfPipelineStep *step)
 {
-	if (pf_catalog_step_done(&run->pipeline, "recipe"))
+	int64		last;
+
+	pf_statement_run("SELECT pg_catalog.max(id) AS last FROM pgforest.batch");
+	last = pf_result_int("last", 0);
+	call(step);
+	pf_statement_run(psprintf("SELECT pg_catalog.count(*) AS batches, pg_catalog.sum(rows)::pg_catalog.int8 AS rows, "
+							  "pg_catalog.sum(rejected)::pg_catalog.int8 AS rejected FROM pgforest.batch "
+							  "WHERE id OPERATOR(pg_catalog.>) " INT64_FORMAT " AND pg_catalog.to_regclass(target)::pg_catalog.oid "
+							  "OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid",
+							  last, quote_literal_cstr(run->spec->raw)));
+	step->outcome.rows = pf_result_int("rows", 0);
+	step->outcome.reason = keep(run, psprintf("batches: " INT64_FORMAT ", records refused: " INT64_FORMAT,
+											  pf_result_int("batches", 0), pf_result_int("rejected", 0)));
+}
+
+/*
+ * A recipe is fitted once, and again when its steps are others: rows that it made clean stay
+ * comparable with those that come.
+ */
+static void
+fit_recipe(PfRun *run, PfPipelineStep *step)
+{
+	const PfPipelineSpec *spec = run->spec;
+	Jsonb	   *steps = spec->steps;
+
+	pf_statement_run(psprintf("SELECT pg_catalog.count(*) AS there FROM ("
+							  "SELECT steps FROM pgforest.recipe WHERE name OPERATOR(pg_catalog.=) %s "
+							  "ORDER BY version DESC LIMIT 1) AS r WHERE steps OPERATOR(pg_catalog.=) %s::pg_catalog.jsonb",
+							  quote_literal_cstr(spec->recipe ? spec->recipe : run->pipeline.name),
+							  quote_literal_cstr(JsonbToCString(NULL, &steps->root, VARSIZE(steps)))));
+	if (pf_result_int("there", 0) > 0)
 	{
 		step->outcome.status = "skipped";
 		step->outcome.reason = "the recipe is there";
@@ -327,7 +357,7 @@ fit_recipe(PfRun *run, PfStep *step)
 }
 
 static void
-count_rows(PfRun *run, PfStep *step)
+count_rows(PfRun *run, PfPipelineStep *step)
 {
 	char	   *from = rows_from(run);
 	int64		before;
@@ -375,7 +405,7 @@ found_drift(PfRun *run, const char *columns)
 
 /* Are the rows still like those that the version in production was trained on? */
 static void
-look_for_drift(PfRun *run, PfStep *step)
+look_for_drift(PfRun *run, PfPipelineStep *step)
 {
 	const PfPipelineSpec *spec = run->spec;
 	const char *source = spec->drift_source ? spec->drift_source :
@@ -418,7 +448,7 @@ look_for_drift(PfRun *run, PfStep *step)
 
 /* What the training and the gate say; of a search, the row of the best. */
 static void
-train(PfRun *run, PfStep *step)
+train(PfRun *run, PfPipelineStep *step)
 {
 	PfRunOrigin before = pf_run_origin;
 	bool		tune = step->kind == PF_STEP_TUNE;
@@ -445,7 +475,7 @@ train(PfRun *run, PfStep *step)
 }
 
 static void
-promote(PfRun *run, PfStep *step)
+promote(PfRun *run, PfPipelineStep *step)
 {
 	List	   *versions = made_versions(run);
 	bool		if_better = strcmp(run->spec->gate.promote, "if_better") == 0;
@@ -462,12 +492,14 @@ promote(PfRun *run, PfStep *step)
 }
 
 void
-pf_step_do(PfRun *run, PfStep *step)
+pf_pipeline_step_do(PfRun *run, PfPipelineStep *step)
 {
 	step->outcome.status = "success";
 	switch (step->kind)
 	{
 		case PF_STEP_INGEST:
+			ingest(run, step);
+			break;
 		case PF_STEP_CLEAN:
 		case PF_STEP_SCORE:
 			call(step);
