@@ -205,11 +205,12 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM batch'), 0, '... and which
 
 $node->safe_psql('postgres', <<'EOF');
 CREATE TABLE raw (id int, a float8, b int, label text);
-CREATE FUNCTION wait(i int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
-	IF i = 350 AND (SELECT does FROM control) = 'sleep' THEN PERFORM pg_sleep(300); END IF;
-	RETURN true;
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.id = 350 AND (SELECT does FROM control) = 'sleep' THEN PERFORM pg_sleep(300); END IF;
+	RETURN NEW;
 END $$;
-SELECT * FROM ml_pipeline('i', '{"model": "i", "source": "SELECT id, a, b, label FROM item WHERE wait(id)", "raw": "raw", "order_by": "id", "batch_size": 100,
+CREATE TRIGGER wait BEFORE INSERT ON raw FOR EACH ROW EXECUTE FUNCTION wait();
+SELECT * FROM ml_pipeline('i', '{"model": "i", "source": "SELECT id, a, b, label FROM item", "raw": "raw", "order_by": "id", "batch_size": 100,
 	"target": "label", "key": "id", "candidates": "linear"}');
 EOF
 for my $how ('ml_cancel', 'kill -9')
@@ -218,7 +219,7 @@ for my $how ('ml_cancel', 'kill -9')
 	$node->safe_psql('postgres', q{UPDATE control SET does = 'sleep'; TRUNCATE raw; DELETE FROM pgforest.batch});
 	$session->run(q{SET search_path = pg_catalog, public, pg_temp});
 	$session->begin(q{CALL ml_run('i')});
-	ok(wait_for($node, q{(SELECT count(*) FROM raw) = 300}), "$how: three batches are there");
+	ok(wait_for($node, q{(SELECT count(*) FROM raw) = 300}, 30), "$how: three batches are there");
 	if ($how eq 'ml_cancel')
 	{
 		$admin->run(q{SELECT ml_cancel(id) FROM pgforest.runs WHERE status = 'running'});
