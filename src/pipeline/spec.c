@@ -227,7 +227,7 @@ read_names(const char *where, const Key *key, const JsonbValue *value)
 		return list_make1(read_text(where, key, value));
 	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		refuse(where, key);
-	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+	for (int i = 0; i < (int) JsonContainerSize(value->val.binary.data); i++)
 		names = lappend(names, read_text(where, key,
 										 getIthJsonbValueFromContainer(value->val.binary.data, i)));
 	if (names == NIL)
@@ -503,7 +503,7 @@ read_candidates(PfPipelineSpec *spec, Jsonb *candidates)
 		add_candidate(spec, scalar);
 	else if (JB_ROOT_IS_ARRAY(candidates))
 	{
-		for (int i = 0; i < JB_ROOT_COUNT(candidates); i++)
+		for (int i = 0; i < (int) JB_ROOT_COUNT(candidates); i++)
 			add_candidate(spec, getIthJsonbValueFromContainer(&candidates->root, i));
 	}
 	else

@@ -1,4 +1,9 @@
-/* Made by distance_answers.py with scipy 1.10.1: do not edit. */
+/*
+ * distance_answers.h
+ *	  What scipy makes of the samples of test_distance.c.
+ *
+ * Made by distance_answers.py with scipy 1.10.1: do not edit.
+ */
 /* of numbers: na, nb, grid, shift; ks, its p, wasserstein */
 static const double number_answers[][7] = {
 	{200, 300, 0, 0.0, 0.09666666666666662, 0.2120958229805287, 0.04277677940673643},

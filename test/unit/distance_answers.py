@@ -38,7 +38,8 @@ def counts(random, n, scale):
 
 
 random = Random(7)
-print("/* Made by distance_answers.py with scipy %s: do not edit. */" % scipy.__version__)
+print("/*\n * distance_answers.h\n *\t  What scipy makes of the samples of test_distance.c.\n *\n"
+      " * Made by distance_answers.py with scipy %s: do not edit.\n */" % scipy.__version__)
 print("/* of numbers: na, nb, grid, shift; ks, its p, wasserstein */")
 print("static const double number_answers[][7] = {")
 for na, nb, grid, shift in ((200, 300, 0, 0.0), (200, 300, 0, 0.1), (1, 5, 0, 0.0), (1000, 1000, 10, 0.0),
