@@ -214,21 +214,20 @@ keep(const PfRun *run, const char *text)
 }
 
 /*
- * The rows that will be trained on, as what follows FROM; NULL when they are what the newest
- * version was trained on and there is none.
+ * The source that will be trained on; NULL when it is what the newest version was trained on and
+ * there is none.
  */
-static char *
-rows_from(const PfRun *run)
+static const char *
+rows_source(const PfRun *run)
 {
 	const char *rows = pf_pipeline_rows(run->spec);
-	char	   *from = NULL;
 
-	pf_push_new_snapshot();
 	if (rows == NULL)
 	{
 		PfModelInfo model;
 		PfVersionInfo version;
 
+		pf_push_new_snapshot();
 		pf_catalog_need_model(run->spec->model, PF_RIGHT_TRAIN, &model);
 		for (int32 v = model.last_version; v > 0 && rows == NULL; v--)
 		{
@@ -238,11 +237,9 @@ rows_from(const PfRun *run)
 				rows = version.query;
 			}
 		}
+		PopActiveSnapshot();
 	}
-	if (rows != NULL)
-		from = pf_source_open(rows)->from;
-	PopActiveSnapshot();
-	return from;
+	return rows;
 }
 
 /* The versions that this run made, or the one that it goes on from (a list of int). */
@@ -359,15 +356,16 @@ fit_recipe(PfRun *run, PfPipelineStep *step)
 static void
 count_rows(PfRun *run, PfPipelineStep *step)
 {
-	char	   *from = rows_from(run);
+	const char *source = rows_source(run);
 	int64		before;
 
-	if (from == NULL)
+	if (source == NULL)
 	{
 		step->outcome.reason = "there is no version yet";
 		return;
 	}
-	step->statement = keep(run, psprintf("SELECT pg_catalog.count(*) AS rows FROM %s", from));
+	step->statement = keep(run, psprintf("SELECT pg_catalog.count(*) AS rows FROM %s",
+										 pf_source_open(source)->from));
 	pf_statement_run(step->statement);
 	run->rows = pf_result_int("rows", 0);
 	before = pf_catalog_rows_before(run->pipeline.id);
@@ -408,8 +406,7 @@ static void
 look_for_drift(PfRun *run, PfPipelineStep *step)
 {
 	const PfPipelineSpec *spec = run->spec;
-	const char *source = spec->drift_source ? spec->drift_source :
-		spec->score_source ? spec->score_source : pf_pipeline_rows(spec);
+	const char *source;
 	PfModelInfo model;
 	StringInfoData sql;
 	bool		served;
@@ -422,11 +419,14 @@ look_for_drift(PfRun *run, PfPipelineStep *step)
 		step->outcome.reason = "there is no version in production yet";
 		return;
 	}
+	source = spec->drift_source ? spec->drift_source :
+		spec->score_source ? spec->score_source : rows_source(run);
 	pf_statement_begin(&sql, "", run->schema, "ml_drift");
 	pf_statement_text(&sql, "model", spec->model);
 	pf_statement_text(&sql, "source", source);
-	step->statement = keep(run, psprintf("SELECT pg_catalog.bool_or(drifted) FILTER (WHERE feature IS NULL) AS drifted, "
-										 "pg_catalog.string_agg(feature, ', ') FILTER (WHERE drifted) AS columns, "
+	step->statement = keep(run, psprintf("SELECT pg_catalog.bool_or(drifted) AS drifted, "
+										 "pg_catalog.string_agg(feature, ', ') FILTER (WHERE drifted "
+										 "AND feature OPERATOR(pg_catalog.<>) '(all)') AS columns, "
 										 "pg_catalog.max(current_rows) AS rows FROM%s",
 										 pf_statement_end(&sql)));
 	pf_statement_run(step->statement);
@@ -436,8 +436,8 @@ look_for_drift(PfRun *run, PfPipelineStep *step)
 	{
 		char	   *columns = keep(run, pf_result_text("columns"));
 
-		step->outcome.reason = keep(run, psprintf("drift: %s", columns ? columns : "the whole set"));
-		found_drift(run, columns ? columns : "the whole set");
+		step->outcome.reason = keep(run, psprintf("drift: %s", columns));
+		found_drift(run, columns);
 	}
 	else
 	{
