@@ -131,7 +131,7 @@ static const Key gate_keys[] = {
 	RANGE("min_rows", KEY_INT, SPEC(gate.min_rows), 0, 9.2e18),
 	KEY("by", KEY_NAMES, SPEC(gate.by)),
 	KEY("source", KEY_TEXT, SPEC(gate.source)),
-	RANGE("confidence", KEY_NUMBER, SPEC(gate.confidence), 0.5, 1),
+	RANGE("confidence", KEY_NUMBER, SPEC(gate.confidence), 0, 1),
 	KEY("note", KEY_TEXT, SPEC(gate.note)),
 	{.name = NULL}
 };

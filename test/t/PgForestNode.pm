@@ -83,6 +83,8 @@ SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}
 SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}');
 SELECT ml_train('odd', 'item', algorithm => 'isolation_forest', exclude => '{id}', params => '{"contamination": 0.1}');
 SELECT ml_train('calibrated', 'item', 'label', 'linear', exclude => '{id,value}', params => '{"calibration": "isotonic"}');
+SELECT ml_pipeline('nightly', '{"model": "odd", "gate": {"promote": "never"}}');
+CALL ml_run('nightly');
 EOF
 	return;
 }
