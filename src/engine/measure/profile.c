@@ -25,11 +25,13 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 {
 	PfSum		sums[PF_MAX_BINS] = {0};
 	uint64_t	count[PF_MAX_BINS] = {0};
+	double		one[PF_MAX_BINS];
 	uint8_t		cells[BLOCK];
 
 	memset(frame, 0, sizeof(*frame));
 	frame->present = true;
 	frame->kind = PF_NUMBER;
+	frame->exact = true;
 	frame->bins = *bins;
 	frame->ncells = n > 0 ? bins->nbins : 0;
 	frame->places = pf_alloc(env, (frame->ncells + 1) * sizeof(double));
@@ -49,6 +51,9 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 				frame->highest = values[first + i];
 			if (fabs(values[first + i]) > FAR)
 				continue;
+			if (count[cells[i]] == 0)
+				one[cells[i]] = values[first + i];
+			frame->exact &= one[cells[i]] == values[first + i];
 			pf_sum_add(&sums[cells[i]], values[first + i]);
 			count[cells[i]]++;
 		}
@@ -57,7 +62,7 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 	{
 		/* a cell with no value to speak of lies at its boundaries */
 		if (count[c] > 0)
-			frame->places[c] = pf_sum_value(&sums[c]) / count[c];
+			frame->places[c] = frame->exact ? one[c] : pf_sum_value(&sums[c]) / count[c];
 		else if (frame->ncells == 1)
 			frame->places[c] = 0;
 		else
@@ -367,6 +372,8 @@ pf_tally_quantile(const PfFrame *frame, const PfTally *tally, double share)
 			wanted -= tally->cells[c];
 			continue;
 		}
+		if (frame->exact)
+			return frame->places[c];
 		low = c > 0 && frame->bins.cuts[c - 1] > tally->min ? frame->bins.cuts[c - 1] : tally->min;
 		high = c + 1 < frame->ncells && frame->bins.cuts[c] < tally->max ? frame->bins.cuts[c] : tally->max;
 		return low + (high - low) * (wanted / tally->cells[c]);

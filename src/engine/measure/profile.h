@@ -31,6 +31,7 @@ typedef struct PfFrame
 	/* numbers */
 	PfBins		bins;			/* ncells of them */
 	bool		own_cuts;		/* the model has none of this column */
+	bool		exact;			/* each cell had one value only: its place */
 	double		shift;			/* moments are taken about it */
 	double		lowest,			/* of the training values; 0 if there were none */
 				highest;
@@ -117,7 +118,7 @@ extern double pf_tally_distinct(const PfTally *tally);
 /* NaN where there are too few values; sd is that of a sample. */
 extern void pf_tally_moments(const PfFrame *frame, const PfTally *tally, double *mean, double *sd);
 
-/* The value below which a share of the values lies, evenly spread within a cell. */
+/* The value below which a share of the values lies; of a cell with several, as if evenly spread. */
 extern double pf_tally_quantile(const PfFrame *frame, const PfTally *tally, double share);
 
 #endif							/* PF_PROFILE_H */
