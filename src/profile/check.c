@@ -259,7 +259,8 @@ check_values(Check *check, uint32 column, const PfTally *now)
 		add_share(check, feature, frame->kind == PF_NUMBER ? "unseen_values" : "unseen_categories",
 				  now->unseen, now->rows,
 				  or_default(limits->unseen, LEAST_UNSEEN + (double) frame->singles / Max(before->rows, 1)),
-				  frame->kind == PF_NUMBER ? "Training had none at all." : list_strangers(now));
+				  frame->kind == PF_CATEGORY ? list_strangers(now) :
+				  psprintf("Training had %u values, and these are others.", frame->ncells));
 	add_share(check, feature, "out_of_range", now->below + now->above, now->rows,
 			  or_default(limits->out_of_range, LEAST_OUT_OF_RANGE),
 			  psprintf("They lie between %g and %g, those of training between %g and %g.",

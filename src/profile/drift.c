@@ -190,7 +190,7 @@ add_outer_cells(const PfFrame *frame, const PfTally *const *tallies, PfColumnPai
 {
 	uint32		n = frame->ncells;
 
-	pair->few = n <= PF_FEW_CELLS;
+	pair->few = pf_frame_is_few(frame);
 	pair->ncells = n + 2;
 	pair->places = palloc0((n + 2) * sizeof(double));
 	if (n == 0)
@@ -245,8 +245,6 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 		pair->ncells = frame->ncells;
 		if (pair->number)
 			add_outer_cells(frame, tallies, pair);
-		/* what is predicted has an order, however few values it has */
-		pair->few &= i != watched->model->nfeatures;
 
 		/*
 		 * Of further rows like those of training, this many would have categories that it did not

@@ -164,6 +164,7 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 				 uint8_t *out, size_t stride)
 {
 	uint8_t		cells[BLOCK];
+	bool		few = pf_frame_is_few(frame);
 	PfSum		sum = tally->sum;
 	PfSum		squares = tally->squares;
 	double		min = isnan(tally->min) ? INFINITY : tally->min;
@@ -191,7 +192,9 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 				missing++;
 				continue;
 			}
-			if (cells[i] < frame->ncells)
+			if (cells[i] < frame->ncells &&
+				!(few && value != frame->places[cells[i]] &&
+				  value > frame->lowest && value < frame->highest))
 				tally->cells[cells[i]]++;
 			else
 				tally->unseen++;
