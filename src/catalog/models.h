@@ -255,6 +255,9 @@ extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
 extern bool pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version,
 								const PfModel *model, PfFrame **frames, PfProfile *profile);
 
+/* The SQL types that the feature columns had at training, in the order of the columns. */
+extern int	pf_catalog_column_types(const PfVersionInfo *version, char ***types);
+
 /*
  * A measurement made later, with a source.  Does nothing where the transaction may not write
  * (read only, on a standby, in parallel mode).
