@@ -64,6 +64,7 @@ SELECT version FROM ml_train('signal', 'SELECT a, b, v FROM rows', 'v', 'gradien
 SELECT version FROM ml_train('signal3', 'SELECT a, b, y3 FROM rows', 'y3', 'gradient_boosting', '{"n_estimators": 200, "early_stopping": true, "n_iter_no_change": 3}');
 SELECT version FROM ml_train('automatic', 'SELECT a, v FROM rows, generate_series(1, 5)', 'v', 'gradient_boosting', '{"n_estimators": 3}', holdout => 0);
 SELECT version FROM ml_train('one_key', 'SELECT a, v, 1 AS k FROM rows', 'v', 'gradient_boosting', '{"n_estimators": 3, "early_stopping": true}', key => '{k}', holdout => 0);
+SELECT model, fit FROM pgforest.versions WHERE model IN ('noise', 'signal', 'signal3', 'automatic', 'one_key', 'effect') ORDER BY model;
 
 -- Constraints hold on a grid, whatever the data say.
 SELECT version FROM ml_train('monotonic', 'SELECT a, b, v FROM rows', 'v', 'gradient_boosting', '{"monotonic_cst": {"a": -1, "b": 1}}');

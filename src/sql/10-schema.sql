@@ -105,6 +105,7 @@ CREATE TABLE pgforest.version (
 	extension_version text NOT NULL,
 	seconds float8 NOT NULL,
 	stage_seconds jsonb,
+	fit jsonb,
 	PRIMARY KEY (model_id, version)
 );
 COMMENT ON TABLE pgforest.version IS 'versions of models, each never changed once written';
@@ -136,6 +137,7 @@ COMMENT ON COLUMN pgforest.version.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.version.stage_seconds IS 'how long each stage of it took';
+COMMENT ON COLUMN pgforest.version.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE TABLE pgforest.version_data (
 	model_id bigint NOT NULL,
@@ -381,7 +383,7 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 			  WHERE a.model_id = v.model_id AND a.version = v.version
 			  ORDER BY a.alias) AS aliases,
 		v.target, v.query, v.columns, v.column_types, v.identity, v.holdout, v.note,
-		v.extension_version
+		v.extension_version, v.fit
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id;
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';
@@ -411,6 +413,7 @@ COMMENT ON COLUMN pgforest.versions.identity IS 'columns whose hash decides whic
 COMMENT ON COLUMN pgforest.versions.holdout IS 'share of rows held out for measuring';
 COMMENT ON COLUMN pgforest.versions.note IS 'the note given at training';
 COMMENT ON COLUMN pgforest.versions.extension_version IS 'version of pgforest that trained it';
+COMMENT ON COLUMN pgforest.versions.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE VIEW pgforest.metrics WITH (security_invoker = true) AS
 	SELECT m.name AS model, x.version, x.set, x.source, x.class, x.metric, x.value,
