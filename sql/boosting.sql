@@ -147,6 +147,9 @@ CALL refuse_params('{"monotonic_cst": {"a": 1}, "loss": "absolute_error"}');
 CALL refuse_params('{"class_weight": "balanced_subsample"}', 'y');
 CALL refuse_params('{"class_weight": "balanced"}');
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, a - 0.5 AS v FROM rows');
+SET pgforest.train_memory = '20MB';
+CALL refuse_params('{"n_estimators": 5000, "max_leaf_nodes": null, "min_samples_leaf": 5}');
+RESET pgforest.train_memory;
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, 0.0 AS v FROM rows');
 
 SELECT count(ml_drop(name)) FROM pgforest.models;
