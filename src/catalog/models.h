@@ -199,6 +199,7 @@ typedef struct PfNewVersion
 	Size		nbytes;
 	double		seconds;
 	Jsonb	   *stage_seconds;
+	Jsonb	   *fit;			/* how it ended, or NULL: see the column's comment */
 
 	/* NULL, or sets the two above when all is stored but them and what describes the version */
 	void		(*take_times) (struct PfNewVersion *version, void *arg);
