@@ -40,6 +40,7 @@ typedef struct PfScores
 	char	  **slice_names;	/* such as: region = north, sex = F */
 	size_t	   *slice_start;	/* nslices + 1, into slice_rows */
 	size_t	   *slice_rows;		/* row numbers, by slice */
+	uint64	   *group;			/* of each row, or NULL: see pf_score_pair */
 } PfScores;
 
 #define PF_WHOLE (-1)
@@ -57,6 +58,13 @@ typedef struct PfScores
 extern PfScores *pf_score(const PfSource *source, PfVersionInfo *const *versions,
 						  const PfModel *const *models, int nversions,
 						  bool held_out, List *by);
+
+/*
+ * The same of two versions for a paired bootstrap, which takes room as well.  Rows with equal keys are of one
+ * group, if the first version was trained with a key and the source has its columns.
+ */
+extern PfScores *pf_score_pair(const PfSource *source, PfVersionInfo *const *versions,
+							   const PfModel *const *models, bool held_out);
 
 /* Bytes that it takes for a row, and what is done with its answers, at most. */
 extern uint64 pf_score_row_size(const PfModel *const *models, int nversions, bool slices);

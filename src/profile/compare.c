@@ -117,7 +117,7 @@ make_cells(const PfEnv *env, const PfColumnPair *pair)
 
 	for (int side = 0; side < 2; side++)
 		cells.counts[side] = palloc0(size);
-	if (pair->number && pair->values[0] != NULL)
+	if (pair->number && !pair->few && pair->values[0] != NULL)
 		group_values(env, pair, &cells);
 	else if (pair->number && !pair->few)
 		group_cells(pair, &cells);

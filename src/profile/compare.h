@@ -17,9 +17,6 @@
 #define PF_TEST_JS			0x08
 #define PF_TEST_WASSERSTEIN 0x10
 
-/* A number with no more values than that is treated as a category. */
-#define PF_FEW_CELLS		10
-
 typedef struct PfColumnPair
 {
 	const char *feature;

@@ -2,13 +2,8 @@
  * drift.c
  *	  ml_drift: from a source, a profile or rows to the tests of all columns.
  *
- * Against the stored baseline the source is read by the query
- *
- *		SELECT pgforest.profile_rows('model@3', source.*), slices FROM (columns) AS source GROUP BY slices
- *
- * so that PostgreSQL aggregates in parallel, as the current user; what comes back is a
- * few kilobytes a slice.  Against another source the values of both are kept
- * (reference.c).
+ * Against the stored baseline the source becomes a profile (source.c); against another source the
+ * values of both are kept (reference.c).
  *
  * Memory: the caller's context.
  */
@@ -19,12 +14,9 @@
 #include "catalog/pgenv.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "evaluate/score.h"
-#include "load/scan.h"
 #include "profile/compare.h"
 #include "profile/pairs.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #define REFERENCE_HINT	"Pass rows to compare with: reference => 'a table or a query'. A new version has a baseline."
@@ -198,7 +190,7 @@ add_outer_cells(const PfFrame *frame, const PfTally *const *tallies, PfColumnPai
 {
 	uint32		n = frame->ncells;
 
-	pair->few = n <= PF_FEW_CELLS;
+	pair->few = pf_frame_is_few(frame);
 	pair->ncells = n + 2;
 	pair->places = palloc0((n + 2) * sizeof(double));
 	if (n == 0)
@@ -253,8 +245,6 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 		pair->ncells = frame->ncells;
 		if (pair->number)
 			add_outer_cells(frame, tallies, pair);
-		/* what is predicted has an order, however few values it has */
-		pair->few &= i != watched->model->nfeatures;
 
 		/*
 		 * Of further rows like those of training, this many would have categories that it did not
@@ -264,111 +254,6 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 		pair->unseen[1] = pair->apart = tallies[1]->unseen;
 	}
 	return pairs;
-}
-
-/* ----- reading the source ----- */
-
-typedef struct Reading
-{
-	MemoryContext context;
-	const PfWatched *watched;
-	int			nby;
-	char	  **by_name;
-	PfReader   *by_reader;
-	List	   *slices;			/* of PfPairs */
-} Reading;
-
-/* One group: the profile, then the values that make the slice. */
-static void
-take_group(Datum *values, bool *nulls, void *arg)
-{
-	Reading    *reading = arg;
-	MemoryContext previous = MemoryContextSwitchTo(reading->context);
-	PfProfile	profile;
-	char	   *slice = NULL;
-
-	if (list_length(reading->slices) == PF_MOST_SLICES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("more than %d slices", PF_MOST_SLICES),
-				 errhint("Name columns with fewer distinct values in by.")));
-	if (reading->nby > 0)
-		slice = pf_slice_name(reading->nby, reading->by_name, reading->by_reader, NULL,
-							  values + 1, nulls + 1);
-	if (!nulls[0])
-	{
-		pf_watch_read(reading->watched, DatumGetByteaPP(values[0]), &profile);
-		reading->slices = lappend(reading->slices, pair_profiles(reading->watched, &profile, slice));
-	}
-	MemoryContextSwitchTo(previous);
-}
-
-/* SELECT the columns that are needed; those that are not there were refused before. */
-static void
-append_columns(StringInfo sql, const PfWatched *watched, const PfSource *source, List *by)
-{
-	const PfModel *model = watched->model;
-	List	   *names = NIL;
-	ListCell   *lc;
-
-	for (uint32 i = 0; i < model->ncolumns; i++)
-		names = lappend(names, model->columns[i].name);
-	if (watched->version.target != NULL && pf_source_column(source, watched->version.target) >= 0)
-		names = lappend(names, watched->version.target);
-	foreach(lc, by)
-	{
-		ListCell   *other;
-
-		foreach(other, names)
-		{
-			if (strcmp(lfirst(other), lfirst(lc)) == 0)
-				break;
-		}
-		if (other == NULL)
-			names = lappend(names, lfirst(lc));
-	}
-	foreach(lc, names)
-		appendStringInfo(sql, "%ssource.%s", foreach_current_index(lc) > 0 ? ", " : "",
-						 quote_identifier(lfirst(lc)));
-}
-
-/* Profiles of the source by slice, beside the baseline. */
-static List *
-read_source(const PfWatched *watched, const PfSource *source, List *by)
-{
-	Reading		reading = {.context = CurrentMemoryContext,.watched = watched};
-	PfSource	grouped = {0};
-	StringInfoData sql;
-	List	   *columns = list_make1("profile");
-	ListCell   *lc;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "(SELECT pgforest.profile_rows(%s, source.*) AS profile",
-					 quote_literal_cstr(watched->reference));
-	foreach(lc, by)
-	{
-		char	   *alias = psprintf("slice %d", foreach_current_index(lc) + 1);
-
-		appendStringInfo(&sql, ", source.%s AS %s", quote_identifier(lfirst(lc)),
-						 quote_identifier(alias));
-		columns = lappend(columns, alias);
-	}
-	appendStringInfoString(&sql, " FROM (SELECT ");
-	append_columns(&sql, watched, source, by);
-	appendStringInfo(&sql, " FROM %s) AS source", source->from);
-	foreach(lc, by)
-		appendStringInfo(&sql, "%s source.%s", foreach_current_index(lc) == 0 ? " GROUP BY" : ",",
-						 quote_identifier(lfirst(lc)));
-	foreach(lc, by)
-		appendStringInfo(&sql, "%s source.%s", foreach_current_index(lc) == 0 ? " ORDER BY" : ",",
-						 quote_identifier(lfirst(lc)));
-	appendStringInfoString(&sql, ") AS source");
-
-	reading.nby = list_length(by);
-	pf_slice_readers(source, by, &reading.by_name, &reading.by_reader);
-	grouped.from = sql.data;
-	pf_source_scan(&grouped, columns, take_group, &reading);
-	return reading.slices;
 }
 
 /* ----- the calls ----- */
@@ -400,7 +285,18 @@ pf_drift(const PfVersionInfo *version, const char *text, const PfDriftOptions *o
 		slices = pf_pair_sources(watched, reference, source, options->by);
 	}
 	else
-		slices = read_source(watched, source, options->by);
+	{
+		List	   *profiles = pf_profile_source(watched, source, options->by);
+		ListCell   *lc;
+
+		slices = NIL;
+		foreach(lc, profiles)
+		{
+			const PfSliceProfile *profile = lfirst(lc);
+
+			slices = lappend(slices, pair_profiles(watched, &profile->profile, profile->slice));
+		}
+	}
 	if (slices == NIL)
 		refuse_no_rows();
 	return drift_rows(watched, &rules, slices);

@@ -32,6 +32,15 @@ extern void pf_check_columns(const PfWatched *watched, const PfSource *source, L
 /* How to read the columns that make slices. */
 extern void pf_slice_readers(const PfSource *source, List *by, char ***names, PfReader **readers);
 
+typedef struct PfSliceProfile
+{
+	const char *slice;			/* or NULL */
+	PfProfile	profile;
+} PfSliceProfile;
+
+/* The profiles (PfSliceProfile *) of a source's slices in their order; none of no rows (source.c). */
+extern List *pf_profile_source(const PfWatched *watched, const PfSource *source, List *by);
+
 /*
  * Reads two sources, keeps their values and pairs them by slice: a slice of the source is
  * compared with the same of the reference.  Memory: up to pgforest.train_memory in the current

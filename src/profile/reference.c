@@ -405,10 +405,38 @@ deviation(const double *values, Size n)
 	return sqrt(pf_sum_value(&squares) / (count - 1));
 }
 
+/* A number of few values as if they were categories: what is below, they, what is above; and between. */
+static void
+count_values(const double *distinct, uint32 n, PfColumnPair *pair)
+{
+	pair->ncells = n + 2;
+	for (int side = 0; side < 2; side++)
+	{
+		uint32		cell = 0;
+
+		pair->cells[side] = palloc0(pair->ncells * sizeof(uint64));
+		for (Size i = 0; i < pair->nvalues[side]; i++)
+		{
+			double		value = pair->values[side][i];
+
+			while (cell < n && distinct[cell] < value)
+				cell++;
+			if (cell < n && distinct[cell] == value)
+				pair->cells[side][cell + 1]++;
+			else if (cell == 0 || cell == n)
+				pair->cells[side][cell == 0 ? 0 : n + 1]++;
+			else
+				pair->unseen[side]++;
+		}
+	}
+	pair->apart = pair->unseen[1];
+}
+
 static void
 pair_numbers(Pairing *pairing, Kept *const *kept, PfColumnPair *pair)
 {
-	int			distinct = 0;
+	double		distinct[PF_FEW_VALUES];
+	uint32		ndistinct = 0;
 
 	pair->number = true;
 	for (int side = 0; side < 2; side++)
@@ -420,9 +448,16 @@ pair_numbers(Pairing *pairing, Kept *const *kept, PfColumnPair *pair)
 	}
 	pair->sd = deviation(pair->values[0], pair->nvalues[0]);
 
-	for (Size i = 0; i < pair->nvalues[0] && distinct <= PF_FEW_CELLS; i++)
-		distinct += i == 0 || pair->values[0][i] != pair->values[0][i - 1];
-	pair->few = distinct <= PF_FEW_CELLS;
+	for (Size i = 0; i < pair->nvalues[0]; i++)
+	{
+		if (i > 0 && pair->values[0][i] == pair->values[0][i - 1])
+			continue;
+		if (ndistinct == PF_FEW_VALUES)
+			return;
+		distinct[ndistinct++] = pair->values[0][i];
+	}
+	pair->few = true;
+	count_values(distinct, ndistinct, pair);
 }
 
 static void

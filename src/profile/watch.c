@@ -72,3 +72,16 @@ pf_watched_name(const PfWatched *watched, uint32 column)
 		first += n;
 	}
 }
+
+text *
+pf_category_text(const PfWatched *watched, uint32 column, uint32 entry)
+{
+	const PfModel *model = watched->model;
+	const PfBins *bins;
+
+	if (column >= model->nfeatures)
+		return cstring_to_text(model->classes[entry]);
+	bins = &model->bins[column];
+	return cstring_to_text_with_len(bins->text + bins->offsets[entry],
+									(int) (bins->offsets[entry + 1] - bins->offsets[entry]));
+}

@@ -36,6 +36,9 @@ extern void pf_watch_read(const PfWatched *watched, const bytea *bytes, PfProfil
 /* The name of a column of the profile: (prediction) and (target) are the last. */
 extern char *pf_watched_name(const PfWatched *watched, uint32 column);
 
+/* A category of a column by its entry, as text. */
+extern text *pf_category_text(const PfWatched *watched, uint32 column, uint32 entry);
+
 /* ----- profiler.c: rows into a profile ----- */
 
 typedef struct PfProfiler PfProfiler;

@@ -93,3 +93,18 @@ CREATE FUNCTION @extschema@.ml_drift(model text, profile bytea, tests text DEFAU
 	AS 'MODULE_PATHNAME', 'ml_drift_profile' LANGUAGE C STABLE PARALLEL SAFE ROWS 20;
 COMMENT ON FUNCTION @extschema@.ml_drift(text, bytea, text, float8, text) IS
 	'the same of a profile made by ml_profile_agg';
+
+CREATE FUNCTION @extschema@.ml_profile(model text, profile bytea DEFAULT NULL)
+	RETURNS TABLE (feature text, kind text, rows bigint, missing bigint, unseen bigint,
+				   "distinct" bigint, mean float8, sd float8, min float8, max float8,
+				   quantiles float8[], bounds float8[], categories text[], counts bigint[])
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION @extschema@.ml_profile(text, bytea) IS
+	'a profile as rows: that of the training, or one made by ml_profile_agg';
+
+CREATE FUNCTION @extschema@.ml_check(model text, source text, limits jsonb DEFAULT NULL)
+	RETURNS TABLE (feature text, problem text, severity text, value float8, threshold float8,
+				   rows bigint, detail text)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
+COMMENT ON FUNCTION @extschema@.ml_check(text, text, jsonb) IS
+	'what is wrong with rows for a version: columns, types, NULLs, new categories, ranges, constants, number of rows';

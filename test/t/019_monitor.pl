@@ -67,9 +67,10 @@ EOF
 	$node->safe_psql('postgres', 'CALL ml_deliver_alerts()');
 	my @posts = grep { $_->{body} =~ /"metric"/ } $http->posts;
 	is(scalar @posts, 1, '... and one webhook has come');
-	my ($signature) = map { $posts[0]{headers}{$_} } grep { lc eq 'x-pgforest-signature' } keys %{ $posts[0]{headers} };
-	like($signature // '', qr/${\ hmac_sha256_hex($posts[0]{body}, 'a secret of the cars')}/, '... that is signed') or diag(join(', ', %{ $posts[0]{headers} }));
-	like($posts[0]{body}, qr/rmse is [\d.]+, worse by more than 20 %/, '... and says what it is');
+	my ($headers, $body) = @{ $posts[0] }{ 'headers', 'body' };
+	is($headers->{'X-Pgforest-Signature'}, 'sha256=' . hmac_sha256_hex("$headers->{'X-Pgforest-Timestamp'}.$body", 'a secret of the cars'), '... that is signed');
+	is(decode_json($body)->{monitor}, 'cars', '... names the monitor');
+	like($body, qr/rmse is [\d.]+, worse by more than 20 %/, '... and says what it is');
 
 	# Trained again on what came since, it is better, and the gate lets it pass.
 	$node->safe_psql('postgres', 'UPDATE training SET days = 1 WHERE days = 5; DELETE FROM training WHERE days > 1');

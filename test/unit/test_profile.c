@@ -130,6 +130,20 @@ check_numbers(void)
 	release_tally(&whole);
 	release_frame(&frame);
 
+	/* a few values are like categories */
+	pf_frame_values(unit_env(), (double[]) {1, 2, 2, 7}, 4, 100, &frame);
+	CHECK(pf_frame_is_few(&frame));
+	pf_tally_init(unit_env(), &frame, &whole);
+	pf_tally_numbers(&frame, &whole, (double[]) {1, 2, 1.5, 7, 8, 0, 2.5}, 7, NULL, 0);
+	CHECK_INT(whole.cells[0], 2);
+	CHECK_INT(whole.cells[1], 1);
+	CHECK_INT(whole.cells[2], 2);
+	CHECK_INT(whole.unseen, 2);
+	CHECK_INT(whole.below, 1);
+	CHECK_INT(whole.above, 1);
+	release_tally(&whole);
+	release_frame(&frame);
+
 	/* a column that had no value when the frame was made */
 	pf_frame_values(unit_env(), values, 0, 100, &frame);
 	pf_tally_init(unit_env(), &frame, &whole);

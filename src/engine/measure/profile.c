@@ -25,11 +25,13 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 {
 	PfSum		sums[PF_MAX_BINS] = {0};
 	uint64_t	count[PF_MAX_BINS] = {0};
+	double		one[PF_MAX_BINS];
 	uint8_t		cells[BLOCK];
 
 	memset(frame, 0, sizeof(*frame));
 	frame->present = true;
 	frame->kind = PF_NUMBER;
+	frame->exact = true;
 	frame->bins = *bins;
 	frame->ncells = n > 0 ? bins->nbins : 0;
 	frame->places = pf_alloc(env, (frame->ncells + 1) * sizeof(double));
@@ -49,6 +51,9 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 				frame->highest = values[first + i];
 			if (fabs(values[first + i]) > FAR)
 				continue;
+			if (count[cells[i]] == 0)
+				one[cells[i]] = values[first + i];
+			frame->exact &= one[cells[i]] == values[first + i];
 			pf_sum_add(&sums[cells[i]], values[first + i]);
 			count[cells[i]]++;
 		}
@@ -57,7 +62,7 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 	{
 		/* a cell with no value to speak of lies at its boundaries */
 		if (count[c] > 0)
-			frame->places[c] = pf_sum_value(&sums[c]) / count[c];
+			frame->places[c] = frame->exact ? one[c] : pf_sum_value(&sums[c]) / count[c];
 		else if (frame->ncells == 1)
 			frame->places[c] = 0;
 		else
@@ -159,6 +164,7 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 				 uint8_t *out, size_t stride)
 {
 	uint8_t		cells[BLOCK];
+	bool		few = pf_frame_is_few(frame);
 	PfSum		sum = tally->sum;
 	PfSum		squares = tally->squares;
 	double		min = isnan(tally->min) ? INFINITY : tally->min;
@@ -186,7 +192,9 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 				missing++;
 				continue;
 			}
-			if (cells[i] < frame->ncells)
+			if (cells[i] < frame->ncells &&
+				!(few && value != frame->places[cells[i]] &&
+				  value > frame->lowest && value < frame->highest))
 				tally->cells[cells[i]]++;
 			else
 				tally->unseen++;
@@ -367,6 +375,8 @@ pf_tally_quantile(const PfFrame *frame, const PfTally *tally, double share)
 			wanted -= tally->cells[c];
 			continue;
 		}
+		if (frame->exact)
+			return frame->places[c];
 		low = c > 0 && frame->bins.cuts[c - 1] > tally->min ? frame->bins.cuts[c - 1] : tally->min;
 		high = c + 1 < frame->ncells && frame->bins.cuts[c] < tally->max ? frame->bins.cuts[c] : tally->max;
 		return low + (high - low) * (wanted / tally->cells[c]);
