@@ -1,7 +1,7 @@
 -- What others build on: the names, arguments, defaults, results and kinds of our functions, and the
 -- columns of our views.  A change here breaks somebody's queries.
 BEGIN;
-SELECT plan(56);
+SELECT plan(61);
 
 CREATE FUNCTION pg_temp.arguments(name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT pg_get_function_arguments(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
@@ -11,6 +11,16 @@ CREATE FUNCTION pg_temp.results(name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT DISTINCT pg_get_function_result(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
 		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest') WHERE proname = name ORDER BY 1
 $$;
+
+-- ----- loading -----
+
+SELECT is(pg_temp.arguments('ml_ingest'), 'IN target text, IN source text, IN batch_size integer DEFAULT 15000, '
+	'IN max_batches integer DEFAULT NULL::integer, IN order_by text DEFAULT NULL::text, IN format jsonb DEFAULT ''{}''::jsonb, '
+	'IN on_error text DEFAULT ''stop''::text, IN create_table boolean DEFAULT false, IN restart boolean DEFAULT false',
+	'ml_ingest: arguments');
+SELECT columns_are('pgforest', 'batch', '{id,stream,load,number,target,source,order_by,columns,rows,rejected,start_byte,end_byte,end_line,'
+	'start_key,end_key,sha256,role,at}'::name[], 'batch: columns');
+SELECT columns_are('pgforest', 'reject', '{id,batch_id,line,start_byte,bytes,text,sqlstate,reason,role}'::name[], 'reject: columns');
 
 -- ----- training -----
 
@@ -99,7 +109,7 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE obj_description(oid,
 -- ----- the catalog -----
 
 SELECT has_table('pgforest', name, 'table ' || name)
-	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery}'::text[]) AS name;
+	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery,batch,reject}'::text[]) AS name;
 SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,alerts,alert_targets,deliveries}'::text[]) AS name;
 SELECT columns_are('pgforest', 'models', '{name,task,target,owner,versions,production}'::name[], 'models: columns');
 SELECT is(array(SELECT unnest('{model,version,task,algorithm,rows,features,classes,params,seed,metric,score,sha256,data_fingerprint,bytes,'
