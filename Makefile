@@ -66,6 +66,7 @@ uninstall: uninstall-net
 clean: clean-net
 all-net: .buildflags
 	+@$(make_net) all
+install-net: all-net
 install-net uninstall-net clean-net:
 	+@$(make_net) $(@:-net=)
 else

@@ -198,19 +198,6 @@ pf_catalog_rows_before(int64 pipeline)
 	return isnull ? -1 : rows;
 }
 
-bool
-pf_catalog_step_done(const PfPipeline *pipeline, const char *kind)
-{
-	PfArgs		args = {0};
-
-	pf_arg_int8(&args, pipeline->id);
-	pf_arg_int4(&args, pipeline->revision);
-	pf_arg_text(&args, kind);
-	return pf_write("SELECT FROM pgforest.run r JOIN pgforest.run_step s ON s.run_id = r.id "
-					"WHERE r.pipeline_id = $1 AND r.revision = $2 AND s.kind = $3 "
-					"AND s.status = 'success' LIMIT 1", &args) > 0;
-}
-
 /* ----- writing ----- */
 
 bool

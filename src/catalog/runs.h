@@ -80,9 +80,6 @@ extern List *pf_catalog_run_steps(int64 run);
 /* The rows that there were when a run of the pipeline last came to its end; -1: never, or not counted. */
 extern int64 pf_catalog_rows_before(int64 pipeline);
 
-/* Has a step of that kind succeeded since the pipeline was declared as it is? */
-extern bool pf_catalog_step_done(const PfPipeline *pipeline, const char *kind);
-
 /* Runs that are "running" while nobody holds the pipeline's lock: to be called by who does.  Were there any? */
 extern bool pf_catalog_lose_runs(int64 pipeline);
 

@@ -132,7 +132,6 @@ static List *plain_columns(const PfVersionInfo *first, bool held_out);
 static int	position(const Scan *scan, const char *name);
 static int	plain_position(const Scan *scan, const char *name);
 static void read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
-static void read_slice_type(PfReader *reader, const char *name, Oid type);
 static void take_row(Datum *values, bool *nulls, void *arg);
 static bool is_wanted(Scan *scan, Datum *values, bool *nulls);
 static uint32 find_slice(Scan *scan, Datum *values, bool *nulls);
@@ -300,17 +299,12 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by,
 	int			n = 0;
 
 	initStringInfo(&missing);
-	if (scan->runners[0].recipe != NULL)
-		ask_for_raw(scan, scan->runners[0].recipe, first->model.name, plain_columns(first, held_out));
-	else
-	{
-		foreach(lc, plain_columns(first, held_out))
-			ask(scan, lfirst(lc), &missing);
-	}
+	if (scan->runners[0].recipe == NULL)
+		ask(scan, first->target, &missing);
 	for (int v = 0; v < scores->nversions; v++)
 	{
 		const PfModel *model = scores->versions[v].model;
-		List	   *names = NIL;
+		List	   *names = v == 0 && scan->runners[0].recipe ? plain_columns(first, held_out) : NIL;
 
 		for (uint32 i = 0; i < model->ncolumns; i++)
 			names = lappend(names, model->columns[i].name);
@@ -321,6 +315,11 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by,
 			foreach(lc, names)
 				ask(scan, lfirst(lc), &missing);
 		}
+	}
+	if (scan->runners[0].recipe == NULL)
+	{
+		foreach(lc, plain_columns(first, held_out))
+			ask(scan, lfirst(lc), &missing);
 	}
 	for (int i = 0; grouped && i < first->nidentity; i++)
 		ask(scan, first->identity[i], &missing);
@@ -439,12 +438,12 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 		scan->by_name[i] = lfirst(lc);
 		scan->by[i] = position(scan, lfirst(lc));
 		type = TupleDescAttr(scan->desc, scan->by[i])->atttypid;
-		read_slice_type(&scan->by_reader[i], scan->by_name[i], type);
+		pf_slice_reader(&scan->by_reader[i], scan->by_name[i], type);
 	}
 }
 
-static void
-read_slice_type(PfReader *reader, const char *name, Oid type)
+void
+pf_slice_reader(PfReader *reader, const char *name, Oid type)
 {
 	if (!pf_reader_init(reader, type) || OidIsValid(reader->element))
 		ereport(ERROR,
@@ -472,7 +471,7 @@ pf_score_check_slices(const PfSource *source, List *by)
 				 errdetail("Missing: %s.", missing.data)));
 	pfree(missing.data);
 	foreach(lc, by)
-		read_slice_type(&reader, lfirst(lc),
+		pf_slice_reader(&reader, lfirst(lc),
 						TupleDescAttr(source->desc, pf_source_column(source, lfirst(lc)))->atttypid);
 }
 
@@ -576,19 +575,30 @@ slice_value(const char *value)
 	return value;
 }
 
+char *
+pf_slice_name(int n, char *const *names, PfReader *readers, const int *positions,
+			  const Datum *values, const bool *nulls)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	for (int i = 0; i < n; i++)
+	{
+		int			at = positions ? positions[i] : i;
+
+		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", names[i],
+						 nulls[at] ? "NULL" : slice_value(pf_read_label(&readers[i], values[at])));
+	}
+	return name.data;
+}
+
 static uint32
 find_slice(Scan *scan, Datum *values, bool *nulls)
 {
-	StringInfoData name;
-	int64		slice;
+	int64		slice = find_word(&scan->slices, scan->context,
+								  pf_slice_name(scan->nby, scan->by_name, scan->by_reader, scan->by,
+												values, nulls));
 
-	initStringInfo(&name);
-	for (int i = 0; i < scan->nby; i++)
-		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", scan->by_name[i],
-						 nulls[scan->by[i]] ? "NULL" :
-						 slice_value(pf_read_label(&scan->by_reader[i],
-												   values[scan->by[i]])));
-	slice = find_word(&scan->slices, scan->context, name.data);
 	if (slice < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -9,6 +9,7 @@
 #include "postgres.h"
 #include "nodes/pg_list.h"
 #include "catalog/models.h"
+#include "load/columns.h"
 #include "load/source.h"
 
 /* What one version said of the rows, beside what is true. */
@@ -70,6 +71,14 @@ extern uint64 pf_score_row_size(const PfModel *const *models, int nversions, boo
 
 /* Can these columns of the source make slices?  Else an error, for those who measure in two steps. */
 extern void pf_score_check_slices(const PfSource *source, List *by);
+
+/*
+ * How to read a column that makes slices, and the name of the slice that values make: a = 1,
+ * b = x.  positions: of the columns in values; NULL: they are in their order.
+ */
+extern void pf_slice_reader(PfReader *reader, const char *name, Oid type);
+extern char *pf_slice_name(int n, char *const *names, PfReader *readers, const int *positions,
+						   const Datum *values, const bool *nulls);
 
 /* A NOTICE when rows were left out. */
 extern void pf_score_notice(const PfScores *scores);

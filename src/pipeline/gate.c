@@ -44,10 +44,10 @@ pf_gate_check(const PfGate *gate, PfTask task, bool held_out)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("by needs max_regression"),
 				 errhint("Add a max_regression of 0.02, for example.")));
-	if (!isnan(gate->confidence) && !(gate->confidence > 0.5 && gate->confidence < 1))
+	if (gate->confidence <= 0 || gate->confidence >= 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("confidence must be above 0.5 and below 1"),
+				 errmsg("confidence must be between 0 and 1, not %g", gate->confidence),
 				 errhint("0.95, for example.")));
 	if (task == PF_ANOMALY && strcmp(gate->promote, "if_better") == 0)
 		ereport(ERROR,

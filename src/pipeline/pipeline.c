@@ -42,9 +42,9 @@ need_write(const char *command)
 }
 
 char *
-pf_pipeline_alert_key(const PfPipeline *pipeline)
+pf_pipeline_alert_key(const PfPipeline *pipeline, const char *event)
 {
-	return psprintf("run_failed of pipeline %s", pipeline->name);
+	return psprintf("%s of pipeline %s", event, pipeline->name);
 }
 
 void
@@ -114,7 +114,7 @@ ml_pipeline(PG_FUNCTION_ARGS)
 	SPI_finish();
 	foreach(lc, pf_pipeline_steps(spec, name, schema))
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 		Datum		values[3];
 		bool		nulls[3] = {false};
 
@@ -141,7 +141,8 @@ ml_drop_pipeline(PG_FUNCTION_ARGS)
 	SPI_connect();
 	pf_unschedule_pipeline(&pipeline);
 	pf_catalog_drop_pipeline(&pipeline);
-	pf_alert_resolve(pf_pipeline_alert_key(&pipeline));
+	pf_alert_resolve(pf_pipeline_alert_key(&pipeline, "run_failed"));
+	pf_alert_resolve(pf_pipeline_alert_key(&pipeline, "drift"));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -15,8 +15,8 @@
  */
 extern void pf_pipeline_open(const char *name, PfPipeline *pipeline);
 
-/* The key of the alert that its last run failed. */
-extern char *pf_pipeline_alert_key(const PfPipeline *pipeline);
+/* The key of its alert of that event: run_failed, or drift. */
+extern char *pf_pipeline_alert_key(const PfPipeline *pipeline, const char *event);
 
 /* schedule.c: with SPI connected.  The job's number; and whether there was one that is the caller's. */
 extern int64 pf_schedule_pipeline(const PfPipeline *pipeline, const char *schema, const char *cron);

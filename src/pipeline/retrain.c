@@ -87,7 +87,8 @@ repeat_statement(const char *schema, const PfModelInfo *model, char **source)
 							  "arguments OPERATOR(pg_catalog.->>) 'task' AS task, "
 							  "arguments OPERATOR(pg_catalog.->>) 'features' AS features, "
 							  "arguments OPERATOR(pg_catalog.->>) 'exclude' AS exclude, "
-							  "arguments OPERATOR(pg_catalog.->>) 'key' AS key "
+							  "arguments OPERATOR(pg_catalog.->>) 'key' AS key, "
+							  "arguments OPERATOR(pg_catalog.->>) 'recipe' AS recipe "
 							  "FROM pgforest.version WHERE model_id OPERATOR(pg_catalog.=) $1 "
 							  "ORDER BY version DESC LIMIT 1",
 							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
@@ -118,6 +119,7 @@ repeat_statement(const char *schema, const PfModelInfo *model, char **source)
 	pf_statement_number(&sql, "holdout", pf_result_number("holdout"));
 	pf_statement_int(&sql, "seed", pf_result_int("seed", 0));
 	pf_statement_text(&sql, "note", pf_result_text("note"));
+	pf_statement_text(&sql, "recipe", pf_result_text("recipe"));
 	return pf_statement_end(&sql);
 }
 

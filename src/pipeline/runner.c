@@ -116,14 +116,14 @@ take_over(PfRun *run)
 	foreach(lc, pf_catalog_run_steps(last.id))
 	{
 		const PfRunStep *before = lfirst(lc);
-		PfStep	   *step;
+		PfPipelineStep	   *step;
 		bool		good = strcmp(before->status, "success") == 0 ||
 			strcmp(before->status, "kept") == 0;
 
 		if (before->step > list_length(run->steps))
 			break;
 		step = list_nth(run->steps, before->step - 1);
-		if (pf_step_trains(step))
+		if (pf_pipeline_step_trains(step))
 		{
 			good = good && has_version(run->spec->model, before->version);
 			training = training || good;
@@ -165,7 +165,7 @@ set_path(const char *path, GucAction action)
 }
 
 static ErrorData *
-do_atomic(PfRun *run, PfStep *step)
+do_atomic(PfRun *run, PfPipelineStep *step)
 {
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData  *volatile error = NULL;
@@ -176,7 +176,7 @@ do_atomic(PfRun *run, PfStep *step)
 	{
 		CHECK_FOR_INTERRUPTS();
 		set_path(run->pipeline.search_path, GUC_ACTION_LOCAL);
-		pf_step_do(run, step);
+		pf_pipeline_step_do(run, step);
 
 		/* what would fail at the commit fails here */
 		SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
@@ -197,7 +197,7 @@ do_atomic(PfRun *run, PfStep *step)
 
 /* See the head of this file. */
 static ErrorData *
-do_committing(PfRun *run, PfStep *step)
+do_committing(PfRun *run, PfPipelineStep *step)
 {
 	char	   *path = pstrdup(GetConfigOption("search_path", false, false));
 	ErrorData  *volatile error = NULL;
@@ -206,7 +206,7 @@ do_committing(PfRun *run, PfStep *step)
 	{
 		CHECK_FOR_INTERRUPTS();
 		set_path(run->pipeline.search_path, GUC_ACTION_SET);
-		pf_step_do(run, step);
+		pf_pipeline_step_do(run, step);
 	}
 	PG_CATCH();
 	{
@@ -234,10 +234,10 @@ end_run(PfRun *run, PfOutcome *outcome)
 
 	foreach(lc, run->steps)
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 
 		if (step->outcome.version > 0 &&
-			(pf_step_trains(step) || step->kind == PF_STEP_PROMOTE))
+			(pf_pipeline_step_trains(step) || step->kind == PF_STEP_PROMOTE))
 			outcome->version = step->outcome.version;
 		if (step->outcome.promoted >= 0)
 		{
@@ -250,12 +250,12 @@ end_run(PfRun *run, PfOutcome *outcome)
 
 /* Why a step has nothing to do; NULL: it has. */
 static const char *
-why_not(const PfRun *run, const PfStep *step)
+why_not(const PfRun *run, const PfPipelineStep *step)
 {
 	const char *on_drift = run->spec->on_drift;
 	bool		wants_drift = on_drift != NULL && strcmp(on_drift, "retrain") == 0;
 
-	if (step->kind != PF_STEP_PROMOTE && !pf_step_trains(step))
+	if (step->kind != PF_STEP_PROMOTE && !pf_pipeline_step_trains(step))
 		return NULL;
 	if (run->resumes != 0 || (wants_drift && run->drift != PF_DRIFT_NONE))
 		return NULL;
@@ -266,7 +266,7 @@ why_not(const PfRun *run, const PfStep *step)
 
 /* Does a step, or leaves it out; the error that it ended with, or NULL. */
 static ErrorData *
-do_step(PfRun *run, int number, PfStep *step)
+do_step(PfRun *run, int number, PfPipelineStep *step)
 {
 	ErrorData  *error = NULL;
 
@@ -331,7 +331,7 @@ tell_failure(PfRun *run, const char *what, int number, const ErrorData *error)
 {
 	PfAlert		alert = {.event = "run_failed",.severity = PF_WARNING};
 
-	alert.key = pf_pipeline_alert_key(&run->pipeline);
+	alert.key = pf_pipeline_alert_key(&run->pipeline, "run_failed");
 	alert.title = psprintf("pipeline \"%s\" %s", run->pipeline.name, what);
 	alert.model = run->spec->model;
 	alert.pipeline = run->pipeline.name;
@@ -358,7 +358,7 @@ tell_success(PfRun *run, const PfOutcome *outcome)
 							   outcome->version, run->spec->model, outcome->reason);
 		pf_alert_raise(&event);
 	}
-	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline));
+	pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline, "run_failed"));
 	SPI_commit();
 }
 
@@ -378,7 +378,7 @@ begin_run(PfRun *run)
 
 		foreach(lc, run->steps)
 		{
-			const PfStep *step = lfirst(lc);
+			const PfPipelineStep *step = lfirst(lc);
 
 			if (step->commits)
 				ereport(ERROR,
@@ -442,11 +442,11 @@ do_run(PfRun *run)
 		if (error != NULL)
 		{
 			const char *where = psprintf("step %d (%s) of pipeline \"%s\", run " INT64_FORMAT,
-										 number, pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind),
+										 number, pf_pipeline_step_name(((PfPipelineStep *) lfirst(lc))->kind),
 										 run->pipeline.name, run->id);
 
 			tell_failure(run, psprintf("failed in step %d (%s): %s", number,
-									   pf_pipeline_step_name(((PfStep *) lfirst(lc))->kind), error->message),
+									   pf_pipeline_step_name(((PfPipelineStep *) lfirst(lc))->kind), error->message),
 						 number, error);
 			MemoryContextSwitchTo(run->context);
 			error->context = error->context ? psprintf("%s\n%s", error->context, where) : pstrdup(where);
@@ -478,6 +478,7 @@ ml_run(PG_FUNCTION_ARGS)
 	PfRun	   *run;
 	MemoryContext caller;
 	LOCKTAG		tag;
+	LockAcquireResult locked;
 	char	   *name;
 	ErrorData  *error;
 
@@ -503,9 +504,11 @@ ml_run(PG_FUNCTION_ARGS)
 	run->schema = pf_function_schema(fcinfo);
 	pf_pipeline_open(name, &run->pipeline);
 	lock_tag(&run->pipeline, &tag);
-	if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_OK)
+	locked = LockAcquire(&tag, ExclusiveLock, true, true);
+	if (locked != LOCKACQUIRE_OK)
 	{
-		if (LockHeldByMe(&tag, ExclusiveLock))
+		/* this session has it: one of the steps calls its own pipeline */
+		if (locked != LOCKACQUIRE_NOT_AVAIL)
 			LockRelease(&tag, ExclusiveLock, true);
 		say_busy(&run->pipeline);
 		MemoryContextSwitchTo(caller);

@@ -51,6 +51,7 @@ typedef struct Nested
 	Jsonb	   *candidates;
 	Jsonb	   *cross_validation;
 	Jsonb	   *gate;
+	Jsonb	   *on_drift;
 	Jsonb	   *score;
 	char	   *metric;
 	char	   *algorithm;		/* of a candidate */
@@ -93,7 +94,7 @@ static const Key spec_keys[] = {
 	KEY("metric", KEY_TEXT, offsetof(Nested, metric)),
 	KEY("gate", KEY_JSON, offsetof(Nested, gate)),
 	RANGE("run_when_rows", KEY_INT, SPEC(run_when_rows), 1, 9.2e18),
-	CHOICE("on_drift", SPEC(on_drift), "retrain, stop, alert, ignore"),
+	KEY("on_drift", KEY_JSON, offsetof(Nested, on_drift)),
 	KEY("score", KEY_JSON, offsetof(Nested, score)),
 	KEY("schedule", KEY_TEXT, SPEC(schedule)),
 	{.name = NULL}
@@ -130,8 +131,14 @@ static const Key gate_keys[] = {
 	RANGE("min_rows", KEY_INT, SPEC(gate.min_rows), 0, 9.2e18),
 	KEY("by", KEY_NAMES, SPEC(gate.by)),
 	KEY("source", KEY_TEXT, SPEC(gate.source)),
-	RANGE("confidence", KEY_NUMBER, SPEC(gate.confidence), 0.5, 1),
+	RANGE("confidence", KEY_NUMBER, SPEC(gate.confidence), 0, 1),
 	KEY("note", KEY_TEXT, SPEC(gate.note)),
+	{.name = NULL}
+};
+
+static const Key drift_keys[] = {
+	CHOICE("action", SPEC(on_drift), "retrain, stop, alert"),
+	KEY("source", KEY_TEXT, SPEC(drift_source)),
 	{.name = NULL}
 };
 
@@ -414,6 +421,20 @@ read_cross_validation(Nested *nested)
 		nested->spec.folds = 5;
 }
 
+/* What to do, or an object with the rows to look at, too. */
+static void
+read_on_drift(Nested *nested)
+{
+	JsonbValue *scalar = scalar_of(nested->on_drift);
+
+	if (scalar != NULL)
+		read_key("on_drift", &drift_keys[0], scalar, nested);
+	else
+		read_object("on_drift", drift_keys, nested->on_drift, nested);
+	if (nested->spec.on_drift == NULL)
+		refuse("on_drift", &drift_keys[0]);
+}
+
 /* The search that ml_tune and pf_search_parse take: the algorithm and its lists in one object. */
 static Jsonb *
 search_of(const char *algorithm, Jsonb *params)
@@ -596,6 +617,8 @@ pf_pipeline_spec(Jsonb *json)
 		read_cross_validation(nested);
 	if (nested->gate != NULL)
 		read_object("gate", gate_keys, nested->gate, nested);
+	if (nested->on_drift != NULL)
+		read_on_drift(nested);
 	if (nested->score != NULL)
 		read_object("score", score_keys, nested->score, nested);
 	if (nested->candidates != NULL)

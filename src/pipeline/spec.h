@@ -55,7 +55,8 @@ typedef struct PfPipelineSpec
 	int64		trials;			/* 0: not given */
 	double		seconds;		/* NaN: not given */
 	int64		run_when_rows;	/* 0: always */
-	char	   *on_drift;		/* NULL: not looked at */
+	char	   *on_drift;		/* retrain, stop, alert; NULL: not looked for */
+	char	   *drift_source;	/* rows to look at; NULL: those to be scored, or trained on */
 
 	PfGate		gate;
 

@@ -12,10 +12,13 @@
 
 #include <math.h>
 
+#include "catalog/alert.h"
+#include "catalog/history.h"
 #include "catalog/pg_type_d.h"
 #include "engine/measure/measure.h"
 #include "executor/spi.h"
 #include "load/source.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/statement.h"
 #include "pipeline/steps.h"
 #include "utils/builtins.h"
@@ -27,13 +30,13 @@ static const char *const names[] = {
 };
 
 const char *
-pf_pipeline_step_name(PfStepKind kind)
+pf_pipeline_step_name(PfPipelineStepKind kind)
 {
 	return names[kind];
 }
 
 bool
-pf_step_trains(const PfStep *step)
+pf_pipeline_step_trains(const PfPipelineStep *step)
 {
 	return step->kind == PF_STEP_TRAIN || step->kind == PF_STEP_TUNE ||
 		step->kind == PF_STEP_RETRAIN;
@@ -41,10 +44,10 @@ pf_step_trains(const PfStep *step)
 
 /* ----- which steps there are ----- */
 
-static PfStep *
-add(List **steps, PfStepKind kind, char *statement)
+static PfPipelineStep *
+add(List **steps, PfPipelineStepKind kind, char *statement)
 {
-	PfStep	   *step = palloc0(sizeof(PfStep));
+	PfPipelineStep	   *step = palloc0(sizeof(PfPipelineStep));
 
 	step->kind = kind;
 	step->statement = statement;
@@ -184,7 +187,7 @@ pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *
 	}
 	if (spec->run_when_rows > 0)
 		add(&steps, PF_STEP_ROWS, NULL);
-	if (spec->on_drift != NULL && strcmp(spec->on_drift, "ignore") != 0)
+	if (spec->on_drift != NULL)
 		add(&steps, PF_STEP_DRIFT, NULL);
 	foreach(lc, spec->experiments)
 	{
@@ -211,21 +214,20 @@ keep(const PfRun *run, const char *text)
 }
 
 /*
- * The rows that will be trained on, as what follows FROM; NULL when they are what the newest
- * version was trained on and there is none.
+ * The source that will be trained on; NULL when it is what the newest version was trained on and
+ * there is none.
  */
-static char *
-rows_from(const PfRun *run)
+static const char *
+rows_source(const PfRun *run)
 {
 	const char *rows = pf_pipeline_rows(run->spec);
-	char	   *from = NULL;
 
-	pf_push_new_snapshot();
 	if (rows == NULL)
 	{
 		PfModelInfo model;
 		PfVersionInfo version;
 
+		pf_push_new_snapshot();
 		pf_catalog_need_model(run->spec->model, PF_RIGHT_TRAIN, &model);
 		for (int32 v = model.last_version; v > 0 && rows == NULL; v--)
 		{
@@ -235,11 +237,9 @@ rows_from(const PfRun *run)
 				rows = version.query;
 			}
 		}
+		PopActiveSnapshot();
 	}
-	if (rows != NULL)
-		from = pf_source_open(rows)->from;
-	PopActiveSnapshot();
-	return from;
+	return rows;
 }
 
 /* The versions that this run made, or the one that it goes on from (a list of int). */
@@ -251,9 +251,9 @@ made_versions(const PfRun *run)
 
 	foreach(lc, run->steps)
 	{
-		const PfStep *step = lfirst(lc);
+		const PfPipelineStep *step = lfirst(lc);
 
-		if (pf_step_trains(step) && step->outcome.version > 0)
+		if (pf_pipeline_step_trains(step) && step->outcome.version > 0)
 			versions = lappend_int(versions, step->outcome.version);
 	}
 	return versions;
@@ -291,7 +291,7 @@ best_version(const PfRun *run, List *versions)
 
 /* A statement of another part of the extension, and how many rows it says that it was about. */
 static void
-call(PfStep *step)
+call(PfPipelineStep *step)
 {
 	SPIExecuteOptions options = {0};
 	bool		isnull;
@@ -310,11 +310,41 @@ call(PfStep *step)
 	}
 }
 
-/* A recipe is fitted once: rows that were made clean by it stay comparable with those that come. */
+/* What came is in the ledger. */
 static void
-fit_recipe(PfRun *run, PfStep *step)
+ingest(PfRun *run, PfPipelineStep *step)
 {
-	if (pf_catalog_step_done(&run->pipeline, "recipe"))
+	int64		last;
+
+	pf_statement_run("SELECT pg_catalog.max(id) AS last FROM pgforest.batch");
+	last = pf_result_int("last", 0);
+	call(step);
+	pf_statement_run(psprintf("SELECT pg_catalog.count(*) AS batches, pg_catalog.sum(rows)::pg_catalog.int8 AS rows, "
+							  "pg_catalog.sum(rejected)::pg_catalog.int8 AS rejected FROM pgforest.batch "
+							  "WHERE id OPERATOR(pg_catalog.>) " INT64_FORMAT " AND pg_catalog.to_regclass(target)::pg_catalog.oid "
+							  "OPERATOR(pg_catalog.=) pg_catalog.to_regclass(%s)::pg_catalog.oid",
+							  last, quote_literal_cstr(run->spec->raw)));
+	step->outcome.rows = pf_result_int("rows", 0);
+	step->outcome.reason = keep(run, psprintf("batches: " INT64_FORMAT ", records refused: " INT64_FORMAT,
+											  pf_result_int("batches", 0), pf_result_int("rejected", 0)));
+}
+
+/*
+ * A recipe is fitted once, and again when its steps are others: rows that it made clean stay
+ * comparable with those that come.
+ */
+static void
+fit_recipe(PfRun *run, PfPipelineStep *step)
+{
+	const PfPipelineSpec *spec = run->spec;
+	Jsonb	   *steps = spec->steps;
+
+	pf_statement_run(psprintf("SELECT pg_catalog.count(*) AS there FROM ("
+							  "SELECT steps FROM pgforest.recipe WHERE name OPERATOR(pg_catalog.=) %s "
+							  "ORDER BY version DESC LIMIT 1) AS r WHERE steps OPERATOR(pg_catalog.=) %s::pg_catalog.jsonb",
+							  quote_literal_cstr(spec->recipe ? spec->recipe : run->pipeline.name),
+							  quote_literal_cstr(JsonbToCString(NULL, &steps->root, VARSIZE(steps)))));
+	if (pf_result_int("there", 0) > 0)
 	{
 		step->outcome.status = "skipped";
 		step->outcome.reason = "the recipe is there";
@@ -324,17 +354,18 @@ fit_recipe(PfRun *run, PfStep *step)
 }
 
 static void
-count_rows(PfRun *run, PfStep *step)
+count_rows(PfRun *run, PfPipelineStep *step)
 {
-	char	   *from = rows_from(run);
+	const char *source = rows_source(run);
 	int64		before;
 
-	if (from == NULL)
+	if (source == NULL)
 	{
 		step->outcome.reason = "there is no version yet";
 		return;
 	}
-	step->statement = keep(run, psprintf("SELECT pg_catalog.count(*) AS rows FROM %s", from));
+	step->statement = keep(run, psprintf("SELECT pg_catalog.count(*) AS rows FROM %s",
+										 pf_source_open(source)->from));
 	pf_statement_run(step->statement);
 	run->rows = pf_result_int("rows", 0);
 	before = pf_catalog_rows_before(run->pipeline.id);
@@ -344,9 +375,80 @@ count_rows(PfRun *run, PfStep *step)
 											  step->outcome.rows, run->spec->run_when_rows));
 }
 
+/* What follows from drift is for on_drift to say. */
+static void
+found_drift(PfRun *run, const char *columns)
+{
+	const char *on_drift = run->spec->on_drift;
+	char	   *title = psprintf("rows have drifted from those that model \"%s\" was trained on",
+								 run->spec->model);
+
+	if (strcmp(on_drift, "stop") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg_internal("%s", title),
+				 errdetail("What drifted: %s.", columns),
+				 errhint("Let the pipeline train on them with the action \"retrain\" of \"on_drift\".")));
+	if (strcmp(on_drift, "alert") == 0)
+	{
+		PfAlert		alert = {.event = "drift",.severity = PF_WARNING};
+
+		alert.key = pf_pipeline_alert_key(&run->pipeline, "drift");
+		alert.title = psprintf("%s: %s", title, columns);
+		alert.model = run->spec->model;
+		alert.pipeline = run->pipeline.name;
+		pf_alert_raise(&alert);
+	}
+}
+
+/* Are the rows still like those that the version in production was trained on? */
+static void
+look_for_drift(PfRun *run, PfPipelineStep *step)
+{
+	const PfPipelineSpec *spec = run->spec;
+	const char *source;
+	PfModelInfo model;
+	StringInfoData sql;
+	bool		served;
+
+	pf_push_new_snapshot();
+	served = pf_catalog_model(spec->model, &model) && pf_catalog_alias(&model, "production") > 0;
+	PopActiveSnapshot();
+	if (!served)
+	{
+		step->outcome.reason = "there is no version in production yet";
+		return;
+	}
+	source = spec->drift_source ? spec->drift_source :
+		spec->score_source ? spec->score_source : rows_source(run);
+	pf_statement_begin(&sql, "", run->schema, "ml_drift");
+	pf_statement_text(&sql, "model", spec->model);
+	pf_statement_text(&sql, "source", source);
+	step->statement = keep(run, psprintf("SELECT pg_catalog.bool_or(drifted) AS drifted, "
+										 "pg_catalog.string_agg(feature, ', ') FILTER (WHERE drifted "
+										 "AND feature OPERATOR(pg_catalog.<>) '(all)') AS columns, "
+										 "pg_catalog.max(current_rows) AS rows FROM%s",
+										 pf_statement_end(&sql)));
+	pf_statement_run(step->statement);
+	step->outcome.rows = pf_result_int("rows", -1);
+	run->drift = pf_result_bool("drifted") ? PF_DRIFT_FOUND : PF_DRIFT_NONE;
+	if (run->drift == PF_DRIFT_FOUND)
+	{
+		char	   *columns = keep(run, pf_result_text("columns"));
+
+		step->outcome.reason = keep(run, psprintf("drift: %s", columns));
+		found_drift(run, columns);
+	}
+	else
+	{
+		step->outcome.reason = "no drift";
+		pf_alert_resolve(pf_pipeline_alert_key(&run->pipeline, "drift"));
+	}
+}
+
 /* What the training and the gate say; of a search, the row of the best. */
 static void
-train(PfRun *run, PfStep *step)
+train(PfRun *run, PfPipelineStep *step)
 {
 	PfRunOrigin before = pf_run_origin;
 	bool		tune = step->kind == PF_STEP_TUNE;
@@ -373,7 +475,7 @@ train(PfRun *run, PfStep *step)
 }
 
 static void
-promote(PfRun *run, PfStep *step)
+promote(PfRun *run, PfPipelineStep *step)
 {
 	List	   *versions = made_versions(run);
 	bool		if_better = strcmp(run->spec->gate.promote, "if_better") == 0;
@@ -390,12 +492,14 @@ promote(PfRun *run, PfStep *step)
 }
 
 void
-pf_step_do(PfRun *run, PfStep *step)
+pf_pipeline_step_do(PfRun *run, PfPipelineStep *step)
 {
 	step->outcome.status = "success";
 	switch (step->kind)
 	{
 		case PF_STEP_INGEST:
+			ingest(run, step);
+			break;
 		case PF_STEP_CLEAN:
 		case PF_STEP_SCORE:
 			call(step);
@@ -407,7 +511,7 @@ pf_step_do(PfRun *run, PfStep *step)
 			count_rows(run, step);
 			break;
 		case PF_STEP_DRIFT:
-			/* tests whether rows drifted */
+			look_for_drift(run, step);
 			break;
 		case PF_STEP_TRAIN:
 		case PF_STEP_TUNE:

@@ -9,7 +9,7 @@
 #include "catalog/runs.h"
 #include "pipeline/spec.h"
 
-typedef enum PfStepKind
+typedef enum PfPipelineStepKind
 {
 	PF_STEP_INGEST,
 	PF_STEP_RECIPE,
@@ -21,16 +21,16 @@ typedef enum PfStepKind
 	PF_STEP_RETRAIN,
 	PF_STEP_PROMOTE,
 	PF_STEP_SCORE
-} PfStepKind;
+} PfPipelineStepKind;
 
-typedef struct PfStep
+typedef struct PfPipelineStep
 {
-	PfStepKind	kind;
+	PfPipelineStepKind	kind;
 	char	   *statement;		/* SQL; of what depends on earlier steps, what is known before */
 	bool		commits;		/* a procedure that ends transactions itself */
 	bool		done;
 	PfOutcome	outcome;		/* once it is done */
-} PfStep;
+} PfPipelineStep;
 
 typedef enum PfDrift
 {
@@ -45,7 +45,7 @@ typedef struct PfRun
 	PfPipeline	pipeline;
 	PfPipelineSpec *spec;
 	const char *schema;			/* of our functions */
-	List	   *steps;			/* of PfStep * */
+	List	   *steps;			/* of PfPipelineStep * */
 	int64		id;
 	int64		resumes;		/* run that it goes on from; 0: none */
 	MemoryContext context;		/* of all of this; outlives transactions */
@@ -55,15 +55,15 @@ typedef struct PfRun
 	const char *skip;			/* why nothing is trained; NULL: it is */
 } PfRun;
 
-extern const char *pf_pipeline_step_name(PfStepKind kind);
+extern const char *pf_pipeline_step_name(PfPipelineStepKind kind);
 
 /* All steps, in order; the number of them does not depend on what is in the database. */
 extern List *pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline, const char *schema);
 
 /* Does the step make a version? */
-extern bool pf_step_trains(const PfStep *step);
+extern bool pf_pipeline_step_trains(const PfPipelineStep *step);
 
 /* Does a step, with SPI connected, and fills its outcome; errors are the caller's to catch. */
-extern void pf_step_do(PfRun *run, PfStep *step);
+extern void pf_pipeline_step_do(PfRun *run, PfPipelineStep *step);
 
 #endif							/* PF_PIPELINE_STEPS_H */

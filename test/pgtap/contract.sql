@@ -18,9 +18,18 @@ SELECT is(pg_temp.arguments('ml_train'), 'model text, source text, target text D
 	'algorithm text DEFAULT ''random_forest''::text, params jsonb DEFAULT ''{}''::jsonb, task text DEFAULT NULL::text, '
 	'features text[] DEFAULT NULL::text[], exclude text[] DEFAULT NULL::text[], key text[] DEFAULT NULL::text[], '
 	'weight text DEFAULT NULL::text, split text DEFAULT NULL::text, holdout double precision DEFAULT 0.2, '
-	'seed bigint DEFAULT 0, note text DEFAULT NULL::text, '
+	'seed bigint DEFAULT 0, note text DEFAULT NULL::text, recipe text DEFAULT NULL::text, '
 	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT rows bigint, OUT features integer, OUT metric text, '
 	'OUT score double precision, OUT seconds double precision, OUT bytes bigint', 'ml_train: arguments and result');
+
+-- ----- recipes -----
+
+SELECT is(pg_temp.arguments('ml_recipe'), 'name text, source text, steps jsonb, OUT recipe text, OUT version integer, OUT rows bigint, '
+	'OUT columns integer, OUT clean_columns integer, OUT seconds double precision', 'ml_recipe: arguments and result');
+SELECT is(pg_temp.arguments('ml_recipe_sql'), 'name text, prediction boolean DEFAULT false', 'ml_recipe_sql: arguments');
+SELECT is(pg_temp.arguments('ml_clean'), 'recipe text, raw text, clean text, key text DEFAULT NULL::text, OUT recipe text, '
+	'OUT version integer, OUT rows bigint, OUT created boolean, OUT seconds double precision', 'ml_clean: arguments and result');
+SELECT is(pg_temp.arguments('ml_drop_recipe'), 'name text', 'ml_drop_recipe: arguments');
 
 -- ----- prediction -----
 

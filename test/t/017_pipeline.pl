@@ -201,6 +201,50 @@ like(error_of($node, q{CALL ml_run('d')}), qr/^23505:/, 'a deferred constraint i
 is(steps(), 'train failure 23505', '... whose row says so');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM batch'), 0, '... and which left nothing');
 
+# ----- a step that commits by itself is stopped between two batches -----
+
+$node->safe_psql('postgres', <<'EOF');
+CREATE TABLE raw (id int, a float8, b int, label text);
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF NEW.id = 350 AND (SELECT does FROM control) = 'sleep' THEN PERFORM pg_sleep(300); END IF;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER wait BEFORE INSERT ON raw FOR EACH ROW EXECUTE FUNCTION wait();
+SELECT * FROM ml_pipeline('i', '{"model": "i", "source": "SELECT id, a, b, label FROM item", "raw": "raw", "order_by": "id", "batch_size": 100,
+	"target": "label", "key": "id", "candidates": "linear"}');
+EOF
+for my $how ('ml_cancel', 'kill -9')
+{
+	$session //= new_session($node);
+	$node->safe_psql('postgres', q{UPDATE control SET does = 'sleep'; TRUNCATE raw; DELETE FROM pgforest.batch});
+	$session->run(q{SET search_path = pg_catalog, public, pg_temp});
+	$session->begin(q{CALL ml_run('i')});
+	ok(wait_for($node, q{(SELECT count(*) FROM raw) = 300}, 30), "$how: three batches are there");
+	if ($how eq 'ml_cancel')
+	{
+		$admin->run(q{SELECT ml_cancel(id) FROM pgforest.runs WHERE status = 'running'});
+		$session->finish;
+		like($session->error, qr/canceling statement due to user request/, '... the call is cancelled');
+		is($session->run('SHOW search_path'), 'pg_catalog, public, pg_temp', '... and leaves the settings of the session');
+		is(steps(), 'ingest cancelled 57014', '... the step says so');
+	}
+	else
+	{
+		kill 'KILL', $session->pid;
+		$session->finish;
+		$session = undef;
+		ok($node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'), "$how: the server is back");
+		$_ = new_session($node) for $admin, $second, @sessions, $session;
+		is(steps(), 'ingest lost', '... the step is lost');
+	}
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM raw'), 300, '... the batches stand');
+	$node->safe_psql('postgres', q{UPDATE control SET does = 'nothing'});
+	$session->run(q{CALL ml_run('i')});
+	is(steps(), 'ingest success, train success, promote success', '... the next call goes on');
+	is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM raw'), '600|600', '... no row is there twice, and none is lost');
+	is($session->run(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, '... no lock is left');
+}
+
 $_->close for $admin, $second, @sessions;
 $session->close if $session;
 $node->stop;
