@@ -66,6 +66,7 @@ uninstall: uninstall-net
 clean: clean-net
 all-net: .buildflags
 	+@$(make_net) all
+install-net: all-net
 install-net uninstall-net clean-net:
 	+@$(make_net) $(@:-net=)
 else
@@ -130,7 +131,7 @@ isolationcheck tapcheck:
 #: Look closer:
 #:   make bench           how fast it is, beside its peers; BENCH=quality for how good,
 #:                        BENCH=tune for searches, BENCH=memory for the peak of a training's memory,
-#:                        BENCH=anomalies for isolation forests
+#:                        BENCH=anomalies for isolation forests, BENCH=gates for promotions
 #:   make lint            warnings as errors, layering, comments, exported symbols
 #:   make docs            print the parts of docs/ that the code itself defines
 #:

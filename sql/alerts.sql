@@ -47,7 +47,8 @@ SELECT url, try(url) FROM unnest(ARRAY[
     'https://example.org@evil.example/hooks', 'https://user:pw@example.org/hooks', 'https://evil.example/#@example.org/hooks', 'https://evil.example?https://example.org/hooks',
     'https://example.org\@evil.example/hooks', 'https://evil.example\example.org/hooks', 'https://example.org/hooks/../x', 'https://example.org/hooks/%2e%2e/x',
     'https://example.org/hooks/.%2E/x', 'https://example.org/hooks/%252e%252e/x', 'https://example.org/hooks/..%2fx', 'https://example.org/hooks/..%5cx', 'https://example.org/hooks/..;/x',
-    'https://example.org/hooks/..%00/x', 'https://example.org/hooks/./x', 'https://example.org/hooks/...', 'https://example.org/hooks/a..b', 'https://example.org/hooks/%', 'https://example.org/hooks/%zz',
+    'https://example.org/hooks/..%00/x', 'https://example.org/hooks/%00/../x', 'https://example.org/hooks/%2500/../x',
+    'https://example.org/hooks/%c0%ae%c0%ae/x', 'https://example.org/hooks/%C3%A9', 'https://example.org/hooks/./x', 'https://example.org/hooks/...', 'https://example.org/hooks/a..b', 'https://example.org/hooks/%', 'https://example.org/hooks/%zz',
     'https://example.org/ho oks', E'https://example.org/hooks\n', E'https://example.org/hooks\r\nX: y', 'https://example%2eorg/hooks',
     'https:///hooks', 'https://', 'https:example.org/hooks', '//example.org/hooks', 'file:///etc/passwd', 'gopher://example.org/hooks', ' https://example.org/hooks', '',
     'http://localhost:/', 'http://localhost:0/', 'http://localhost:8080a/', 'http://localhost:-1/', 'https://[::1', 'https://[::1]x/', 'https://..example.org/']) WITH ORDINALITY AS u (url, place) ORDER BY place;
@@ -84,6 +85,9 @@ SELECT ml_alert_raise('x', E'two\nlines');
 SELECT ml_alert_raise(repeat('x', 501), 'x');
 SELECT ml_alert_raise('x', 'x', 'bad');
 SELECT ml_alert_raise('x', 'x', model => 'no such');
+\set VERBOSITY sqlstate
+SELECT ml_alert_raise('x', 'x', details => to_jsonb(repeat('x', 100000)));
+\set VERBOSITY default
 SELECT ml_alert_raise('k', 'first', 'info') AS alert \gset
 SELECT ml_alert_raise('k', 'second', 'warning', details => '{"n": 2}') = :alert AS same, ml_alert_raise('k', 'third', 'info') = :alert AS same;
 SELECT event, severity, state, title, model, details, count, raised_by, last_at >= raised_at AS times, key FROM pgforest.alerts;

@@ -64,6 +64,7 @@ SELECT version FROM ml_train('signal', 'SELECT a, b, v FROM rows', 'v', 'gradien
 SELECT version FROM ml_train('signal3', 'SELECT a, b, y3 FROM rows', 'y3', 'gradient_boosting', '{"n_estimators": 200, "early_stopping": true, "n_iter_no_change": 3}');
 SELECT version FROM ml_train('automatic', 'SELECT a, v FROM rows, generate_series(1, 5)', 'v', 'gradient_boosting', '{"n_estimators": 3}', holdout => 0);
 SELECT version FROM ml_train('one_key', 'SELECT a, v, 1 AS k FROM rows', 'v', 'gradient_boosting', '{"n_estimators": 3, "early_stopping": true}', key => '{k}', holdout => 0);
+SELECT model, fit FROM pgforest.versions WHERE model IN ('noise', 'signal', 'signal3', 'automatic', 'one_key', 'effect') ORDER BY model;
 
 -- Constraints hold on a grid, whatever the data say.
 SELECT version FROM ml_train('monotonic', 'SELECT a, b, v FROM rows', 'v', 'gradient_boosting', '{"monotonic_cst": {"a": -1, "b": 1}}');
@@ -146,6 +147,9 @@ CALL refuse_params('{"monotonic_cst": {"a": 1}, "loss": "absolute_error"}');
 CALL refuse_params('{"class_weight": "balanced_subsample"}', 'y');
 CALL refuse_params('{"class_weight": "balanced"}');
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, a - 0.5 AS v FROM rows');
+SET pgforest.train_memory = '20MB';
+CALL refuse_params('{"n_estimators": 5000, "max_leaf_nodes": null, "min_samples_leaf": 5}');
+RESET pgforest.train_memory;
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, 0.0 AS v FROM rows');
 
 SELECT count(ml_drop(name)) FROM pgforest.models;

@@ -19,7 +19,7 @@ CREATE VIEW answer AS SELECT model, version, previous, promoted, reason, rows FR
 SELECT version FROM ml_train('m', 'rows', 'y', 'gradient_boosting', features => '{x,z}', key => '{id}', weight => 'w', holdout => 0.3, seed => 7, note => 'it''s a "note"', params => '{"n_estimators": 9, "class_weight": {"high": 2}}');
 SELECT version, previous, promoted, reason, rows, seconds > 0 AS took_time, score = (SELECT score FROM pgforest.versions WHERE model = 'm' AND version = 2) AS its_score FROM ml_retrain('m');
 SELECT count(DISTINCT sha256) AS different, count(DISTINCT (params, seed, note, query, identity::text, holdout, data_fingerprint)) AS specifications FROM pgforest.versions WHERE model = 'm';
-SELECT version, kind, status FROM pgforest.runs WHERE model = 'm' ORDER BY id;
+SELECT version, kind, status FROM (SELECT * FROM pgforest.runs WHERE model = 'm' ORDER BY id DESC LIMIT 2) AS newest ORDER BY id;
 -- What is no better does not go to production, unless it always shall.
 SELECT * FROM answer;
 SELECT version, previous, promoted, reason FROM ml_retrain('m', promote => 'always');

@@ -28,6 +28,11 @@
 #define pg_noreturn _Noreturn
 #endif
 
+/* 16 took what reads and sets varlena headers out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 17 has a function that makes search_path safe for the rest of a GUC nest level. */
 #if PG_VERSION_NUM < 170000
 #include "utils/guc.h"

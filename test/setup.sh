@@ -58,6 +58,8 @@ missing() {
 			tap)
 				command -v prove >/dev/null || echo "prove: perl"
 				has_module IPC::Run || echo "IPC::Run for Perl: libipc-run-perl"
+				command -v python3 >/dev/null || echo "python3: python3"
+				command -v openssl >/dev/null || echo "openssl: openssl"
 				;;
 			valgrind)
 				command -v valgrind >/dev/null || echo "valgrind: valgrind"

@@ -137,15 +137,19 @@ repeats(const char *text, const char *secret)
 const char *
 pf_message_hide(const PfMessage *message, const char *text)
 {
-	const char *path;
+	const char *host = strstr(message->url, "://");
+	const char *path = host ? strchr(host + 3, '/') : NULL;
 	bool		hide;
 
 	if (text == NULL || text[0] == '\0')
 		return NULL;
-	path = strchr(strstr(message->url, "://") + 3, '/');
-	hide = (path[1] != '\0' && repeats(text, path)) ||
+	hide = (path != NULL && path[1] != '\0' && repeats(text, path)) ||
 		(message->secret != NULL && repeats(text, message->secret));
 	for (int i = 0; i < message->nheaders; i++)
-		hide = hide || repeats(text, strchr(message->headers[i], ':') + 2);
+	{
+		const char *value = strstr(message->headers[i], ": ");
+
+		hide = hide || (value != NULL && repeats(text, value + 2));
+	}
 	return hide ? "(not kept: it repeats something secret)" : text;
 }

@@ -17,6 +17,7 @@
 
 #define MAX_KEY		500			/* bytes; it is in an index */
 #define MAX_TITLE	1000
+#define MAX_DETAILS	65536
 
 /* An argument that must be there, be not longer than that and in one line. */
 static char *
@@ -65,7 +66,14 @@ ml_alert_raise(PG_FUNCTION_ARGS)
 		pf_catalog_need_model(alert.model, PF_RIGHT_PREDICT, &model);
 	}
 	if (!PG_ARGISNULL(4))
+	{
 		alert.details = PG_GETARG_JSONB_P(4);
+		if (VARSIZE(alert.details) > MAX_DETAILS)
+			ereport(ERROR,
+					errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("argument \"details\" must not be larger than %d bytes", MAX_DETAILS),
+					errdetail("It has %u bytes.", (unsigned) VARSIZE(alert.details)));
+	}
 	id = pf_alert_raise(&alert);
 	PopActiveSnapshot();
 	PG_RETURN_INT64(id);

@@ -51,3 +51,19 @@ pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version, const PfMode
 	pf_scan_end(&scan);
 	return found;
 }
+
+int
+pf_catalog_column_types(const PfVersionInfo *version, char ***types)
+{
+	PfScan		scan;
+	ScanKeyData key[2];
+	int			n = 0;
+
+	pf_key_int8(&key[0], VERSION_MODEL_ID, version->model.id);
+	pf_key_int4(&key[1], VERSION_VERSION, version->version);
+	pf_scan_begin(&scan, "version", "version_pkey", 2, key);
+	if (pf_scan_next(&scan))
+		n = pf_scan_texts(&scan, VERSION_COLUMN_TYPES, types);
+	pf_scan_end(&scan);
+	return n;
+}

@@ -88,6 +88,19 @@ extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *i
 extern void pf_catalog_resolve(const char *reference, uint32 right, PfVersionInfo *info);
 extern bool pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info);
 
+/* What a version was trained with, beside what is in PfVersionInfo. */
+typedef struct PfTrained
+{
+	Jsonb	   *params;
+	int64		seed;
+	int64		rows;
+	int32		features;
+	char	   *trained_at;		/* as text */
+	char	   *note;			/* or NULL */
+} PfTrained;
+
+extern void pf_catalog_trained(const PfVersionInfo *version, PfTrained *trained);
+
 /* Error wrong_object_type when a version of another task would be added to the model. */
 extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
 
@@ -186,6 +199,7 @@ typedef struct PfNewVersion
 	Size		nbytes;
 	double		seconds;
 	Jsonb	   *stage_seconds;
+	Jsonb	   *fit;			/* how it ended, or NULL: see the column's comment */
 
 	/* NULL, or sets the two above when all is stored but them and what describes the version */
 	void		(*take_times) (struct PfNewVersion *version, void *arg);
@@ -242,6 +256,9 @@ extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
 extern bool pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version,
 								const PfModel *model, PfFrame **frames, PfProfile *profile);
 
+/* The SQL types that the feature columns had at training, in the order of the columns. */
+extern int	pf_catalog_column_types(const PfVersionInfo *version, char ***types);
+
 /*
  * A measurement made later, with a source.  Does nothing where the transaction may not write
  * (read only, on a standby, in parallel mode).
@@ -254,6 +271,7 @@ extern void pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasur
  * aliases ([a-z_][a-z0-9_]* up to 63 bytes); error invalid_name when broken.
  */
 extern void pf_check_model_name(const char *name);
+extern void pf_check_name(const char *what, const char *name);	/* the same of a recipe, ... */
 extern void pf_check_alias_name(const char *alias);
 
 /*

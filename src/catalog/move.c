@@ -56,6 +56,8 @@ pf_catalog_describe(const PfVersionInfo *version)
 				 "FROM pgforest.confusion x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'curves', (SELECT jsonb_agg(to_jsonb(x) - '{model_id,version,id}'::text[] ORDER BY x.id) "
 				 "FROM pgforest.curve x WHERE x.model_id = $1 AND x.version = $2), "
+				 "'baseline', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
+				 "FROM pgforest.baseline x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'origin', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
 				 "FROM pgforest.origin x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'exported', jsonb_build_object('database', current_database(), 'by', $3::text, "
@@ -82,8 +84,9 @@ write_section(const PfImport *import, int64 model, int32 number, const char *tab
 	pf_arg(&args, JSONBOID, JsonbPGetDatum(import->sections), false);
 	pf_write(psprintf("INSERT INTO pgforest.%s (model_id, version, %s) SELECT $1, $2, %s "
 					  "FROM jsonb_populate_recordset(NULL::pgforest.%s, CASE jsonb_typeof($3->'%s') "
-					  "WHEN 'array' THEN $3->'%s' ELSE '[]' END) WITH ORDINALITY AS x ORDER BY ordinality",
-					  table, columns, columns, table, section, section), &args);
+					  "WHEN 'array' THEN $3->'%s' WHEN 'object' THEN jsonb_build_array($3->'%s') "
+					  "ELSE '[]' END) WITH ORDINALITY AS x ORDER BY ordinality",
+					  table, columns, columns, table, section, section, section), &args);
 }
 
 static void
@@ -154,6 +157,7 @@ pf_catalog_import(const PfImport *import)
 				  "set, source, classes, counts, rows, measured_at, measured_by");
 	write_section(import, model.id, number, "curve", "curves",
 				  "set, source, class, threshold, tpr, fpr, precision, recall");
+	write_section(import, model.id, number, "baseline", "baseline", "profile");
 	write_origin(import, model.id, number, role);
 	write_run(import, model.id, number, role);
 	SPI_finish();

@@ -113,6 +113,7 @@ pf_outbox_take(TimestampTz due, int lease, MemoryContext context, PfMessage *mes
 	pf_arg_time(&args, TimestampTzPlusMilliseconds(now, lease));
 	pf_arg_own_role(&args);
 	if (pf_write("WITH oldest AS MATERIALIZED (SELECT m.id FROM pgforest.alert_target t "
+				 "JOIN pgforest.alert_secret s ON s.target_id = t.id "
 				 "JOIN pg_roles his ON his.rolname = t.owner JOIN pg_roles own ON own.rolname = $4, "
 				 "LATERAL (SELECT o.id FROM pgforest.outbox o WHERE o.target_id = t.id "
 				 "AND o.failed_at IS NULL ORDER BY o.id LIMIT 1) m "

@@ -79,7 +79,7 @@ no_such_recipe(const char *name)
 {
 	PfScan		scan;
 	char	   *nearest = NULL;
-	uint32		least = Max(2, strlen(name) / 3) + 1;
+	uint32		least = Min(Max(2, strlen(name) / 3) + 1, strlen(name));
 
 	pf_scan_begin(&scan, "recipe", "recipe_pkey", 0, NULL);
 	while (pf_scan_next(&scan))
@@ -119,7 +119,7 @@ parse(const char *reference, char **name)
 	int64		version = 0;
 
 	*name = at ? pnstrdup(reference, at - reference) : pstrdup(reference);
-	pf_check_model_name(*name);
+	pf_check_name("recipe", *name);
 	if (at == NULL)
 		return 0;
 	for (const char *p = at + 1; *p >= '0' && *p <= '9' && version <= PG_INT32_MAX; p++)
@@ -157,7 +157,7 @@ pf_catalog_check_recipe(const char *name)
 {
 	PfRecipeInfo info;
 
-	pf_check_model_name(name);
+	pf_check_name("recipe", name);
 	if (find(name, 0, &info))
 		need_owner(&info);
 }

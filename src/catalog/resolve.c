@@ -16,7 +16,7 @@
 #define DEFAULT_ALIAS "production"
 
 void
-pf_check_model_name(const char *name)
+pf_check_name(const char *what, const char *name)
 {
 	size_t		length = strlen(name);
 	bool		blank = true;
@@ -24,7 +24,7 @@ pf_check_model_name(const char *name)
 	if (length == 0 || length > 63)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
-				errmsg("model name must have 1 to 63 bytes, not %zu", length));
+				errmsg("%s name must have 1 to 63 bytes, not %zu", what, length));
 	for (const char *p = name; *p; p++)
 	{
 		unsigned char c = (unsigned char) *p;
@@ -32,14 +32,14 @@ pf_check_model_name(const char *name)
 		if (c == '@')
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_NAME),
-					errmsg("model name \"%s\" must not contain \"@\"", name),
-					errdetail("What follows \"@\" is a version or an alias; only the name of a model is wanted here."),
+					errmsg("%s name \"%s\" must not contain \"@\"", what, name),
+					errdetail("What follows \"@\" is a version or an alias; only the name of a %s is wanted here.", what),
 					p == name ? 0 : errhint("Try %s.",
 											quote_literal_cstr(pnstrdup(name, p - name))));
 		if (c < 0x20 || c == 0x7f)
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_NAME),
-					errmsg("model name must not contain control characters"),
+					errmsg("%s name must not contain control characters", what),
 					errdetail("Byte %d of the name is 0x%02x.", (int) (p - name) + 1, c));
 		if (c != ' ')
 			blank = false;
@@ -47,7 +47,13 @@ pf_check_model_name(const char *name)
 	if (blank)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
-				errmsg("model name must not be blank"));
+				errmsg("%s name must not be blank", what));
+}
+
+void
+pf_check_model_name(const char *name)
+{
+	pf_check_name("model", name);
 }
 
 void

@@ -556,12 +556,14 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 		   (Datum) 0, version->stage_seconds == NULL);
 	pf_arg(&args, JSONBOID, version->recipe ? JsonbPGetDatum(version->recipe) : (Datum) 0,
 		   version->recipe == NULL);
+	pf_arg(&args, JSONBOID, version->fit ? JsonbPGetDatum(version->fit) : (Datum) 0,
+		   version->fit == NULL);
 	pf_write("INSERT INTO pgforest.version (model_id, version, algorithm, target, query, weight, "
 			 "split, columns, column_types, classes, identity, holdout, params, arguments, seed, "
 			 "note, rows, features, metric, score, data_fingerprint, sha256, bytes, trained_by, "
-			 "seconds, stage_seconds, recipe, extension_version) "
+			 "seconds, stage_seconds, recipe, fit, extension_version) "
 			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, "
+			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, "
 			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
 }
 

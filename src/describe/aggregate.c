@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "describe/sketch.h"
 #include "fmgr.h"
 #include "utils/builtins.h"

@@ -53,7 +53,7 @@ count_key(MemoryContext context, PfCounts *counts, uint64 key, uint64 n)
 {
 	PfCount    *slot;
 
-	if (counts->used * 2 >= counts->nslots)
+	if (counts->used * 4 >= counts->nslots * 3)
 		set_size(context, counts, Max(counts->nslots * 2, 16));
 	slot = find_slot(counts, key);
 	if (slot->count == 0)

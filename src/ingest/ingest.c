@@ -450,7 +450,7 @@ pass_loaded(Ingest *ing)
 	char		last = ing->format->verify ? check_batches(ing) : skip_batches(ing);
 	const char *byte;
 
-	ing->records.line = ing->batch.end_line;
+	ing->line = ing->records.line = ing->batch.end_line;
 	list_free_deep(ing->loaded);
 	ing->loaded = NIL;
 	if (last == '\n' || last == '\r')

@@ -453,18 +453,19 @@ take_for_check(Reading *reading, HeapTuple tuple, TupleDesc desc, StringInfo lin
 static void
 report_change(const PfQuery *query, const PfBatch *batch, int64 rows)
 {
+	char	   *which = query->key < 0 ? pstrdup("The source, which was loaded whole")
+		: psprintf("Batch %d, from %s to %s", batch->number, batch->start_key, batch->end_key);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("source has changed in the part that was loaded already"),
-			 query->key < 0 ? errdetail("It was loaded whole, and had " INT64_FORMAT " rows; it has " INT64_FORMAT " now.",
-										batch->rows + batch->rejected, rows)
-			 : errdetail("Batch %d, from %s to %s, had " INT64_FORMAT " rows; it has " INT64_FORMAT " now.",
-						 batch->number, batch->start_key, batch->end_key, batch->rows + batch->rejected, rows),
+			 rows == batch->rows + batch->rejected ? errdetail("%s, has other values.", which)
+			 : errdetail("%s, had " INT64_FORMAT " rows; it has " INT64_FORMAT " now.", which,
+						 batch->rows + batch->rejected, rows),
 			 query->key < 0 ? errhint("Give order_by, a unique column that grows, to load only what is new; restart => true loads all once more.")
 			 : errhint("restart => true loads all once more; format => '{\"verify\": false}' goes on without this check.")));
 }
 
-/* Rows that a trigger of the target left out are not counted as loaded; the hash says what counts. */
 void
 pf_query_verify(PfQuery *query, List *batches)
 {

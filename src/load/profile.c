@@ -43,7 +43,7 @@ pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, double *value
 	for (uint32 first = 0; first < n; first += PIECE)
 	{
 		pf_check(env);
-		pf_tally_numbers(frame, tally, values + first, Min(n - first, PIECE));
+		pf_tally_numbers(frame, tally, values + first, Min(n - first, PIECE), NULL, 0);
 	}
 	pf_tally_missing(tally, nrows - n);
 }
@@ -106,6 +106,6 @@ pf_profile_target(PfLoad *load, const PfEnv *env, const uint32 *rows, uint32 n)
 	}
 	pf_frame_values(env, values, n, PF_MAX_BINS, frame);
 	pf_tally_init(env, frame, tally);
-	pf_tally_numbers(frame, tally, values, n);
+	pf_tally_numbers(frame, tally, values, n, NULL, 0);
 	pfree(values);
 }

@@ -287,6 +287,8 @@ ml_import(PG_FUNCTION_ARGS)
 	PfImport	import = {0};
 	PfVersionInfo stored;
 	PfMeasured *measured;
+	PfFrame    *frames;
+	PfProfile	profile;
 	JsonbContainer *about;
 	JsonbContainer *version;
 	const PfModel *model;
@@ -337,6 +339,9 @@ ml_import(PG_FUNCTION_ARGS)
 	pf_catalog_resolve(psprintf("%s@%d", import.model, number), PF_RIGHT_TRAIN, &stored);
 	pf_hold_model(CurrentMemoryContext, &stored);
 	pf_catalog_measured(&stored, true, &measured);
+	pf_catalog_baseline(env, &stored, model, &frames, &profile);
+	if (stored.recipe != NULL)
+		pf_recipe_read(stored.recipe);
 	PopActiveSnapshot();
 	return result_row(fcinfo, &stored, model, hex);
 }

@@ -243,6 +243,7 @@ pf_reader_read(PfUrlReader *reader, void *buffer, Size size)
 {
 	PfTransfer *transfer = reader->transfer;
 
+	Assert(size > 0);
 	for (;;)
 	{
 		Size		used;

@@ -31,6 +31,8 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#define IDLE_WAIT 10			/* ms, should libcurl wait for nothing at all */
+
 #define SET(option, value) set_option(transfer, option, curl_easy_setopt(transfer->easy, option, value))
 
 /* ----- libcurl's callbacks ----- */
@@ -378,7 +380,8 @@ static void
 wait_and_act(PfTransfer *transfer)
 {
 	WaitEvent	events[2 + PF_MAX_SOCKETS];
-	double		left = timer_left(transfer);
+	bool		idle = transfer->timer < 0 && transfer->nsockets == 0;
+	double		left = idle ? IDLE_WAIT : timer_left(transfer);
 	instr_time	start;
 	double		time;
 	int			count;
@@ -409,6 +412,8 @@ wait_and_act(PfTransfer *transfer)
 				(events[i].events & WL_SOCKET_READABLE ? CURL_CSELECT_IN : 0) |
 				(events[i].events & WL_SOCKET_WRITEABLE ? CURL_CSELECT_OUT : 0));
 	}
+	if (idle)
+		act(transfer, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void
@@ -429,7 +434,7 @@ pf_transfer_step(PfTransfer *transfer)
 			return;
 	}
 
-	if (timer_left(transfer) <= 0 || (transfer->timer < 0 && transfer->nsockets == 0))
+	if (timer_left(transfer) <= 0)
 	{
 		transfer->timer = -1;
 		act(transfer, CURL_SOCKET_TIMEOUT, 0);

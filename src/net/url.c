@@ -56,7 +56,7 @@ lower(const char *text, size_t length)
 	return copy;
 }
 
-/* Undoes escapes in place; false when there were none. */
+/* Undoes escapes in place, with a slash for a zero byte; false when there were none. */
 static bool
 unescape(char *text)
 {
@@ -68,6 +68,8 @@ unescape(char *text)
 		if (from[0] == '%' && hex_digit(from[1]) >= 0 && hex_digit(from[2]) >= 0)
 		{
 			*to = (char) (hex_digit(from[1]) * 16 + hex_digit(from[2]));
+			if (*to == '\0')
+				*to = '/';
 			from += 3;
 			found = true;
 		}
@@ -80,17 +82,18 @@ unescape(char *text)
 
 /*
  * Might a server leave the directory?  It may undo escapes more than once, take a backslash for a
- * slash, and end a step at a semicolon or a zero byte.
+ * slash, end a step at a semicolon or a zero byte, and understand overlong UTF-8: bytes that no
+ * text has.
  */
 static bool
 climbs(const char *path)
 {
 	char	   *plain = pstrdup(path);
 
-	for (char *escape = plain; (escape = strstr(escape, "%00")) != NULL; escape++)
-		memcpy(escape, "%2f", 3);
 	while (unescape(plain))
 		;
+	if (strpbrk(plain, "\xc0\xc1") != NULL)
+		return true;
 	for (const char *step = plain; *step;)
 	{
 		size_t		length = strcspn(step, "/\\;?#");

@@ -23,6 +23,7 @@ typedef struct PfGrown
 	PfVotes		votes;			/* sum NULL when none were asked for */
 	int			workers;		/* launched */
 	PfHeldOut	held[PF_HELD_OUT];	/* rows: what the caller wants to be predicted on the way */
+	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 
 /*

@@ -7,7 +7,7 @@
  * object by column name or an array of the features in their order, and {"predictions":
  * [...], ...} goes out.  The version is resolved once a call.  Nothing is written.
  *
- * Memory: the request, the bins of a block of rows, and the answer, in the current context.
+ * Memory: the request and the answer, in the current context.
  */
 #include "postgres.h"
 
@@ -17,6 +17,7 @@
 #include "engine/walk/walk.h"
 #include "fmgr.h"
 #include "predict/bind.h"
+#include "predict/usage.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -24,8 +25,6 @@
 #include "utils/numeric.h"
 
 PG_FUNCTION_INFO_V1(ml_predict_request);
-
-#define BLOCK_ROWS 512
 
 static void
 check_request(Jsonb *request, JsonbValue *instances)
@@ -64,17 +63,16 @@ check_request(Jsonb *request, JsonbValue *instances)
 				 errhint("The keys are \"instances\" and, which is not heeded, \"signature_name\".")));
 }
 
-/* Binds the instances, walks a block of them at a time: out[n * width]. */
+/* Binds and walks one instance after another: out[n * width]. */
 static void
-predict(const PfModel *model, const char *reference, JsonbContainer *instances,
-		uint32 *number, double *out)
+predict(const PfModel *model, const PfRecipe *recipe, const char *reference, PfUsage *usage,
+		JsonbContainer *instances, uint32 *number, double *out)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest instance",
 												  ALLOCSET_DEFAULT_SIZES);
-	size_t		size = pf_row_size(model);
-	uint8	   *rows = palloc(BLOCK_ROWS * size);
-	uint32		pending = 0;
+	uint8	   *row = palloc(pf_row_size(model));
+	PfRawBinder *raw = recipe ? pf_raw_binder_create(model, reference, recipe, NULL) : NULL;
 	JsonbIterator *it = JsonbIteratorInit(instances);
 	JsonbIteratorToken token;
 	JsonbValue	value;
@@ -82,46 +80,50 @@ predict(const PfModel *model, const char *reference, JsonbContainer *instances,
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 	{
 		MemoryContext caller;
-		uint8	   *row = rows + pending * size;
+		bool		array;
 
 		if (token != WJB_ELEM)
 			continue;
 		pf_check_interrupts();
+		pf_usage_begin(usage);
 		if (value.type != jbvBinary)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("an instance for model \"%s\" must be an object or an array", reference),
 					 errhint("An object has the values of a row by the names of the columns, an array in the order of the features.")));
+		array = JsonContainerIsArray(value.val.binary.data);
+		if (array && raw != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("model \"%s\" carries a recipe, which needs the names of the raw columns", reference),
+					 errhint("Pass each instance as an object.")));
 		caller = MemoryContextSwitchTo(context);
-		if (JsonContainerIsArray(value.val.binary.data))
+		if (array)
 			pf_bind_json_array(model, reference, value.val.binary.data, row);
+		else if (raw != NULL)
+			pf_bind_raw_json(raw, JsonbValueToJsonb(&value), row);
 		else
 			pf_bind_json(model, reference, JsonbValueToJsonb(&value), row);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
-
+		pf_walk_row_fast(env, model, row, out + (size_t) *number * model->width);
+		pf_usage_end(usage);
 		++*number;
-		if (++pending == BLOCK_ROWS)
-		{
-			pf_walk_block(env, model, rows, size, pending, out + (size_t) (*number - pending) * model->width);
-			pending = 0;
-		}
 	}
-	if (pending > 0)
-		pf_walk_block(env, model, rows, size, pending, out + (size_t) (*number - pending) * model->width);
 	MemoryContextDelete(context);
 }
 
 /* The same; an error of an instance says which one it is, counted from 0 as JSON's arrays are. */
 static void
-predict_all(const PfModel *model, const char *reference, JsonbContainer *instances, double *out)
+predict_all(const PfModel *model, const PfRecipe *recipe, const char *reference, PfUsage *usage,
+			JsonbContainer *instances, double *out)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile uint32 number = 0;
 
 	PG_TRY();
 	{
-		predict(model, reference, instances, (uint32 *) &number, out);
+		predict(model, recipe, reference, usage, instances, (uint32 *) &number, out);
 	}
 	PG_CATCH();
 	{
@@ -259,6 +261,7 @@ ml_predict_request(PG_FUNCTION_ARGS)
 	const PfModel *model;
 	JsonbValue	instances;
 	char	   *reference;
+	PfUsage    *usage;
 	double	   *out;
 	uint32		n;
 
@@ -267,13 +270,16 @@ ml_predict_request(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("model must not be null")));
 	reference = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	usage = pf_usage_create(CurrentMemoryContext);
 	pf_catalog_resolve(reference, PF_RIGHT_PREDICT, &version);
+	pf_usage_of(usage, &version);
 	if (PG_ARGISNULL(1))
 		PG_RETURN_NULL();
 	check_request(PG_GETARG_JSONB_P(1), &instances);
 	model = pf_hold_model(CurrentMemoryContext, &version);
 	n = JsonContainerSize(instances.val.binary.data);
 	out = palloc_extended(Max((Size) n * model->width, 1) * sizeof(double), MCXT_ALLOC_HUGE);
-	predict_all(model, reference, instances.val.binary.data, out);
+	predict_all(model, version.recipe ? pf_recipe_read(version.recipe) : NULL, reference, usage,
+				instances.val.binary.data, out);
 	PG_RETURN_JSONB_P(make_answer(&version, model, out, n));
 }

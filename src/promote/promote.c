@@ -39,7 +39,7 @@ static Datum result_row(FunctionCallInfo fcinfo, const char *model, const PfVerd
 PG_FUNCTION_INFO_V1(ml_promote);
 PG_FUNCTION_INFO_V1(ml_rollback);
 
-/* ml_promote(model, version, alias, metric, threshold, max_regression, min_rows, by, source, note, candidates) */
+/* ml_promote(model, version, alias, metric, threshold, max_regression, min_rows, by, source, note, candidates, confidence) */
 Datum
 ml_promote(PG_FUNCTION_ARGS)
 {
@@ -167,6 +167,12 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_regression must not be negative"),
 				 errhint("It is a share: 0.02 lets the metric become worse by 2 percent.")));
+	promotion->confidence = read_limit(fcinfo, 11, "confidence");
+	if (promotion->confidence <= 0 || promotion->confidence >= 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("confidence must be between 0 and 1, not %g", promotion->confidence),
+				 errhint("Pass confidence => 0.95 to promote only what is better but for a chance of 2.5 percent.")));
 	if (!PG_ARGISNULL(6))
 	{
 		promotion->min_rows = PG_GETARG_INT64(6);
@@ -192,7 +198,7 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 	/* a version alone is promoted as it is; whoever asks for more gets figures */
 	promotion->measure = promotion->version == 0 || !PG_ARGISNULL(3) ||
 		!isnan(promotion->threshold) || !isnan(promotion->max_regression) ||
-		!PG_ARGISNULL(6) || promotion->source != NULL;
+		!isnan(promotion->confidence) || !PG_ARGISNULL(6) || promotion->source != NULL;
 	if (promotion->measure && strcmp(promotion->model.task, "anomaly") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -142,6 +142,7 @@ ml_recipe(PG_FUNCTION_ARGS)
 	}
 	recipe.steps = pf_steps_read(document, true);
 	program = pf_program_of(&recipe, types, true);
+	pf_source_open(pf_program_sql(program, source->from));
 
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);

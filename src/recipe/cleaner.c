@@ -168,45 +168,49 @@ json_type(Oid type)
 }
 
 static void
-match_inputs(PfCleaner *cleaner, const PfRecipe *recipe, const char *what, TupleDesc desc, Oid *types)
+match_inputs(PfCleaner *cleaner, const PfRecipe *recipe, TupleDesc desc, PfMatch *match)
 {
 	if (desc != NULL)
-		pf_recipe_match(recipe, what, desc, cleaner->positions, types);
+		pf_recipe_match(recipe, desc, match);
+	else
+	{
+		match->positions = palloc(sizeof(int) * Max(recipe->ncolumns, 1));
+		match->types = palloc(sizeof(Oid) * Max(recipe->ncolumns, 1));
+		match->changed = NULL;
+	}
 	cleaner->inputs = CreateTemplateTupleDesc(recipe->ncolumns);
 	for (int i = 0; i < recipe->ncolumns; i++)
 	{
-		Oid			shown;
-
 		if (desc == NULL)
 		{
-			cleaner->positions[i] = i;
-			types[i] = json_type(recipe->types[i]);
+			match->positions[i] = i;
+			match->types[i] = json_type(recipe->types[i]);
 		}
-		shown = OidIsValid(types[i]) ? types[i] : TEXTOID;
-		TupleDescInitEntry(cleaner->inputs, i + 1, recipe->columns[i], shown,
-						   desc != NULL && cleaner->positions[i] >= 0 ?
-						   TupleDescAttr(desc, cleaner->positions[i])->atttypmod : -1, 0);
+		TupleDescInitEntry(cleaner->inputs, i + 1, recipe->columns[i],
+						   OidIsValid(match->types[i]) ? match->types[i] : TEXTOID,
+						   desc != NULL && match->positions[i] >= 0 ?
+						   TupleDescAttr(desc, match->positions[i])->atttypmod : -1, 0);
 	}
+	cleaner->positions = match->positions;
 }
 
 PfCleaner *
 pf_cleaner_create(const PfRecipe *recipe, const char *what, const char *model, TupleDesc desc, List *wanted)
 {
 	PfCleaner  *cleaner = palloc0(sizeof(PfCleaner));
-	Oid		   *types = palloc(sizeof(Oid) * Max(recipe->ncolumns, 1));
+	PfMatch		match;
+	bool	   *used;
 	PfProgram  *program;
 	List	  **exprs;
 	TupleDesc	below;
 	const PfLayer *last;
 	List	   *outputs = NIL;
-	List	   *missing = NIL;
 	Bitmapset  *needed = NULL;
 	ListCell   *lc;
 
 	cleaner->ninputs = recipe->ncolumns;
-	cleaner->positions = palloc(sizeof(int) * Max(recipe->ncolumns, 1));
-	match_inputs(cleaner, recipe, what, desc, types);
-	program = pf_program_of(recipe, types, false);
+	match_inputs(cleaner, recipe, desc, &match);
+	program = pf_program_of(recipe, match.types, false);
 
 	cleaner->nlayers = list_length(program->layers);
 	exprs = palloc(sizeof(List *) * cleaner->nlayers);
@@ -240,24 +244,21 @@ pf_cleaner_create(const PfRecipe *recipe, const char *what, const char *model, T
 	cleaner->layers = palloc(sizeof(ProjectionInfo *) * cleaner->nlayers);
 	for (int i = cleaner->nlayers - 1; i >= 0; i--)
 	{
-		Bitmapset  *used = NULL;
+		Bitmapset  *below_needed = NULL;
 
-		exprs[i] = prune(exprs[i], needed, &used);
-		needed = used;
+		exprs[i] = prune(exprs[i], needed, &below_needed);
+		needed = below_needed;
 	}
+	used = palloc(sizeof(bool) * Max(recipe->ncolumns, 1));
 	for (int i = 0; i < recipe->ncolumns; i++)
 	{
-		if (!bms_is_member(i, needed))
-			cleaner->positions[i] = -1;
-		else
-		{
+		used[i] = bms_is_member(i, needed);
+		if (used[i])
 			cleaner->needs = lappend(cleaner->needs, recipe->columns[i]);
-			if (cleaner->positions[i] < 0)
-				missing = lappend(missing, recipe->columns[i]);
-		}
 	}
-	if (missing != NIL)
-		pf_recipe_lacks(recipe, what, missing);
+	pf_recipe_need(recipe, &match, used, what);
+	for (int i = 0; i < recipe->ncolumns; i++)
+		cleaner->positions[i] = used[i] ? match.positions[i] : -1;
 
 	cleaner->econtext = CreateStandaloneExprContext();
 	cleaner->input = MakeSingleTupleTableSlot(cleaner->inputs, &TTSOpsVirtual);

@@ -2,17 +2,20 @@
  * parts.h
  *	  What the files of this folder share.
  *
- * steps.c reads steps; fit.c finds their constants; program.c turns steps and
- * constants into SQL expressions, layer by layer, with the help of words.c; recipe.c keeps
- * documents; cleaner.c evaluates a program for one row; clean.c and calls.c are the SQL calls.
+ * steps.c reads steps; fit.c, asks.c and fitted.c find their constants; program.c holds columns as SQL
+ * expressions, layer by layer; columns.c finds those that a step names, apply.c and categories.c
+ * do what it says, with constants.c and words.c; recipe.c keeps documents; cleaner.c evaluates
+ * a program for one row; clean.c and calls.c are the SQL calls.
  *
  * Memory: the current context throughout.
  */
 #ifndef PF_RECIPE_PARTS_H
 #define PF_RECIPE_PARTS_H
 
-#include "recipe/recipe.h"
+#include "lib/stringinfo.h"
+
 #include "compat.h"
+#include "recipe/recipe.h"
 
 typedef enum PfStepKind
 {
@@ -153,12 +156,6 @@ typedef struct PfProgram
 extern PfProgram *pf_program_start(int ncolumns, char *const *columns, const Oid *types,
 								   const List *steps, bool training);
 
-/* Finds the columns of a step's group and checks those that it names. */
-extern void pf_program_resolve(PfProgram *program, PfStep *step);
-
-/* Adds a step, whose constants are known. */
-extern void pf_program_add(PfProgram *program, const PfStep *step);
-
 /* Makes every field a plain column of a layer. */
 extern void pf_program_settle(PfProgram *program);
 
@@ -170,6 +167,8 @@ extern PfField *pf_program_field(const PfProgram *program, const char *name);
 /* The field as a number (float8, never NaN) or as text, for an expression that has it so many times. */
 extern char *pf_program_number(PfProgram *program, PfField *field, int times);
 extern char *pf_program_text(PfProgram *program, PfField *field, int times);
+extern char *pf_field_as_it_is(PfProgram *program, PfField *field);	/* keeps its type; for several uses */
+
 extern PfField *pf_program_fold(const PfProgram *program, const PfStep *step);
 
 /* 1 or 0 where the target of a target_mean is a class, else its number. */
@@ -181,18 +180,63 @@ extern char *pf_program_select(const PfProgram *program, const List *exprs, cons
 /* The program as one query, after its end. */
 extern char *pf_program_sql(const PfProgram *program, const char *from);
 
+/* For the files that make fields: a new expression, a name that is free, a field after another (NULL: the last). */
+extern void pf_set_field(PfField *field, Oid type, const char *expr);
+extern char *pf_new_name(const PfProgram *program, const char *wanted);
+extern PfField *pf_insert_field(PfProgram *program, const PfField *after, char *name, Oid type, const char *expr);
+extern void pf_end_layer(PfProgram *program, char *distinct, char *order);
+
 /* All steps of a recipe, its raw columns being of these types. */
 extern PfProgram *pf_program_of(const PfRecipe *recipe, const Oid *types, bool training);
+
+/* ----- columns.c ----- */
+
+/* Finds the columns of a step's group and checks those that it names. */
+extern void pf_program_resolve(PfProgram *program, PfStep *step);
+
+/* Names that are no columns now are an error. */
+extern void pf_check_columns(const PfProgram *program, const PfStep *step, const List *names);
+extern bool pf_names_contain(const List *names, const char *name);
+extern void pf_append_name(StringInfo list, const char *name);
+
+/* ----- apply.c, categories.c ----- */
+
+/* Adds a step, whose constants are known. */
+extern void pf_program_add(PfProgram *program, const PfStep *step);
+
+extern void pf_add_group_rare(PfProgram *program, const PfStep *step, PfField *field);
+extern void pf_add_one_hot(PfProgram *program, const PfStep *step, PfField *field);
+extern void pf_add_ordinal(PfProgram *program, const PfStep *step, PfField *field);
+extern void pf_add_target_mean(PfProgram *program, const PfStep *step, PfField *field);
+
+/* ----- constants.c: of a column of a step ----- */
+
+extern bool pf_find_constant(const PfStep *step, const char *column, const char *name, JsonbValue *value);
+extern double pf_constant_number(const PfStep *step, const char *column, const char *name);
+extern char *pf_constant_text(const PfStep *step, const char *column, const char *name);
+extern List *pf_constant_list(const PfStep *step, const char *column, const char *name, enum jbvType type);
+extern bool pf_constant_flag(const PfStep *step, const char *column, const char *name);
+extern double pf_json_number(const JsonbValue *value);
+pg_noreturn extern void pf_no_constant(const PfStep *step, const char *column, const char *name);
 
 /* ----- recipe.c ----- */
 
 /*
  * Where the recipe's raw columns are among those of desc, and of which types; -1 and the
- * recipe's own type where one is not there.  A column whose use has changed is an
- * error, with all of them; what: whose columns they are.
+ * recipe's own type where one is not there, or is of another use: then with its type in
+ * changed, which is InvalidOid elsewhere.
  */
-extern void pf_recipe_match(const PfRecipe *recipe, const char *what, TupleDesc desc,
-							int *positions, Oid *types);
+typedef struct PfMatch
+{
+	int		   *positions;
+	Oid		   *types;
+	Oid		   *changed;
+} PfMatch;
+
+extern void pf_recipe_match(const PfRecipe *recipe, TupleDesc desc, PfMatch *match);
+
+/* Error when one of these raw columns was not found; what: whose columns they are. */
+extern void pf_recipe_need(const PfRecipe *recipe, const PfMatch *match, const bool *needed, const char *what);
 
 /* The columns of raw rows, for a document. */
 extern Jsonb *pf_recipe_columns(TupleDesc desc);
@@ -200,8 +244,6 @@ extern Jsonb *pf_recipe_columns(TupleDesc desc);
 /* The program over a raw source, whose columns are checked. */
 extern PfProgram *pf_recipe_program(const PfRecipe *recipe, const PfSource *raw, bool training);
 
-/* The error for raw columns that are not there. */
-pg_noreturn extern void pf_recipe_lacks(const PfRecipe *recipe, const char *what, const List *missing);
 
 /* ----- fit.c ----- */
 

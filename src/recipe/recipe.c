@@ -166,28 +166,65 @@ pf_recipe_columns(TupleDesc desc)
 }
 
 void
-pf_recipe_match(const PfRecipe *recipe, const char *what, TupleDesc desc, int *positions, Oid *types)
+pf_recipe_match(const PfRecipe *recipe, TupleDesc desc, PfMatch *match)
 {
-	StringInfoData changed;
+	int			n = Max(recipe->ncolumns, 1);
 
-	initStringInfo(&changed);
+	match->positions = palloc(sizeof(int) * n);
+	match->types = palloc(sizeof(Oid) * n);
+	match->changed = palloc0(sizeof(Oid) * n);
 	for (int i = 0; i < recipe->ncolumns; i++)
 	{
-		positions[i] = -1;
-		types[i] = recipe->types[i];
-		for (int a = 0; a < desc->natts && positions[i] < 0; a++)
+		match->positions[i] = -1;
+		match->types[i] = recipe->types[i];
+		for (int a = 0; a < desc->natts; a++)
 		{
 			Form_pg_attribute attribute = TupleDescAttr(desc, a);
 
 			if (attribute->attisdropped || strcmp(NameStr(attribute->attname), recipe->columns[i]) != 0)
 				continue;
-			positions[i] = a;
-			types[i] = attribute->atttypid;
-			if (pf_use_of(types[i]) != pf_use_of(recipe->types[i]))
-				appendStringInfo(&changed, "%s\"%s\" is %s, the recipe has %s", changed.len > 0 ? "; " : "",
-								 recipe->columns[i], format_type_be(types[i]), name_of_type(recipe->types[i]));
+			if (pf_use_of(attribute->atttypid) != pf_use_of(recipe->types[i]))
+				match->changed[i] = attribute->atttypid;
+			else
+			{
+				match->positions[i] = a;
+				match->types[i] = attribute->atttypid;
+			}
+			break;
 		}
 	}
+}
+
+void
+pf_recipe_need(const PfRecipe *recipe, const PfMatch *match, const bool *needed, const char *what)
+{
+	StringInfoData missing;
+	StringInfoData changed;
+	int			nmissing = 0;
+
+	initStringInfo(&missing);
+	initStringInfo(&changed);
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		if (!needed[i] || match->positions[i] >= 0)
+			continue;
+		if (OidIsValid(match->changed[i]))
+			appendStringInfo(&changed, "%s\"%s\" is %s, the recipe has %s", changed.len > 0 ? "; " : "",
+							 recipe->columns[i], format_type_be(match->changed[i]), name_of_type(recipe->types[i]));
+		else
+		{
+			appendStringInfo(&missing, "%s\"%s\"", missing.len > 0 ? ", " : "", recipe->columns[i]);
+			nmissing++;
+		}
+	}
+	if (nmissing > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg_plural("%s lacks %d column that recipe \"%s\" needs",
+							   "%s lacks %d columns that recipe \"%s\" needs",
+							   nmissing, what, nmissing, recipe->name),
+				 errdetail("Missing: %s.", missing.data),
+				 errhint("Columns are matched by name, extra ones are ignored; give a renamed column its old name in a query.")));
 	if (changed.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -196,42 +233,70 @@ pf_recipe_match(const PfRecipe *recipe, const char *what, TupleDesc desc, int *p
 				 errhint("Cast the values in a query, or fit the recipe again on the columns as they are now.")));
 }
 
-void
-pf_recipe_lacks(const PfRecipe *recipe, const char *what, const List *missing)
-{
-	StringInfoData names;
-	const ListCell *lc;
-
-	initStringInfo(&names);
-	foreach(lc, missing)
-		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", (char *) lfirst(lc));
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg_plural("%s lacks %d column that recipe \"%s\" needs",
-						   "%s lacks %d columns that recipe \"%s\" needs",
-						   list_length(missing), what, list_length(missing), recipe->name),
-			 errdetail("Missing: %s.", names.data),
-			 errhint("Columns are matched by name, extra ones are ignored; give a renamed column its old name in a query.")));
-}
-
 /* ----- a source ----- */
+
+/*
+ * Columns that a source lacks and that nothing is done with before they are dropped: they
+ * are taken out of the recipe.
+ */
+static PfRecipe *
+without_dropped(const PfRecipe *recipe, PfMatch *match)
+{
+	PfRecipe   *copy = palloc(sizeof(PfRecipe));
+	int			n = 0;
+
+	*copy = *recipe;
+	copy->columns = palloc(sizeof(char *) * Max(recipe->ncolumns, 1));
+	copy->types = palloc(sizeof(Oid) * Max(recipe->ncolumns, 1));
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		PfStep	   *first = NULL;
+		ListCell   *lc;
+		ListCell   *cell = NULL;
+
+		foreach(lc, recipe->steps)
+		{
+			PfStep	   *step = lfirst(lc);
+
+			foreach(cell, step->columns)
+			{
+				if (strcmp(lfirst(cell), recipe->columns[i]) == 0)
+					break;
+			}
+			if (cell != NULL || (step->order_by && strcmp(step->order_by, recipe->columns[i]) == 0) ||
+				(step->target && strcmp(step->target, recipe->columns[i]) == 0))
+			{
+				first = step;
+				break;
+			}
+		}
+		if (match->positions[i] < 0 && first != NULL && first->kind == PF_DROP)
+		{
+			first->columns = list_delete_cell(first->columns, cell);
+			continue;
+		}
+		copy->columns[n] = recipe->columns[i];
+		copy->types[n] = recipe->types[i];
+		match->positions[n] = match->positions[i];
+		match->types[n] = match->types[i];
+		match->changed[n++] = match->changed[i];
+	}
+	copy->ncolumns = n;
+	return copy;
+}
 
 PfProgram *
 pf_recipe_program(const PfRecipe *recipe, const PfSource *raw, bool training)
 {
-	int		   *positions = palloc(sizeof(int) * Max(recipe->ncolumns, 1));
-	Oid		   *types = palloc(sizeof(Oid) * Max(recipe->ncolumns, 1));
-	List	   *missing = NIL;
+	PfMatch		match;
+	bool	   *needed;
 
-	pf_recipe_match(recipe, "source", raw->desc, positions, types);
-	for (int i = 0; i < recipe->ncolumns; i++)
-	{
-		if (positions[i] < 0)
-			missing = lappend(missing, recipe->columns[i]);
-	}
-	if (missing != NIL)
-		pf_recipe_lacks(recipe, "source", missing);
-	return pf_program_of(recipe, types, training);
+	pf_recipe_match(recipe, raw->desc, &match);
+	recipe = without_dropped(recipe, &match);
+	needed = palloc(sizeof(bool) * Max(recipe->ncolumns, 1));
+	memset(needed, true, sizeof(bool) * recipe->ncolumns);
+	pf_recipe_need(recipe, &match, needed, "source");
+	return pf_program_of(recipe, match.types, training);
 }
 
 PfSource *

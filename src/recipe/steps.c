@@ -438,7 +438,7 @@ suggest_key(PfStepKind kind, const char *name)
 {
 	StringInfoData list;
 	const char *nearest = NULL;
-	uint32		least = Max(2, strlen(name) / 3) + 1;
+	uint32		least = Min(Max(2, strlen(name) / 3) + 1, strlen(name));
 
 	initStringInfo(&list);
 	for (int i = 0; i < (int) lengthof(keys); i++)
@@ -464,7 +464,7 @@ read_kind(int number, const char *name)
 {
 	StringInfoData list;
 	const char *nearest = NULL;
-	uint32		least = Max(2, strlen(name) / 3) + 1;
+	uint32		least = Min(Max(2, strlen(name) / 3) + 1, strlen(name));
 
 	initStringInfo(&list);
 	for (int i = 0; i < PF_STEP_KINDS; i++)

@@ -116,6 +116,7 @@ CREATE TABLE pgforest.version (
 	seconds float8 NOT NULL,
 	stage_seconds jsonb,
 	recipe jsonb,
+	fit jsonb,
 	PRIMARY KEY (model_id, version)
 );
 COMMENT ON TABLE pgforest.version IS 'versions of models, each never changed once written';
@@ -148,6 +149,7 @@ COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest tha
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.version.stage_seconds IS 'how long each stage of it took';
 COMMENT ON COLUMN pgforest.version.recipe IS 'the recipe that its rows go through, as it was at training; NULL: none';
+COMMENT ON COLUMN pgforest.version.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE TABLE pgforest.version_data (
 	model_id bigint NOT NULL,
@@ -423,7 +425,7 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 			  ORDER BY a.alias) AS aliases,
 		v.target, v.query, v.columns, v.column_types, v.identity, v.holdout, v.note,
 		v.extension_version,
-		(v.recipe ->> 'recipe') || '@' || (v.recipe ->> 'version') AS recipe
+		(v.recipe ->> 'recipe') || '@' || (v.recipe ->> 'version') AS recipe, v.fit
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id;
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';
@@ -454,6 +456,7 @@ COMMENT ON COLUMN pgforest.versions.holdout IS 'share of rows held out for measu
 COMMENT ON COLUMN pgforest.versions.note IS 'the note given at training';
 COMMENT ON COLUMN pgforest.versions.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.versions.recipe IS 'recipe that its rows go through, and which version of it; NULL: none';
+COMMENT ON COLUMN pgforest.versions.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE VIEW pgforest.metrics WITH (security_invoker = true) AS
 	SELECT m.name AS model, x.version, x.set, x.source, x.class, x.metric, x.value,

@@ -206,9 +206,13 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 
 	pf_grow_boosting(&loaded->train, &boost, &boosted);
 	if (boosted.losses != NULL)
+	{
+		grown->fit = psprintf("{\"rounds\": %u, \"rounds_grown\": %u}", boosted.rounds,
+							  boosted.rounds_grown);
 		ereport(NOTICE,
 				(errmsg("early stopping kept %u of %u rounds", boosted.rounds, boosted.rounds_grown),
 				 errdetail("The loss of the rows set apart was %.6g before the first round, and is %.6g.",
 						   boosted.losses[0], boosted.losses[boosted.rounds])));
+	}
 	build_model(&boosted, boost.loss, model);
 }

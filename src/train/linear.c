@@ -101,9 +101,8 @@ pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	model->importance = palloc(loaded->nfeatures * sizeof(double));
 	pf_linear_fit(env, &loaded->train, loaded->bins, &linear, &model->linear,
 				  model->importance, &fit);
-	ereport(DEBUG1,
-			(errmsg_internal("%s after %u iterations", fit.converged ? "converged" : "stopped",
-							 fit.iterations)));
+	grown->fit = psprintf("{\"iterations\": %u, \"converged\": %s}", fit.iterations,
+						  fit.converged ? "true" : "false");
 	if (!fit.converged)
 		ereport(NOTICE,
 				(errmsg_plural("the solver did not converge in %u iteration",

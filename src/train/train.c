@@ -589,6 +589,8 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	if (loaded->task != PF_ANOMALY)
 		version->metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
 	version->score = version->nmeasured > 0 ? pf_train_metric(&measured[0].metrics, version->metric) : NAN;
+	if (grown.fit != NULL)
+		version->fit = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(grown.fit)));
 	memcpy(version->fingerprint, loaded->fingerprint, sizeof(version->fingerprint));
 	version->measured = measured;
 	version->seconds = seconds_since(start);

@@ -18,9 +18,18 @@ SELECT is(pg_temp.arguments('ml_train'), 'model text, source text, target text D
 	'algorithm text DEFAULT ''random_forest''::text, params jsonb DEFAULT ''{}''::jsonb, task text DEFAULT NULL::text, '
 	'features text[] DEFAULT NULL::text[], exclude text[] DEFAULT NULL::text[], key text[] DEFAULT NULL::text[], '
 	'weight text DEFAULT NULL::text, split text DEFAULT NULL::text, holdout double precision DEFAULT 0.2, '
-	'seed bigint DEFAULT 0, note text DEFAULT NULL::text, '
+	'seed bigint DEFAULT 0, note text DEFAULT NULL::text, recipe text DEFAULT NULL::text, '
 	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT rows bigint, OUT features integer, OUT metric text, '
 	'OUT score double precision, OUT seconds double precision, OUT bytes bigint', 'ml_train: arguments and result');
+
+-- ----- recipes -----
+
+SELECT is(pg_temp.arguments('ml_recipe'), 'name text, source text, steps jsonb, OUT recipe text, OUT version integer, OUT rows bigint, '
+	'OUT columns integer, OUT clean_columns integer, OUT seconds double precision', 'ml_recipe: arguments and result');
+SELECT is(pg_temp.arguments('ml_recipe_sql'), 'name text, prediction boolean DEFAULT false', 'ml_recipe_sql: arguments');
+SELECT is(pg_temp.arguments('ml_clean'), 'recipe text, raw text, clean text, key text DEFAULT NULL::text, OUT recipe text, '
+	'OUT version integer, OUT rows bigint, OUT created boolean, OUT seconds double precision', 'ml_clean: arguments and result');
+SELECT is(pg_temp.arguments('ml_drop_recipe'), 'name text', 'ml_drop_recipe: arguments');
 
 -- ----- prediction -----
 
@@ -57,6 +66,7 @@ SELECT is(pg_temp.arguments('ml_promote'), 'model text, version integer DEFAULT 
 	'alias text DEFAULT ''production''::text, metric text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, '
 	'max_regression double precision DEFAULT NULL::double precision, min_rows bigint DEFAULT NULL::bigint, '
 	'by text[] DEFAULT NULL::text[], source text DEFAULT NULL::text, note text DEFAULT NULL::text, candidates integer[] DEFAULT NULL::integer[], '
+	'confidence double precision DEFAULT NULL::double precision, '
 	'OUT model text, OUT version integer, OUT previous integer, OUT promoted boolean, OUT reason text, '
 	'OUT score double precision, OUT previous_score double precision, OUT rows bigint', 'ml_promote: arguments and result');
 SELECT is(pg_temp.arguments('ml_rollback'), 'model text, alias text DEFAULT ''production''::text, '
@@ -91,6 +101,26 @@ SELECT is(pg_temp.arguments('ml_cancel'), 'run bigint', 'ml_cancel: arguments');
 SELECT is(pg_temp.arguments('ml_schedule'), 'pipeline text, cron text', 'ml_schedule: arguments');
 SELECT is(pg_temp.arguments('ml_unschedule'), 'pipeline text', 'ml_unschedule: arguments');
 SELECT is(pg_temp.arguments('ml_drop_pipeline'), 'name text', 'ml_drop_pipeline: arguments');
+-- ----- before training, JSON, comparison, moving -----
+
+SELECT results_eq($$ SELECT * FROM pg_temp.arguments('ml_split') $$, ARRAY(
+	SELECT 'key ' || type || ', train double precision DEFAULT 0.7, validation double precision DEFAULT 0.15, salt text DEFAULT ''''::text'
+	FROM unnest('{bigint,date,text,timestamp with time zone,timestamp without time zone,uuid}'::text[]) AS type), 'ml_split: arguments');
+SELECT is(pg_temp.results('ml_split'), 'text', 'ml_split: result');
+SELECT is(pg_temp.arguments('ml_describe'), 'source text', 'ml_describe: arguments');
+SELECT is(pg_temp.results('ml_describe'), 'TABLE(column_name text, type text, rows bigint, missing bigint, distinct_values bigint, min text, max text, '
+	'mean double precision, sd double precision, quantiles text[], frequent text[], frequent_rows bigint[], histogram text)', 'ml_describe: result');
+SELECT is(pg_temp.arguments('ml_predict_json'), 'model text, request jsonb', 'ml_predict_json: arguments');
+SELECT is(pg_temp.results('ml_predict_json'), 'jsonb', 'ml_predict_json: result');
+SELECT is(pg_temp.arguments('ml_compare'), 'model text, v1 integer, v2 integer, source text DEFAULT NULL::text, '
+	'confidence double precision DEFAULT 0.95, resamples integer DEFAULT 1000', 'ml_compare: arguments');
+SELECT is(pg_temp.results('ml_compare'), 'TABLE(kind text, name text, first text, second text, difference double precision, '
+	'low double precision, high double precision, better integer)', 'ml_compare: result');
+SELECT is(pg_temp.arguments('ml_export'), 'model text', 'ml_export: arguments');
+SELECT is(pg_temp.results('ml_export'), 'bytea', 'ml_export: result');
+SELECT is(pg_temp.arguments('ml_import'), 'data bytea, name text DEFAULT NULL::text, note text DEFAULT NULL::text, '
+	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT features integer, OUT bytes bigint, OUT sha256 text',
+	'ml_import: arguments and result');
 
 -- ----- what kind of functions they are -----
 
@@ -99,11 +129,11 @@ CREATE TEMP VIEW ours AS
 	JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pgforest';
 
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE provolatile <> 's'
-	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, 'what predicts is STABLE');
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_predict_json', 'ml_resolve', 'ml_importance') $$, 'what predicts is STABLE');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proparallel <> 's'
-	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, '... and PARALLEL SAFE');
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_predict_json', 'ml_resolve', 'ml_importance') $$, '... and PARALLEL SAFE');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE (provolatile, proparallel) <> ('v', 'u')
-	AND proname IN ('ml_train', 'ml_evaluate', 'ml_promote', 'ml_rollback', 'ml_drop', 'ml_grant', 'ml_revoke') $$,
+	AND proname IN ('ml_train', 'ml_evaluate', 'ml_promote', 'ml_rollback', 'ml_drop', 'ml_grant', 'ml_revoke', 'ml_import') $$,
 	'what writes is VOLATILE and not parallel');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE prosecdef $$, 'nothing is SECURITY DEFINER');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proname NOT LIKE 'ml\_%' AND pronamespace <> 'pgforest'::regnamespace $$,

@@ -140,6 +140,17 @@ is($session->run('SELECT count, state FROM pgforest.alerts ORDER BY id'), "5|res
 $session->run("BEGIN; SELECT ml_alert_raise('undone', 'undone'); ROLLBACK");
 is(deliver(), '0|0', 'what is rolled back is not told');
 
+# Two sessions at once: the second waits for the first, and both count.
+my $other = new_session($node);
+$session->run(q{BEGIN; SELECT ml_alert_raise('both', 'raised by two')});
+$other->begin(q{SELECT ml_alert_raise('both', 'raised by two')});
+ok(wait_for($node, 'EXISTS (SELECT FROM pg_locks WHERE NOT granted)'), 'a second session waits for the first');
+$session->run('COMMIT');
+$other->finish;
+is($session->run(q{SELECT count(*), max(count) FROM pgforest.alerts WHERE title = 'raised by two'}), '1|2', '... and counts in the same alert');
+is(deliver(), '1|0', '... which is told once');
+$other->close;
+
 # ----- who hears of what -----
 
 forget();
@@ -330,6 +341,14 @@ for my $t (1 .. 8)
 	is("@of", join(' ', 1 .. 25), "target $t had them in order");
 }
 $_->close for @senders;
+
+# A target whose secrets a dump left out is passed over, and keeps nobody else waiting.
+forget();
+my $hollow = add_target($http, '/ok?hollow');
+add_target($http, '/ok');
+$node->safe_psql('postgres', "DELETE FROM pgforest.alert_secret WHERE target_id = $hollow");
+$node->safe_psql('postgres', $raise);
+is(deliver(), '1|0', 'a target without its secrets is passed over');
 
 # ----- secrets -----
 

@@ -30,14 +30,25 @@ sub start
 			'>', '/dev/null', '2>', '/dev/null') or die 'openssl failed';
 		push @command, "$directory/certificate", "$directory/key";
 	}
-	$self->{process} = IPC::Run::start(\@command, '<', '/dev/null', '>', "$directory/log", '2>&1');
+	$self->{command} = \@command;
 	push @running, $self;
+	return $self->start_again;
+}
+
+# Once more after stop, on the same port.
+sub start_again
+{
+	my ($self) = @_;
+	my $ready = "$self->{directory}/ready";
+
+	unlink $ready;
+	$self->{process} = IPC::Run::start($self->{command}, '<', '/dev/null', '>>', "$self->{directory}/log", '2>&1');
 	for (1 .. 600)
 	{
-		last if -e "$directory/port";
+		last if -e $ready;
 		sleep 0.05;
 	}
-	$self->{port} = slurp_file("$directory/port");
+	$self->{port} = slurp_file("$self->{directory}/port");
 	return $self;
 }
 

@@ -83,6 +83,11 @@ SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}
 SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}');
 SELECT ml_train('odd', 'item', algorithm => 'isolation_forest', exclude => '{id}', params => '{"contamination": 0.1}');
 SELECT ml_train('calibrated', 'item', 'label', 'linear', exclude => '{id,value}', params => '{"calibration": "isotonic"}');
+SELECT ml_recipe('clean item', 'item', '[{"step": "drop", "columns": ["id", "label"]}, {"step": "scale", "columns": ["a"], "method": "standard"},
+	{"step": "target_mean", "columns": ["kind"], "target": "value"}, {"step": "one_hot", "columns": ["b"], "max_categories": 97}]');
+SELECT ml_train('cooked', 'item', 'value', 'linear', recipe => 'clean item');
+SELECT ml_drop_recipe('clean item');
+SELECT ml_recipe('clean item', 'item', '[]');
 SELECT ml_pipeline('nightly', '{"model": "odd", "gate": {"promote": "never"}}');
 CALL ml_run('nightly');
 EOF
@@ -104,6 +109,7 @@ SELECT 'random', md5(string_agg(ml_predict('random@1', item, NULL::float8)::text
 SELECT 'linear', md5(string_agg(ml_predict('linear@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
 SELECT 'odd', md5(string_agg(ml_predict('odd@1', item) || ml_predict('odd@1', item, NULL::float8), ',' ORDER BY id)) FROM item;
 SELECT 'calibrated', md5(string_agg(ml_predict_proba('calibrated@1', item)::text, ',' ORDER BY id)) FROM item;
+SELECT 'cooked', md5(string_agg(ml_predict('cooked@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
 SELECT model, version, sha256, aliases FROM pgforest.versions ORDER BY model, version;
 SELECT * FROM ml_importance('flower');
 SELECT md5(string_agg(m::text, ',' ORDER BY m::text)) FROM ml_evaluate('flower') AS m;

@@ -2,7 +2,7 @@
 
     http_server.py DIRECTORY [CERTIFICATE KEY]
 
-The port is written to DIRECTORY/port.  Every POST is a line of JSON in DIRECTORY/posts: path,
+The port is written to DIRECTORY/port, and taken again when it stands there.  Every POST is a line of JSON in DIRECTORY/posts: path,
 headers, body.  GET gives the files below DIRECTORY/files.  Paths that do something else:
 
     /ok                200, for POST
@@ -14,6 +14,9 @@ headers, body.  GET gives the files below DIRECTORY/files.  Paths that do someth
     /redirect?URL      302 to there
     /loop              302 to itself
     /truncated         promises 1000 bytes and sends 10
+    /cut/N/FILE        promises all of a file and sends N bytes
+    /gone/N/FILE       sends N bytes of a file, and promises nothing
+    /slowly/MS/FILE    sends a file in pieces of 64 kB with a pause between two
     /flaky/N           500 for the first N calls of that path, then 200
     /echo              400, and says the request's headers, the last one first, and body
     /reset             closes the connection without an answer
@@ -85,6 +88,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(302, b"", [("Location", "/loop")])
         elif steps[0] == "truncated":
             self.answer(200, b"0123456789", [("Content-Length", "1000")])
+        elif steps[0] == "cut":
+            self.send_file(steps[2], most=int(steps[1]))
+        elif steps[0] == "gone":
+            self.send_file(steps[2], most=int(steps[1]), promise=False)
+        elif steps[0] == "slowly":
+            self.send_file(steps[2], pause=int(steps[1]) / 1000)
         elif steps[0] == "flaky":
             self.answer(200 if count > int(steps[1]) else 500, b"call %d" % count)
         elif steps[0] == "echo":
@@ -96,18 +105,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_file(path)
 
-    def send_file(self, path):
+    def send_file(self, path, most=None, promise=True, pause=0):
         name = os.path.join(directory, "files", os.path.basename(path))
         if not os.path.isfile(name):
             self.answer(404, b"no such file")
             return
         with open(name, "rb") as file:
-            size = os.path.getsize(name)
+            left = os.path.getsize(name)
             self.send_response(200)
-            self.send_header("Content-Length", str(size))
+            if promise:
+                self.send_header("Content-Length", str(left))
+            if most is not None:
+                left = min(left, most)
+                self.send_header("Connection", "close")
+                self.close_connection = True
             self.end_headers()
-            while piece := file.read(1 << 20):
+            while left > 0 and (piece := file.read(min(left, 1 << (16 if pause else 20)))):
                 self.wfile.write(piece)
+                left -= len(piece)
+                time.sleep(pause)
 
     def guarded(self, body):
         try:
@@ -132,7 +148,11 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-server = Server(("127.0.0.1", 0), Handler)
+port = 0
+if os.path.exists(os.path.join(directory, "port")):
+    with open(os.path.join(directory, "port")) as file:
+        port = int(file.read())
+server = Server(("127.0.0.1", port), Handler)
 if len(sys.argv) > 2:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[2], sys.argv[3])
@@ -140,4 +160,6 @@ if len(sys.argv) > 2:
 with open(os.path.join(directory, "port.new"), "w") as file:
     file.write(str(server.server_address[1]))
 os.rename(os.path.join(directory, "port.new"), os.path.join(directory, "port"))
+with open(os.path.join(directory, "ready"), "w"):
+    pass
 server.serve_forever()

@@ -77,7 +77,7 @@ check_numbers(void)
 	const double odd[] = {INFINITY, -INFINITY, 1e200, NAN, 3, 3};
 
 	pf_tally_init(unit_env(), &frame, &whole);
-	pf_tally_numbers(&frame, &whole, values, ROWS);
+	pf_tally_numbers(&frame, &whole, values, ROWS, NULL, 0);
 	CHECK_INT(whole.rows, ROWS);
 	CHECK_INT(whole.missing, ROWS / 10);
 	CHECK_INT(frame.ncells, 100);
@@ -103,7 +103,7 @@ check_numbers(void)
 
 		pf_tally_init(unit_env(), &frame, &some);
 		for (uint32_t i = end; i-- > first;)
-			pf_tally_numbers(&frame, &some, &values[i], 1);
+			pf_tally_numbers(&frame, &some, &values[i], 1, NULL, 0);
 		pf_tally_merge(unit_env(), frame.ncells, &merged, &some);
 		release_tally(&some);
 	}
@@ -119,7 +119,7 @@ check_numbers(void)
 
 	/* values that moments cannot take */
 	pf_tally_init(unit_env(), &frame, &merged);
-	pf_tally_numbers(&frame, &merged, odd, 6);
+	pf_tally_numbers(&frame, &merged, odd, 6, NULL, 0);
 	CHECK_INT(merged.far, 3);
 	CHECK_INT(merged.missing, 1);
 	CHECK_DOUBLE(merged.max, INFINITY);
@@ -130,10 +130,24 @@ check_numbers(void)
 	release_tally(&whole);
 	release_frame(&frame);
 
+	/* a few values are like categories */
+	pf_frame_values(unit_env(), (double[]) {1, 2, 2, 7}, 4, 100, &frame);
+	CHECK(pf_frame_is_few(&frame));
+	pf_tally_init(unit_env(), &frame, &whole);
+	pf_tally_numbers(&frame, &whole, (double[]) {1, 2, 1.5, 7, 8, 0, 2.5}, 7, NULL, 0);
+	CHECK_INT(whole.cells[0], 2);
+	CHECK_INT(whole.cells[1], 1);
+	CHECK_INT(whole.cells[2], 2);
+	CHECK_INT(whole.unseen, 2);
+	CHECK_INT(whole.below, 1);
+	CHECK_INT(whole.above, 1);
+	release_tally(&whole);
+	release_frame(&frame);
+
 	/* a column that had no value when the frame was made */
 	pf_frame_values(unit_env(), values, 0, 100, &frame);
 	pf_tally_init(unit_env(), &frame, &whole);
-	pf_tally_numbers(&frame, &whole, odd, 6);
+	pf_tally_numbers(&frame, &whole, odd, 6, NULL, 0);
 	CHECK_INT(frame.ncells, 0);
 	CHECK_INT(whole.unseen, 5);
 	CHECK_DOUBLE(pf_tally_quantile(&frame, &whole, 0.5), NAN);
@@ -228,7 +242,7 @@ make_case(Case *made)
 		if (made->frames[i].present)
 			pf_tally_init(unit_env(), &made->frames[i], &made->tallies[i]);
 	}
-	pf_tally_numbers(&made->frames[0], &made->tallies[0], values, ROWS);
+	pf_tally_numbers(&made->frames[0], &made->tallies[0], values, ROWS, NULL, 0);
 	pf_tally_category(&made->frames[1], &made->tallies[1], 2, 1000);
 	pf_tally_stranger(unit_env(), &made->tallies[1], "who", 3);
 	pf_tally_missing(&made->tallies[3], 4);

@@ -24,6 +24,7 @@ static const struct
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"measure", test_measure},
+	{"paired", test_paired},
 	{"distance", test_distance},
 	{"profile", test_profile},
 	{"calibrate", test_calibrate},

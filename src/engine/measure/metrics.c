@@ -73,6 +73,8 @@ pf_margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, doubl
 void
 pf_margins_finish(PfMargins *margins)
 {
+	margins->noccurring = margins->nseen = 0;
+	margins->largest = 0;
 	for (uint32_t c = 0; c < margins->nclasses; c++)
 	{
 		margins->noccurring += margins->actual[c] > 0;
@@ -201,22 +203,14 @@ put_share_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 
 	for (size_t i = 0; i < n; i++)
 	{
-		const double *row = shares + i * nclasses;
-		double		total = 0,
-					squares = 0;
+		double		row_log_loss,
+					row_brier;
 
 		if (i % chunk == 0)
 			pf_check(env);
-		for (uint32_t c = 0; c < nclasses; c++)
-		{
-			double		miss = row[c] - (c == actual[i]);
-
-			total += pf_clip_share(row[c]);
-			if (c >= first)
-				squares += miss * miss;
-		}
-		pf_sum_add(&log_loss, -log(pf_clip_share(row[actual[i]]) / total));
-		pf_sum_add(&brier, squares);
+		pf_share_losses(nclasses, shares + i * nclasses, actual[i], &row_log_loss, &row_brier);
+		pf_sum_add(&log_loss, row_log_loss);
+		pf_sum_add(&brier, row_brier);
 	}
 
 	for (uint32_t c = 0; c < nclasses; c++)

@@ -7,6 +7,7 @@
 #ifndef PF_MEASURE_PARTS_H
 #define PF_MEASURE_PARTS_H
 
+#include <float.h>
 #include <math.h>
 
 #include "engine/measure/measure.h"
@@ -42,6 +43,46 @@ pf_sum_value(const PfSum *total)
 {
 	/* once the sum is infinite, the error is inf - inf */
 	return isfinite(total->sum) ? total->sum + total->error : total->sum;
+}
+
+/* A share whose logarithm is finite. */
+extern double pf_clip_share(double share);
+
+/* A row's part of log loss and Brier score; that of two classes is of the positive one alone. */
+static inline void
+pf_share_losses(uint32_t nclasses, const double *shares, uint32_t actual,
+				double *log_loss, double *brier)
+{
+	double		total = 0;
+
+	*brier = 0;
+	for (uint32_t c = 0; c < nclasses; c++)
+	{
+		double		miss = shares[c] - (c == actual);
+
+		total += pf_clip_share(shares[c]);
+		if (c > 0 || nclasses != 2)
+			*brier += miss * miss;
+	}
+	*log_loss = -log(pf_clip_share(shares[actual]) / total);
+}
+
+/* Weight of an error relative to the actual value. */
+static inline double
+pf_relative_weight(double actual)
+{
+	double		size = fabs(actual);
+
+	return 1 / (size > DBL_EPSILON ? size : DBL_EPSILON);
+}
+
+/* 1 - error / spread, with scikit-learn's answers where that is not finite. */
+static inline double
+pf_r2(double error, double spread)
+{
+	if (error == 0)
+		return 1;
+	return spread == 0 ? 0 : 1 - error / spread;
 }
 
 /*
@@ -97,9 +138,6 @@ extern double pf_class_f1(const PfMargins *margins, uint32_t class);
 extern void pf_metric_put(PfMetrics *out, const char *name, int32_t class, double value,
 						  double baseline);
 extern void pf_put_set_metrics(const PfMargins *margins, PfMetrics *out);
-
-/* A share whose logarithm is finite. */
-extern double pf_clip_share(double share);
 
 /* Rows whose shares make up a chunk of work. */
 extern size_t pf_rows_per_chunk(uint32_t nclasses);

@@ -25,14 +25,17 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 {
 	PfSum		sums[PF_MAX_BINS] = {0};
 	uint64_t	count[PF_MAX_BINS] = {0};
+	double		one[PF_MAX_BINS];
 	uint8_t		cells[BLOCK];
 
 	memset(frame, 0, sizeof(*frame));
 	frame->present = true;
 	frame->kind = PF_NUMBER;
+	frame->exact = true;
 	frame->bins = *bins;
 	frame->ncells = n > 0 ? bins->nbins : 0;
 	frame->places = pf_alloc(env, (frame->ncells + 1) * sizeof(double));
+	frame->lowest = frame->highest = n > 0 ? values[0] : 0;
 	for (size_t first = 0; first < n; first += BLOCK)
 	{
 		size_t		some = n - first < BLOCK ? n - first : BLOCK;
@@ -42,8 +45,15 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 		pf_bin_numbers(bins, values + first, some, cells, 1);
 		for (size_t i = 0; i < some; i++)
 		{
+			if (values[first + i] < frame->lowest)
+				frame->lowest = values[first + i];
+			if (values[first + i] > frame->highest)
+				frame->highest = values[first + i];
 			if (fabs(values[first + i]) > FAR)
 				continue;
+			if (count[cells[i]] == 0)
+				one[cells[i]] = values[first + i];
+			frame->exact &= one[cells[i]] == values[first + i];
 			pf_sum_add(&sums[cells[i]], values[first + i]);
 			count[cells[i]]++;
 		}
@@ -52,7 +62,7 @@ pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, siz
 	{
 		/* a cell with no value to speak of lies at its boundaries */
 		if (count[c] > 0)
-			frame->places[c] = pf_sum_value(&sums[c]) / count[c];
+			frame->places[c] = frame->exact ? one[c] : pf_sum_value(&sums[c]) / count[c];
 		else if (frame->ncells == 1)
 			frame->places[c] = 0;
 		else
@@ -150,14 +160,18 @@ add_exactly(PfSum *total, double value)
 }
 
 void
-pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n)
+pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n,
+				 uint8_t *out, size_t stride)
 {
 	uint8_t		cells[BLOCK];
+	bool		few = pf_frame_is_few(frame);
 	PfSum		sum = tally->sum;
 	PfSum		squares = tally->squares;
 	double		min = isnan(tally->min) ? INFINITY : tally->min;
 	double		max = isnan(tally->max) ? -INFINITY : tally->max;
 	uint64_t	missing = 0;
+	uint64_t	below = 0;
+	uint64_t	above = 0;
 	uint64_t	far = 0;
 
 	for (size_t first = 0; first < n; first += BLOCK)
@@ -165,6 +179,8 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 		size_t		some = n - first < BLOCK ? n - first : BLOCK;
 
 		pf_bin_numbers(&frame->bins, values + first, some, cells, 1);
+		for (size_t i = 0; out != NULL && i < some; i++)
+			out[(first + i) * stride] = cells[i];
 		for (size_t i = 0; i < some; i++)
 		{
 			double		value = values[first + i] + 0.0;	/* -0 becomes 0 */
@@ -176,10 +192,14 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 				missing++;
 				continue;
 			}
-			if (cells[i] < frame->ncells)
+			if (cells[i] < frame->ncells &&
+				!(few && value != frame->places[cells[i]] &&
+				  value > frame->lowest && value < frame->highest))
 				tally->cells[cells[i]]++;
 			else
 				tally->unseen++;
+			below += value < frame->lowest;
+			above += value > frame->highest;
 			min = value < min ? value : min;
 			max = value > max ? value : max;
 			memcpy(&bits, &value, sizeof(bits));
@@ -195,6 +215,8 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 	}
 	tally->rows += n;
 	tally->missing += missing;
+	tally->below += frame->ncells > 0 ? below : 0;
+	tally->above += frame->ncells > 0 ? above : 0;
 	tally->far += far;
 	tally->sum = sum;
 	tally->squares = squares;
@@ -268,6 +290,8 @@ pf_tally_merge(const PfEnv *env, uint32_t ncells, PfTally *tally, const PfTally 
 	tally->rows += part->rows;
 	tally->missing += part->missing;
 	tally->unseen += part->unseen;
+	tally->below += part->below;
+	tally->above += part->above;
 	tally->far += part->far;
 	for (uint32_t c = 0; c < ncells; c++)
 		tally->cells[c] += part->cells[c];
@@ -351,6 +375,8 @@ pf_tally_quantile(const PfFrame *frame, const PfTally *tally, double share)
 			wanted -= tally->cells[c];
 			continue;
 		}
+		if (frame->exact)
+			return frame->places[c];
 		low = c > 0 && frame->bins.cuts[c - 1] > tally->min ? frame->bins.cuts[c - 1] : tally->min;
 		high = c + 1 < frame->ncells && frame->bins.cuts[c] < tally->max ? frame->bins.cuts[c] : tally->max;
 		return low + (high - low) * (wanted / tally->cells[c]);

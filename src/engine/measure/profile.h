@@ -17,6 +17,7 @@
 #include "engine/measure/parts.h"
 
 #define PF_PROFILED_FEATURES	4096	/* the others of a version have no frame */
+#define PF_FEW_VALUES			10	/* of a number: no more are as categories */
 #define PF_LISTED_CATEGORIES	64	/* that have a cell of their own */
 #define PF_REGISTERS			128 /* of the count of distinct values: right to about 9 % */
 #define PF_STRANGERS			32	/* categories never seen in training that are remembered */
@@ -31,7 +32,10 @@ typedef struct PfFrame
 	/* numbers */
 	PfBins		bins;			/* ncells of them */
 	bool		own_cuts;		/* the model has none of this column */
+	bool		exact;			/* each cell had one value only: its place */
 	double		shift;			/* moments are taken about it */
+	double		lowest,			/* of the training values; 0 if there were none */
+				highest;
 	double	   *places;			/* mean of the training values in each cell */
 
 	/* categories: those listed have a cell each, by falling count, the others one together */
@@ -54,12 +58,15 @@ typedef struct PfTally
 {
 	uint64_t	rows;
 	uint64_t	missing;
-	uint64_t	unseen;			/* categories unknown to training; all values if it had none */
+	uint64_t	unseen;			/* categories unknown to training, and so values of a number that had
+								 * few, between them; all values if it had none */
 	uint64_t   *cells;			/* of the frame */
 	double		distinct;		/* NaN: as the registers say */
 	uint8_t		registers[PF_REGISTERS];
 
 	/* numbers */
+	uint64_t	below,			/* of the outer cells, values beyond all of training */
+				above;
 	uint64_t	far;			/* too far from zero for moments */
 	double		min,
 				max;			/* NaN: no value */
@@ -92,12 +99,20 @@ extern void pf_frame_values(const PfEnv *env, double *values, size_t n, uint32_t
 extern void pf_frame_categories(const PfEnv *env, const uint64_t *count, uint32_t ncategories,
 								PfFrame *frame);
 
+/* A number that had a few values only. */
+static inline bool
+pf_frame_is_few(const PfFrame *frame)
+{
+	return frame->exact && frame->ncells <= PF_FEW_VALUES;
+}
+
 /* ----- tallies ----- */
 
 extern void pf_tally_init(const PfEnv *env, const PfFrame *frame, PfTally *tally);
 
-/* NaN is missing. */
-extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n);
+/* NaN is missing.  cells: NULL, or where the cell of values[i] goes, at cells[i * stride]. */
+extern void pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, size_t n,
+							 uint8_t *cells, size_t stride);
 extern void pf_tally_missing(PfTally *tally, uint64_t n);
 
 /* A category that the frame knows, `count` times, and one that it does not. */
@@ -112,7 +127,7 @@ extern double pf_tally_distinct(const PfTally *tally);
 /* NaN where there are too few values; sd is that of a sample. */
 extern void pf_tally_moments(const PfFrame *frame, const PfTally *tally, double *mean, double *sd);
 
-/* The value below which a share of the values lies, evenly spread within a cell. */
+/* The value below which a share of the values lies; of a cell with several, as if evenly spread. */
 extern double pf_tally_quantile(const PfFrame *frame, const PfTally *tally, double share);
 
 #endif							/* PF_PROFILE_H */

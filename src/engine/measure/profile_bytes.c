@@ -14,6 +14,8 @@
 #include "engine/measure/profile_bytes.h"
 
 #define FORMAT		1
+#define FEW			64			/* cells of which each place is written as it is */
+#define STEPS		254			/* of a place within its cell; the middle is one of them */
 #define MOST		(UINT64_C(1) << 48)	/* of a count; sums of them cannot overflow */
 
 /* What a frame is. */
@@ -91,7 +93,16 @@ start(Writer *writer, const PfEnv *env, const char *magic)
 	put_byte(writer, FORMAT);
 }
 
-/* The outer places as they are, since their cells have no end; the others to a 255th of a cell. */
+static inline bool
+in_full(const PfFrame *frame)
+{
+	return frame->exact && frame->ncells <= FEW;
+}
+
+/*
+ * The outer places as they are, since their cells have no end; the others to a step of a cell,
+ * unless they are few and each is a value.
+ */
 static void
 put_places(Writer *writer, const PfFrame *frame)
 {
@@ -101,10 +112,17 @@ put_places(Writer *writer, const PfFrame *frame)
 	put_real(writer, frame->places[0]);
 	for (uint32_t c = 1; c < last; c++)
 	{
-		double		within = (frame->places[c] / 2 - cuts[c - 1] / 2) /
+		double		within;
+
+		if (in_full(frame))
+		{
+			put_real(writer, frame->places[c]);
+			continue;
+		}
+		within = (frame->places[c] / 2 - cuts[c - 1] / 2) /
 			(cuts[c] / 2 - cuts[c - 1] / 2);
 
-		put_byte(writer, within > 0 ? within < 1 ? (uint8_t) (within * 255 + 0.5) : 255 : 0);
+		put_byte(writer, within > 0 ? within < 1 ? (uint8_t) (within * STEPS + 0.5) : STEPS : 0);
 	}
 	if (last > 0)
 		put_real(writer, frame->places[last]);
@@ -126,7 +144,10 @@ put_frame(Writer *writer, const PfFrame *frame)
 			return;
 		for (uint32_t c = 0; frame->own_cuts && c + 1 < frame->ncells; c++)
 			put_real(writer, frame->bins.cuts[c]);
+		put_byte(writer, frame->exact);
 		put_real(writer, frame->shift);
+		put_real(writer, frame->lowest);
+		put_real(writer, frame->highest);
 		put_places(writer, frame);
 		return;
 	}
@@ -151,6 +172,8 @@ put_tally(Writer *writer, const PfFrame *frame, const PfTally *tally, bool regis
 		put_real(writer, pf_tally_distinct(tally));
 	if (frame->kind == PF_NUMBER)
 	{
+		put_count(writer, tally->below);
+		put_count(writer, tally->above);
 		put_count(writer, tally->far);
 		put_real(writer, tally->min);
 		put_real(writer, tally->max);
@@ -342,8 +365,14 @@ get_places(Reader *reader, PfFrame *frame)
 	frame->places[0] = get_finite(reader);
 	for (uint32_t c = 1; c < last; c++)
 	{
-		double		within = get_byte(reader) / 255.0;
+		double		within;
 
+		if (in_full(frame))
+		{
+			frame->places[c] = get_finite(reader);
+			continue;
+		}
+		within = (double) get_byte(reader) / STEPS;
 		frame->places[c] = cuts[c - 1] * (1 - within) + cuts[c] * within;
 	}
 	if (last > 0)
@@ -388,7 +417,12 @@ get_numbers(Reader *reader, PfFrame *frame, const PfBins *bins)
 	}
 	if (frame->ncells > 0 && reader->reason == NULL)
 	{
+		frame->exact = get_byte(reader) != 0;
 		frame->shift = get_finite(reader);
+		frame->lowest = get_real(reader);
+		frame->highest = get_real(reader);
+		if (!(frame->lowest <= frame->highest))
+			fail(reader, "a range is not one");
 		get_places(reader, frame);
 	}
 }
@@ -504,6 +538,10 @@ get_tally(Reader *reader, const PfFrame *frame, PfTally *tally, bool registers)
 		get_strangers(reader, tally);
 		return;
 	}
+	tally->below = get_count(reader, frame->ncells > 0 ? tally->cells[0] : 0);
+	tally->above = get_count(reader, frame->ncells > 0 ? tally->cells[frame->ncells - 1] : 0);
+	if (frame->ncells == 1 && tally->below + tally->above > tally->cells[0])
+		fail(reader, "counts do not add up");
 	tally->far = get_count(reader, tally->rows - tally->missing);
 	tally->min = get_real(reader);
 	tally->max = get_real(reader);
