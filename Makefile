@@ -8,7 +8,7 @@ EXTENSION = pgforest
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pgforest.control)
 
 MODULE_big = pgforest
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(filter-out src/net/curl_%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))))
 DATA_built = pgforest--$(EXTVERSION).sql
 
 # DATA is PGXS's name for files to install, and on the command line of `make
@@ -53,6 +53,28 @@ include $(PGXS)
 	@printenv BUILT_WITH | cmp -s - $@ || printenv BUILT_WITH > $@
 
 $(OBJS): .buildflags $(wildcard src/*.h src/*/*.h src/*/*/*.h)
+
+# What talks to libcurl is a library of its own (src/net/net.mk), loaded on first use.
+has_curl := $(shell printf '\043include <curl/curl.h>\n\043include <zlib.h>\n' | \
+	$(CC) $(CPPFLAGS) -fsyntax-only -x c - 2>/dev/null && echo yes)
+ifeq ($(has_curl),yes)
+make_net = $(MAKE) --no-print-directory -f src/net/net.mk \
+	PG_CPPFLAGS='$(PG_CPPFLAGS)' PG_CFLAGS='$(PG_CFLAGS)'
+all: all-net
+install: install-net
+uninstall: uninstall-net
+clean: clean-net
+all-net: .buildflags
+	+@$(make_net) all
+install-net: all-net
+install-net uninstall-net clean-net:
+	+@$(make_net) $(@:-net=)
+else
+all: no-net
+no-net:
+	@echo 'The headers of libcurl or zlib are missing (on Debian: libcurl4-openssl-dev, zlib1g-dev):'
+	@echo 'pgforest is built without its network library, and can neither read URLs nor send alerts.'
+endif
 
 pgforest--$(EXTVERSION).sql: $(sort $(wildcard src/sql/[0-9]*.sql))
 	cat $^ > $@
@@ -109,7 +131,7 @@ isolationcheck tapcheck:
 #: Look closer:
 #:   make bench           how fast it is, beside its peers; BENCH=quality for how good,
 #:                        BENCH=tune for searches, BENCH=memory for the peak of a training's memory,
-#:                        BENCH=anomalies for isolation forests
+#:                        BENCH=anomalies for isolation forests, BENCH=gates for promotions
 #:   make lint            warnings as errors, layering, comments, exported symbols
 #:   make docs            print the parts of docs/ that the code itself defines
 #:
@@ -130,5 +152,6 @@ dist:
 
 export RESULTS FUZZ_SECONDS
 
+.PHONY: all-net install-net uninstall-net clean-net no-net
 .PHONY: all install installcheck clean help demo test unit asan valgrind fuzz regress pgtap \
 	isolationcheck tapcheck bench lint docs dist force

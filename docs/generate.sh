@@ -17,7 +17,7 @@ relations() {
 			SELECT string_agg(format('| \`%s\` | %s | %s |', attname, format_type(atttypid, atttypmod),
 				col_description(attrelid, attnum)), E'\n' ORDER BY attnum) AS columns
 			FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a
-		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = '$1'
+		WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind = ANY ('{$1}')
 	SQL
 }
 
@@ -28,7 +28,7 @@ parameters() {
 declare -A part=(
 	[functions]="SELECT '\`' || p.proname || '(' || regexp_replace(regexp_replace(replace(
 				pg_get_function_arguments(p.oid), 'double precision', 'float8'),
-				',? ?OUT .*', ''), 'DEFAULT (\S+)::[a-z0-9]+(\[\])?', 'DEFAULT \1', 'g') || ')\`' AS function,
+				',? ?(?:IN)?OUT .*|\mIN ', '', 'g'), 'DEFAULT (\S+)::[a-z0-9]+(\[\])?', 'DEFAULT \1', 'g') || ')\`' AS function,
 			obj_description(p.oid, 'pg_proc') AS \"what it does\"
 		FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 		WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND p.proname LIKE 'ml\\_%'
@@ -42,7 +42,7 @@ declare -A part=(
 	[parameters_isolation_forest]="$(parameters isolation_forest)"
 	[settings]="SELECT '\`' || name || '\`' AS setting, \"default\", s.unit, min, max, concat_ws(' ', description, extra_desc) AS description
 		FROM pgforest.settings AS s JOIN pg_settings USING (name) ORDER BY name"
-	[tables]="$(relations r)"
+	[tables]="$(relations r,p)"
 	[views]="$(relations v)"
 )
 

@@ -64,6 +64,7 @@ SELECT version FROM ml_train('signal', 'SELECT a, b, v FROM rows', 'v', 'gradien
 SELECT version FROM ml_train('signal3', 'SELECT a, b, y3 FROM rows', 'y3', 'gradient_boosting', '{"n_estimators": 200, "early_stopping": true, "n_iter_no_change": 3}');
 SELECT version FROM ml_train('automatic', 'SELECT a, v FROM rows, generate_series(1, 5)', 'v', 'gradient_boosting', '{"n_estimators": 3}', holdout => 0);
 SELECT version FROM ml_train('one_key', 'SELECT a, v, 1 AS k FROM rows', 'v', 'gradient_boosting', '{"n_estimators": 3, "early_stopping": true}', key => '{k}', holdout => 0);
+SELECT model, fit FROM pgforest.versions WHERE model IN ('noise', 'signal', 'signal3', 'automatic', 'one_key', 'effect') ORDER BY model;
 
 -- Constraints hold on a grid, whatever the data say.
 SELECT version FROM ml_train('monotonic', 'SELECT a, b, v FROM rows', 'v', 'gradient_boosting', '{"monotonic_cst": {"a": -1, "b": 1}}');
@@ -79,6 +80,26 @@ FROM (SELECT p, lag(p) OVER (PARTITION BY b ORDER BY a) AS pa, lag(p) OVER (PART
 SELECT bool_and(p >= pa) IS NOT FALSE AS rises_with_a, bool_and(p <= pb) IS NOT FALSE AS falls_with_b, count(DISTINCT p) > 5 AS moves
 FROM (SELECT p, lag(p) OVER (PARTITION BY b ORDER BY a) AS pa, lag(p) OVER (PARTITION BY a ORDER BY b) AS pb
       FROM (SELECT a, b, ml_predict_proba('monotonic_class@1', g, 'yes') AS p FROM grid g) x) y;
+
+-- So they do for forests and extra trees, of whatever criterion, weight and missing values.
+CREATE FUNCTION turns(kind text, algorithm text, params jsonb, weight text, OUT turns bigint, OUT moves boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    model text;
+BEGIN
+    SELECT format('%s@%s', t.model, t.version) INTO model
+    FROM ml_train('ordered_' || kind, format('SELECT CASE WHEN id %% 11 > 0 THEN a END AS a, b, c, %I, 1 + (id %% 3) * 0.3 AS w FROM rows', kind), kind, algorithm,
+                  params || '{"n_estimators": 25, "monotonic_cst": {"a": 1, "b": -1}}', weight => weight, features => '{a,b,c}') t;
+    SELECT count(*) FILTER (WHERE p < pa OR p > pb), count(DISTINCT p) > 30 INTO turns, moves
+    FROM (SELECT p, lag(p) OVER (PARTITION BY b, c ORDER BY a) AS pa, lag(p) OVER (PARTITION BY a, c ORDER BY b) AS pb
+          FROM (SELECT a, b, c, CASE kind WHEN 'v' THEN ml_predict(model, to_jsonb(g), NULL::float8) ELSE ml_predict_proba(model, to_jsonb(g), 'yes') END AS p
+                FROM (SELECT grid.a, grid.b, c FROM grid, (SELECT c FROM rows WHERE id < 3) r WHERE (grid.a * 40)::int % 2 = 0 AND (grid.b * 40)::int % 2 = 0) g) x) y;
+END $$;
+SELECT kind, algorithm, params, weight, t.*
+FROM unnest('{random_forest,extra_trees}'::text[]) algorithm,
+    (VALUES ('v', '{}'::jsonb, NULL), ('v', '{"max_leaf_nodes": 40}', NULL), ('v', '{"min_samples_leaf": 7}', 'w'), ('y', '{}', NULL), ('y', '{"criterion": "entropy"}', 'w'),
+            ('y', '{"class_weight": "balanced"}', NULL), ('y', '{"max_features": 1}', 'w'), ('y', '{"max_leaf_nodes": 40}', NULL)) k (kind, params, weight),
+    turns(kind, algorithm, params, weight) t
+ORDER BY kind, algorithm, params::text COLLATE "C";
 
 -- Kept with the version, defaults filled in; what a model looks at.
 SELECT params FROM pgforest.versions WHERE model = 'monotonic_class';
@@ -119,10 +140,16 @@ CALL refuse_params('{"monotonic_cst": {"a": 2}}');
 CALL refuse_params('{"monotonic_cst": {"a": "1"}}');
 CALL refuse_params('{"monotonic_cst": {"a": 1, "d": 1, "x": -1}}');
 CALL refuse_params('{"monotonic_cst": {"a": 1}}', 'y3');
+CALL refuse_params('{"monotonic_cst": {"d": 1, "x": -1}}', 'v', 'SELECT a, d, v / (id - 9) AS v FROM rows');
+CALL refuse($r$ml_train('refused', 'rows', 'v', params => '{"monotonic_cst": {"d": 1, "v": -1}}')$r$);
+CALL refuse($r$ml_train('refused', 'rows', 'y3', 'extra_trees', '{"monotonic_cst": {"a": 1}}')$r$);
 CALL refuse_params('{"monotonic_cst": {"a": 1}, "loss": "absolute_error"}');
 CALL refuse_params('{"class_weight": "balanced_subsample"}', 'y');
 CALL refuse_params('{"class_weight": "balanced"}');
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, a - 0.5 AS v FROM rows');
+SET pgforest.train_memory = '20MB';
+CALL refuse_params('{"n_estimators": 5000, "max_leaf_nodes": null, "min_samples_leaf": 5}');
+RESET pgforest.train_memory;
 CALL refuse_params('{"loss": "poisson"}', 'v', 'SELECT a, 0.0 AS v FROM rows');
 
 SELECT count(ml_drop(name)) FROM pgforest.models;

@@ -6,7 +6,7 @@ SELECT c.relkind, count(*) AS relations, count(*) FILTER (WHERE c.oid = ANY (e.e
 FROM pg_class c, pg_extension e
 WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind IN ('r', 'S', 'p') AND e.extname = 'pgforest'
 GROUP BY 1 ORDER BY 1;
-SELECT cardinality(extconfig) = (SELECT count(*) FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'S')) AS nothing_else
+SELECT cardinality(extconfig) = (SELECT count(*) FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'S', 'p')) AS nothing_else
 FROM pg_extension WHERE extname = 'pgforest';
 
 -- The relations that there are.

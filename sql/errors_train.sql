@@ -104,8 +104,9 @@ CALL refuse($$ml_train('e', 'SELECT ''label'' || i AS y, 1 AS a FROM generate_se
 CALL refuse($$ml_train('e', 'SELECT i % 2 AS y, ''c'' || i AS c FROM generate_series(1, 70000) i', 'y')$$);
 SET pgforest.train_memory = 512;
 CALL refuse($$ml_train('e', 'SELECT i AS a, i % 2 AS y FROM generate_series(1, 30000) i', 'y')$$);
+CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification', params => '{"oob_score": true}')$$);
+CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification', params => '{"oob_score": true}', holdout => 0)$$);
 CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification')$$);
-CALL refuse($$ml_train('e', 'SELECT i AS a, i % 500 AS y FROM generate_series(1, 3000) i', 'y', task => 'classification', params => '{"oob_score": false}')$$);
 SET parallel_setup_cost = 0;
 SET min_parallel_table_scan_size = 0;
 CREATE TABLE large AS SELECT i AS a, i % 2 AS y FROM generate_series(1, 30000) i;

@@ -183,6 +183,8 @@ WHERE metric <> 'log_loss';
 
 -- What does not end in time says so.
 SELECT version FROM ml_train('short', 'SELECT a, b, y FROM rows', 'y', 'linear', '{"max_iter": 1}');
+SELECT version FROM ml_train('short', 'SELECT a, b, y FROM rows', 'y', 'linear');
+SELECT version, fit->'converged' AS converged, (fit->>'iterations')::int BETWEEN 1 AND 30 AS iterations FROM pgforest.versions WHERE model = 'short' ORDER BY version;
 
 -- What is refused.
 CREATE PROCEDURE refuse_linear(params jsonb, target text DEFAULT 'y') LANGUAGE plpgsql AS $$

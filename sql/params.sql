@@ -36,7 +36,7 @@ ORDER BY place;
 SELECT params, bytes(params) = bytes('{}') AS same
 FROM unnest('{"{\"criterion\": null}", "{\"criterion\": \"gini\"}", "{\"max_depth\": null}", "{\"max_depth\": 10000}", "{\"max_features\": \"sqrt\"}", "{\"max_features\": null}",
     "{\"max_features\": 1}", "{\"max_samples\": null}", "{\"max_samples\": 1.0}", "{\"class_weight\": null}",
-    "{\"class_weight\": {\"up\": 1}}", "{\"oob_score\": false}", "{\"max_bins\": 255}"}'::jsonb[]) WITH ORDINALITY p (params, place)
+    "{\"class_weight\": {\"up\": 1}}", "{\"oob_score\": true}", "{\"max_bins\": 255}"}'::jsonb[]) WITH ORDINALITY p (params, place)
 ORDER BY place;
 SELECT bytes('{"criterion": "entropy"}') = bytes('{"criterion": "log_loss"}') AS two_names, bytes('{"max_features": "log2"}') = bytes('{"max_features": 1}') AS log2;
 SELECT bytes('{"criterion": "squared_error"}', 'value') = bytes('{}', 'value') AS squared_error, bytes('{"max_features": 3}', 'value') = bytes('{}', 'value') AS all_features;
@@ -53,12 +53,13 @@ SELECT version FROM ml_train('weighted', 'SELECT x, z, y FROM rows', 'y', params
 SELECT version FROM ml_train('weighted', 'SELECT x, z, y FROM rows', 'y', params => '{"n_estimators": 30, "max_depth": 4, "class_weight": {"rare": 100}}');
 SELECT count(*) FILTER (WHERE ml_predict('weighted@1', r) = 'rare') AS without, count(*) FILTER (WHERE ml_predict('weighted@2', r) = 'rare') > 300 AS with_weight
 FROM rows r;
-SELECT version FROM ml_train('no_oob', 'rows', 'y', params => '{"n_estimators": 5, "oob_score": false}');
-SELECT set, count(*) > 0 AS measured FROM pgforest.metrics WHERE model = 'no_oob' GROUP BY set;
-SELECT version FROM ml_train('no_oob', 'rows', 'y', params => '{"n_estimators": 5, "oob_score": false}', holdout => 0);
-SELECT set, count(*) > 0 AS measured FROM pgforest.metrics WHERE model = 'no_oob' AND version = 2 GROUP BY set;
-SELECT metric, score FROM ml_train('no_oob', 'rows', 'y', params => '{"n_estimators": 5, "bootstrap": false}', holdout => 0);
-SELECT * FROM ml_evaluate('no_oob@3');
+SELECT version FROM ml_train('oob', 'rows', 'y', params => '{"n_estimators": 5}');
+SELECT version FROM ml_train('oob', 'rows', 'y', params => '{"n_estimators": 5, "oob_score": true}');
+SELECT version FROM ml_train('oob', 'rows', 'y', params => '{"n_estimators": 5, "oob_score": false}', holdout => 0);
+SELECT version FROM ml_train('oob', 'rows', 'y', params => '{"n_estimators": 5, "calibration": "sigmoid"}');
+SELECT version, set, count(*) > 0 AS measured FROM pgforest.metrics WHERE model = 'oob' GROUP BY version, set ORDER BY version, set;
+SELECT metric, score FROM ml_train('oob', 'rows', 'y', params => '{"n_estimators": 5, "bootstrap": false}', holdout => 0);
+SELECT * FROM ml_evaluate('oob@5');
 
 -- All are kept with the version as they were given, the others with their defaults.
 SELECT version FROM ml_train('kept', 'rows', 'y', params => '{"class_weight": {"rare": 2}, "max_features": 0.5, "max_depth": 9, "criterion": "entropy"}', task => 'classification');

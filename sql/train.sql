@@ -69,7 +69,7 @@ SELECT sum(octet_length(data)) = max(v.bytes) AS whole, sha256(string_agg(data, 
 FROM pgforest.version v JOIN pgforest.version_data d USING (model_id, version) JOIN pgforest.model m ON m.id = model_id
 WHERE name = 'by_text' GROUP BY v.model_id, v.version, v.sha256 ORDER BY v.version;
 
--- What was measured: on the rows held out and out-of-bag; the first is the score.
+-- What was measured: the rows held out, and they are the score.
 SELECT version, set, count(*), min(rows) = max(rows) AS one_set, bool_and(measured_by = current_user) AS mine
 FROM pgforest.metrics WHERE model = 'by_text' GROUP BY version, set ORDER BY version, set;
 SELECT DISTINCT ON (metric) metric FROM pgforest.metrics WHERE model = 'by_float' ORDER BY metric;

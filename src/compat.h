@@ -28,6 +28,11 @@
 #define pg_noreturn _Noreturn
 #endif
 
+/* 16 took what reads and sets varlena headers out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 17 has a function that makes search_path safe for the rest of a GUC nest level. */
 #if PG_VERSION_NUM < 170000
 #include "utils/guc.h"
@@ -45,11 +50,30 @@ RestrictSearchPath(void)
 #define MyProcNumber (MyProc->pgprocno)
 #endif
 
+/* 16 says in the name that backends are looked at by their place in a list. */
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index pgstat_fetch_stat_local_beentry
+#endif
+
 /* Before 18 the executor wants to know that a plan is run once only. */
 #if PG_VERSION_NUM >= 180000
 #define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0)
 #else
 #define PF_EXECUTOR_RUN(desc) ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
+/* 17 gives a set of things to wait for to a resource owner; ours end with a memory context. */
+#if PG_VERSION_NUM >= 170000
+#define PF_CREATE_WAIT_EVENT_SET(context, n) CreateWaitEventSet(NULL, n)
+#else
+#define PF_CREATE_WAIT_EVENT_SET(context, n) CreateWaitEventSet(context, n)
+#endif
+
+/* 17 lets us name what a session waits for. */
+#if PG_VERSION_NUM >= 170000
+#define PF_WAIT_EVENT_NEW(name) WaitEventExtensionNew(name)
+#else
+#define PF_WAIT_EVENT_NEW(name) PG_WAIT_EXTENSION
 #endif
 
 #endif							/* PF_COMPAT_H */

@@ -51,7 +51,7 @@ open_workspace() {
 	trap 'exit 143' TERM
 
 	mkdir "$workspace/source" "$workspace/log"
-	cp -R $(ls -d sql expected test demo 2>/dev/null) "$workspace/source/"
+	cp -R $(ls -d sql expected test demo docker 2>/dev/null) "$workspace/source/"
 	mkdir -p "$workspace/source/src"
 	cp -R src/engine "$workspace/source/src/"
 	if [ -n "$server_user" ]; then

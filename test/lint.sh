@@ -40,7 +40,7 @@ for file in $(find src/engine -name '*.c'); do
 done | check "the engine compiles without PostgreSQL's headers"
 
 # The folders in the order of DESIGN: each uses those above it only.
-layers="engine/env.h engine/bins engine/grow engine/linear engine/forest engine/model engine/walk engine/boost engine/measure catalog progress load recipe parallel train tune predict evaluate promote"
+layers="engine/env.h engine/bins engine/grow engine/linear engine/forest engine/model engine/walk engine/boost engine/measure catalog progress net load describe ingest recipe parallel train tune predict evaluate promote move profile pipeline monitor alert"
 for layer in $layers; do
 	below="${below:-} ${layer%.h}"
 	[ -d "src/$layer" ] || continue
@@ -98,7 +98,7 @@ fi
 
 # What the library shows to others: PostgreSQL's entry points, our SQL functions, and pf_ for the rest.
 if [ -f pgforest.so ]; then
-	nm -D --defined-only pgforest.so | awk '{print $3}' |
+	nm -D --defined-only $(ls pgforest.so pgforest_net.so 2>/dev/null) | awk 'NF == 3 {print $3}' |
 		grep -vE '^(Pg_magic_func|_PG_init|_PG_fini|pg_finfo_.*|ml_.*|pf_.*|pgforest_.*)$' | check "exported names have our prefix"
 fi
 

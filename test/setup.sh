@@ -1,7 +1,7 @@
 #!/bin/bash
 # See to what the build, the demo and the tests need, then build and install.
 #
-#   test/setup.sh NEED...      base  a server, its headers, a compiler, zstd
+#   test/setup.sh NEED...      base  a server, its headers, a compiler, zstd, libcurl
 #                              pgtap tap valgrind fuzz  what those suites need
 #                              tools  a compiler and zstd only: no server, no build
 #
@@ -41,6 +41,8 @@ missing() {
 				compiles '#include <zstd.h>' || echo "zstd.h: libzstd-dev"
 				;;&
 			base)
+				compiles '#include <curl/curl.h>' || echo "curl/curl.h: libcurl4-openssl-dev"
+				compiles '#include <zlib.h>' || echo "zlib.h: zlib1g-dev"
 				if ! find_pg_config; then
 					echo "a PostgreSQL server to build for: postgresql-$version postgresql-server-dev-$version"
 				elif ! [ -x "$("$PG_CONFIG" --bindir)/initdb" ]; then
@@ -56,6 +58,8 @@ missing() {
 			tap)
 				command -v prove >/dev/null || echo "prove: perl"
 				has_module IPC::Run || echo "IPC::Run for Perl: libipc-run-perl"
+				command -v python3 >/dev/null || echo "python3: python3"
+				command -v openssl >/dev/null || echo "openssl: openssl"
 				;;
 			valgrind)
 				command -v valgrind >/dev/null || echo "valgrind: valgrind"

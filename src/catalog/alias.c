@@ -13,10 +13,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/alert.h"
 #include "catalog/tables.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 
 /* What an alias is now. */
 typedef struct Current
@@ -74,6 +78,29 @@ move(int64 model, const char *alias, const Current *from, int32 to, int64 back_t
 			 "DO UPDATE SET version = $3, history_id = $4", &args);
 }
 
+/* Tells those who want to hear of promotions. */
+static void
+tell_move(const PfModelInfo *model, const char *alias, int32 from, int32 to, const char *action,
+		  const char *reason)
+{
+	PfAlert		event = {.event = "promoted",.severity = PF_INFO,.model = model->name,.version = to};
+	StringInfoData details;
+
+	initStringInfo(&details);
+	appendStringInfoString(&details, "{\"action\": ");
+	escape_json(&details, action);
+	appendStringInfoString(&details, ", \"alias\": ");
+	escape_json(&details, alias);
+	if (from > 0)
+		appendStringInfo(&details, ", \"previous\": %d", from);
+	appendStringInfoString(&details, ", \"reason\": ");
+	escape_json(&details, reason ? reason : "");
+	appendStringInfoChar(&details, '}');
+	event.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(details.data)));
+	event.title = psprintf("version %d of model %s is %s now", to, model->name, alias);
+	pf_alert_raise(&event);
+}
+
 /* The model under its lock; it must still be the one that the caller looked at. */
 static void
 lock_same(const PfModelInfo *model, PfModelInfo *locked)
@@ -105,7 +132,10 @@ pf_catalog_set_alias(const PfModelInfo *model, const char *alias, int32 version,
 	current = read_current(locked.id, alias);
 	*previous = current.version;
 	if (current.version != version)
+	{
 		move(locked.id, alias, &current, version, current.history, action, reason);
+		tell_move(&locked, alias, current.version, version, action, reason);
+	}
 	SPI_finish();
 }
 
@@ -172,5 +202,6 @@ pf_catalog_rollback(const PfModelInfo *model, const char *alias, const char *rea
 						quote_literal_cstr(locked.name)));
 	*previous = current.version;
 	move(locked.id, alias, &current, *version, back_to, "rollback", reason);
+	tell_move(&locked, alias, current.version, *version, "rollback", reason);
 	SPI_finish();
 }

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/move.h"
 #include "catalog/pgenv.h"
 #include "catalog/tables.h"
 #include "common/cryptohash.h"
@@ -95,9 +96,9 @@ not_a_model(const PfVersionInfo *version, const char *reason)
 			errhint("Restore them from a backup, or train the model again."));
 }
 
-/* The stored bytes in one piece, in the current context; hashed as they come. */
-static uint8 *
-read_bytes(const PfVersionInfo *version)
+/* In the current context; hashed as they come. */
+uint8 *
+pf_catalog_bytes(const PfVersionInfo *version)
 {
 	PfScan		scan;
 	ScanKeyData key[2];
@@ -225,7 +226,7 @@ load(const PfVersionInfo *version)
 	const char *reason = NULL;
 
 	MemoryContextSwitchTo(scratch);
-	bytes = read_bytes(version);
+	bytes = pf_catalog_bytes(version);
 
 	/*
 	 * No honest model unpacks to thousands of times its size (a thousand times the same tree

@@ -18,8 +18,9 @@
 
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
-	"trial", "version_recipe"};
-static const char *const model_tables[] = {"alias", "alias_history", "model_grant"};
+	"trial", "prediction", "origin", "baseline", "drift", "version_recipe"};
+static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
+	"capture", "monitor"};
 
 static void
 drop_model(const PfModelInfo *model)

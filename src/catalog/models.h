@@ -12,10 +12,12 @@
 #define PF_CATALOG_MODELS_H
 
 #include "postgres.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 #include "engine/model/model.h"
 #include "engine/measure/measure.h"
+#include "engine/measure/profile_bytes.h"
 
 /* Rights on a model; the owner (and members of that role, and superusers) has all. */
 #define PF_RIGHT_PREDICT	0x01
@@ -72,6 +74,9 @@ extern PfReference *pf_reference_parse(const char *text);
  * The model of that name under the active snapshot; false when there is none.
  */
 extern bool pf_catalog_model(const char *name, PfModelInfo *info);
+/* The rights of the current role on the model with that number; none when there is no such model. */
+extern uint32 pf_catalog_rights(int64 model);
+
 /* Errors: undefined_object (hint: nearest name), insufficient_privilege. */
 extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *info);
 
@@ -83,6 +88,19 @@ extern void pf_catalog_need_model(const char *name, uint32 right, PfModelInfo *i
 extern void pf_catalog_resolve(const char *reference, uint32 right, PfVersionInfo *info);
 extern bool pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info);
 
+/* What a version was trained with, beside what is in PfVersionInfo. */
+typedef struct PfTrained
+{
+	Jsonb	   *params;
+	int64		seed;
+	int64		rows;
+	int32		features;
+	char	   *trained_at;		/* as text */
+	char	   *note;			/* or NULL */
+} PfTrained;
+
+extern void pf_catalog_trained(const PfVersionInfo *version, PfTrained *trained);
+
 /* Error wrong_object_type when a version of another task would be added to the model. */
 extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
 
@@ -92,6 +110,10 @@ extern void pf_catalog_need_task(const PfModelInfo *model, const char *task);
  * hint to pass source.
  */
 extern void pf_catalog_may_run(const char *role);
+extern bool pf_catalog_is_trusted(const char *role);
+
+/* Has the current role the privileges of that one?  No, when there is none of that name. */
+extern bool pf_has_role(const char *role);
 
 /* ----- decoded models (cache.c), and how long an answer holds (moment.c) ----- */
 
@@ -126,10 +148,19 @@ extern bool pf_moment_holds(const PfMoment *moment);
 
 /* ----- writing ----- */
 
-/* A measured set of a version: 'validation', 'test', 'oob' or 'source'. */
+/* The time that a monitor's measurement is of. */
+typedef struct PfWindow
+{
+	int64		monitor;
+	TimestampTz from;			/* DT_NOBEGIN: all there was */
+	TimestampTz until;
+} PfWindow;
+
+/* A measured set of a version: 'validation', 'test', 'oob', 'source'; of a monitor 'window' or 'estimated'. */
 typedef struct PfMeasured
 {
 	const char *set;
+	const PfWindow *window;		/* or NULL */
 	int64		rows;
 	PfMetrics	metrics;
 	uint32		nclasses;
@@ -168,6 +199,7 @@ typedef struct PfNewVersion
 	Size		nbytes;
 	double		seconds;
 	Jsonb	   *stage_seconds;
+	Jsonb	   *fit;			/* how it ended, or NULL: see the column's comment */
 
 	/* NULL, or sets the two above when all is stored but them and what describes the version */
 	void		(*take_times) (struct PfNewVersion *version, void *arg);
@@ -177,6 +209,8 @@ typedef struct PfNewVersion
 	PfMeasured *measured;
 	const char *kind;			/* of the run; NULL: train */
 	Jsonb	   *recipe;			/* or NULL */
+	const uint8 *baseline;		/* what its rows were like, see engine/measure/profile.h */
+	Size		nbaseline;
 } PfNewVersion;
 
 /* What a tuning tried, on one fold. */
@@ -214,6 +248,16 @@ extern void pf_catalog_add_trials(const char *model, int32 version, List *rows);
  */
 extern int	pf_catalog_measured(const PfVersionInfo *version, bool curves,
 								PfMeasured **measured);
+
+/*
+ * The baseline of a version, decoded; false when it has none.  Error data_corrupted when it is
+ * not one of this model.  Memory: env's.
+ */
+extern bool pf_catalog_baseline(const PfEnv *env, const PfVersionInfo *version,
+								const PfModel *model, PfFrame **frames, PfProfile *profile);
+
+/* The SQL types that the feature columns had at training, in the order of the columns. */
+extern int	pf_catalog_column_types(const PfVersionInfo *version, char ***types);
 
 /*
  * A measurement made later, with a source.  Does nothing where the transaction may not write

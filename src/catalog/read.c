@@ -11,6 +11,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/fmgroids.h"
 
 bool
 pf_catalog_model(const char *name, PfModelInfo *info)
@@ -120,6 +121,27 @@ pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info)
 	if (found)
 		info->recipe = carries ? read_recipe(model->id, version) : NULL;
 	return found;
+}
+
+void
+pf_catalog_trained(const PfVersionInfo *version, PfTrained *trained)
+{
+	PfScan		scan;
+	ScanKeyData key[2];
+
+	pf_key_int8(&key[0], VERSION_MODEL_ID, version->model.id);
+	pf_key_int4(&key[1], VERSION_VERSION, version->version);
+	pf_scan_begin(&scan, "version", "version_pkey", 2, key);
+	if (!pf_scan_next(&scan))
+		pf_no_such_version(&version->model, version->version);
+	trained->params = DatumGetJsonbPCopy(pf_scan_datum(&scan, VERSION_PARAMS));
+	trained->seed = DatumGetInt64(pf_scan_datum(&scan, VERSION_SEED));
+	trained->rows = DatumGetInt64(pf_scan_datum(&scan, VERSION_ROWS));
+	trained->features = DatumGetInt32(pf_scan_datum(&scan, VERSION_FEATURES));
+	trained->trained_at = OidOutputFunctionCall(F_TIMESTAMPTZ_OUT,
+												pf_scan_datum(&scan, VERSION_TRAINED_AT));
+	trained->note = pf_scan_text(&scan, VERSION_NOTE);
+	pf_scan_end(&scan);
 }
 
 /*

@@ -30,8 +30,8 @@ static const struct
 	{"promote", PF_RIGHT_PROMOTE}
 };
 
-static bool
-has_role(const char *role)
+bool
+pf_has_role(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
@@ -45,7 +45,7 @@ pf_rights(int64 model, const char *owner)
 	ScanKeyData key[1];
 	uint32		rights = 0;
 
-	if (superuser() || has_role(owner))
+	if (superuser() || pf_has_role(owner))
 		return ALL_RIGHTS;
 
 	pf_key_int8(&key[0], GRANT_MODEL_ID, model);
@@ -54,7 +54,7 @@ pf_rights(int64 model, const char *owner)
 	{
 		char	   *privilege;
 
-		if (!has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
+		if (!pf_has_role(NameStr(*DatumGetName(pf_scan_datum(&scan, GRANT_ROLE)))))
 			continue;
 		privilege = pf_scan_text(&scan, GRANT_PRIVILEGE);
 		for (int i = 0; i < (int) lengthof(privileges); i++)
@@ -100,13 +100,26 @@ pf_need_right(const PfModelInfo *info, uint32 right)
  * role: being a superuser makes nobody a member here.  Nor does a membership that gives no
  * rights: from 16 on CREATE ROLE makes the creator such a member of every role made.
  */
-void
-pf_catalog_may_run(const char *role)
+bool
+pf_catalog_is_trusted(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
-	if (OidIsValid(oid) && is_member_of_role_nosuper(GetUserId(), oid) &&
-		has_privs_of_role(GetUserId(), oid))
+	return OidIsValid(oid) && is_member_of_role_nosuper(GetUserId(), oid) &&
+		has_privs_of_role(GetUserId(), oid);
+}
+
+void
+pf_catalog_may_run(const char *role)
+{
+	/* a version that was imported: its query came with it, from anybody */
+	if (role[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("the query of a version that was imported is not run"),
+				errdetail("It came from another database, and would run with your rights."),
+				errhint("Pass the rows yourself: source => 'a table or a query'."));
+	if (pf_catalog_is_trusted(role))
 		return;
 	ereport(ERROR,
 			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -116,9 +129,8 @@ pf_catalog_may_run(const char *role)
 			errhint("Pass the rows yourself: source => 'a table or a query'."));
 }
 
-/* The rights on the model with that number; none when there is no such model. */
-static uint32
-rights_by_id(int64 model)
+uint32
+pf_catalog_rights(int64 model)
 {
 	PfScan		scan;
 	ScanKeyData key[1];
@@ -153,7 +165,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(LastAnswer));
 	if (last->model != model || !pf_moment_holds(&last->moment))
 	{
-		last->rights = rights_by_id(model);
+		last->rights = pf_catalog_rights(model);
 		last->model = model;
 		pf_moment_now(&last->moment);
 	}
@@ -162,6 +174,7 @@ rights_for_row(FunctionCallInfo fcinfo, int64 model)
 
 PG_FUNCTION_INFO_V1(pf_can_see);
 PG_FUNCTION_INFO_V1(pf_is_owner);
+PG_FUNCTION_INFO_V1(pf_is_member);
 
 Datum
 pf_can_see(PG_FUNCTION_ARGS)
@@ -173,6 +186,12 @@ Datum
 pf_is_owner(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL((rights_for_row(fcinfo, PG_GETARG_INT64(0)) & PF_RIGHT_OWNER) != 0);
+}
+
+Datum
+pf_is_member(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(pf_has_role(NameStr(*PG_GETARG_NAME(0))));
 }
 
 /* ----- ml_grant, ml_revoke ----- */

@@ -14,6 +14,7 @@
 #include "catalog/models.h"
 #include "catalog/pg_type_d.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "utils/rel.h"
 
 enum
@@ -130,6 +131,13 @@ enum
 	CURVE_RECALL
 };
 
+enum
+{
+	BASELINE_MODEL_ID = 1,
+	BASELINE_VERSION,
+	BASELINE_PROFILE
+};
+
 /* A model's bytes are stored in pieces of this size. */
 #define PF_CHUNK_SIZE	(1024 * 1024)
 
@@ -179,9 +187,12 @@ typedef struct PfArgs
 extern void pf_arg(PfArgs *args, Oid type, Datum value, bool isnull);
 extern void pf_arg_int8(PfArgs *args, int64 value);
 extern void pf_arg_int4(PfArgs *args, int32 value);
+extern void pf_arg_int8s(PfArgs *args, const int64 *values, int count);
 extern void pf_arg_float8(PfArgs *args, double value);	/* NaN: NULL */
 extern void pf_arg_text(PfArgs *args, const char *value);	/* NULL: NULL */
 extern void pf_arg_name(PfArgs *args, const char *value);
+extern void pf_arg_own_role(PfArgs *args);	/* name of the current role */
+extern void pf_arg_time(PfArgs *args, TimestampTz value);
 extern void pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size);
 extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elements are kept */
 
@@ -190,6 +201,11 @@ extern void pf_arg_texts(PfArgs *args, char **values, int count);	/* NULL elemen
  * number of rows.  args may be NULL.
  */
 extern uint64 pf_write(const char *statement, PfArgs *args);
+
+/* The same for a statement that is run often: its plan is kept in *plan, NULL at first. */
+extern uint64 pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args);
+/* Of a new version, if it has one (baseline.c). */
+extern void pf_write_baseline(int64 model, int32 version, const uint8 *bytes, Size size);
 
 /* Value of the first row of what pf_write returned. */
 extern Datum pf_written(int column, bool *isnull);
@@ -203,6 +219,14 @@ extern void pf_need_writable(const char *command);
  * outlives SPI_finish.
  */
 extern void pf_lock_model(const char *name, uint32 right, PfModelInfo *info);
+
+/* The model's row, locked; made first, of that role, when there is none. */
+extern void pf_lock_or_make_model(const char *name, const char *task, const char *target,
+								  const char *role, PfModelInfo *info);
+
+/* Of a model so locked: the number of its next version; and the bytes of one, in chunks. */
+extern int32 pf_next_version(const PfModelInfo *model);
+extern void pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size);
 
 /* ----- rights (rights.c) ----- */
 

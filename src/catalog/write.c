@@ -24,8 +24,10 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "catalog/move.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/runs.h"
 #include "catalog/tables.h"
 #include "common/cryptohash.h"
 #include "compat.h"
@@ -85,6 +87,18 @@ pf_arg_name(PfArgs *args, const char *value)
 }
 
 void
+pf_arg_own_role(PfArgs *args)
+{
+	pf_arg_name(args, GetUserNameFromId(GetUserId(), false));
+}
+
+void
+pf_arg_time(PfArgs *args, TimestampTz value)
+{
+	pf_arg(args, TIMESTAMPTZOID, TimestampTzGetDatum(value), false);
+}
+
+void
 pf_arg_bytes(PfArgs *args, const uint8 *bytes, Size size)
 {
 	bytea	   *value = palloc(size + VARHDRSZ);
@@ -139,14 +153,14 @@ arg_float8s(PfArgs *args, const double *values, int count, bool nan_is_null)
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
 
-static void
-arg_counts(PfArgs *args, const uint64 *counts, int count)
+void
+pf_arg_int8s(PfArgs *args, const int64 *values, int count)
 {
 	Datum	   *datums = palloc(sizeof(Datum) * Max(count, 1));
 	bool	   *nulls = palloc0(sizeof(bool) * Max(count, 1));
 
 	for (int i = 0; i < count; i++)
-		datums[i] = Int64GetDatum((int64) counts[i]);
+		datums[i] = Int64GetDatum(values[i]);
 	arg_array(args, INT8ARRAYOID, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
 			  TYPALIGN_DOUBLE, datums, nulls, count);
 }
@@ -172,26 +186,66 @@ tables_owner(void)
 	return owner;
 }
 
+/* Who called, while a statement runs as the owner. */
+typedef struct Caller
+{
+	Oid			role;
+	int			context;
+	int			guc_level;
+} Caller;
+
+static void
+become_owner(Caller *caller)
+{
+	caller->guc_level = NewGUCNestLevel();
+	GetUserIdAndSecContext(&caller->role, &caller->context);
+	SetUserIdAndSecContext(tables_owner(), caller->context | SECURITY_LOCAL_USERID_CHANGE);
+	RestrictSearchPath();
+}
+
+static uint64
+become_caller(const Caller *caller, const char *statement, int result)
+{
+	AtEOXact_GUC(true, caller->guc_level);
+	SetUserIdAndSecContext(caller->role, caller->context);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 uint64
 pf_write(const char *statement, PfArgs *args)
 {
-	Oid			caller;
-	int			context;
-	int			guc_level = NewGUCNestLevel();
+	Caller		caller;
 	int			result;
 
-	GetUserIdAndSecContext(&caller, &context);
-	SetUserIdAndSecContext(tables_owner(), context | SECURITY_LOCAL_USERID_CHANGE);
-	RestrictSearchPath();
+	become_owner(&caller);
 	result = SPI_execute_with_args(statement, args ? args->count : 0,
 								   args ? args->types : NULL,
 								   args ? args->values : NULL,
 								   args ? args->nulls : NULL, false, 0);
-	AtEOXact_GUC(true, guc_level);
-	SetUserIdAndSecContext(caller, context);
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement, SPI_result_code_string(result));
-	return SPI_processed;
+	return become_caller(&caller, statement, result);
+}
+
+uint64
+pf_write_saved(SPIPlanPtr *plan, const char *statement, PfArgs *args)
+{
+	Caller		caller;
+	int			result;
+
+	become_owner(&caller);
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	made = SPI_prepare(statement, args->count, args->types);
+
+		if (made == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement,
+				 SPI_result_code_string(SPI_result));
+		SPI_keepplan(made);
+		*plan = made;
+	}
+	result = SPI_execute_plan(*plan, args->values, args->nulls, false, 0);
+	return become_caller(&caller, statement, result);
 }
 
 void
@@ -279,6 +333,7 @@ static void
 write_metrics(int64 model, int32 version, const PfMeasured *measured, const char *source,
 			  TimestampTz at, const char *role)
 {
+	const PfWindow *window = measured->window;
 	int			count = measured->metrics.count;
 	char	  **names = palloc(sizeof(char *) * Max(count, 1));
 	char	  **classes = palloc(sizeof(char *) * Max(count, 1));
@@ -306,9 +361,13 @@ write_metrics(int64 model, int32 version, const PfMeasured *measured, const char
 	pf_arg_texts(&args, classes, count);
 	arg_float8s(&args, values, count, true);
 	arg_float8s(&args, baselines, count, true);
+	pf_arg(&args, INT8OID, Int64GetDatum(window ? window->monitor : 0), window == NULL);
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->from : 0),
+		   window == NULL || TIMESTAMP_IS_NOBEGIN(window->from));
+	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window ? window->until : 0), window == NULL);
 	pf_write("INSERT INTO pgforest.metric (model_id, version, set, source, rows, measured_at, "
-			 "measured_by, metric, class, value, baseline) "
-			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline "
+			 "measured_by, metric, class, value, baseline, monitor_id, from_at, until_at) "
+			 "SELECT $1, $2, $3, $4, $5, $6, $7, u.metric, u.class, u.value, u.baseline, $12, $13, $14 "
 			 "FROM unnest($8, $9, $10, $11) WITH ORDINALITY "
 			 "AS u (metric, class, value, baseline, place) ORDER BY u.place", &args);
 }
@@ -324,7 +383,7 @@ write_confusion(int64 model, int32 version, const PfMeasured *measured, const ch
 	pf_arg_text(&args, measured->set);
 	pf_arg_text(&args, source);
 	pf_arg_texts(&args, measured->classes, measured->nclasses);
-	arg_counts(&args, measured->confusion, measured->nclasses * measured->nclasses);
+	pf_arg_int8s(&args, (const int64 *) measured->confusion, measured->nclasses * measured->nclasses);
 	pf_arg_int8(&args, measured->rows);
 	pf_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
 	pf_arg_name(&args, role);
@@ -396,8 +455,8 @@ pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured
 
 /* ----- versions ----- */
 
-static void
-hash_bytes(const uint8 *bytes, Size size, uint8 *out)
+void
+pf_catalog_sha256(const uint8 *bytes, Size size, uint8 *out)
 {
 	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
 	bool		good = hash != NULL && pg_cryptohash_init(hash) >= 0;
@@ -417,10 +476,11 @@ hash_bytes(const uint8 *bytes, Size size, uint8 *out)
 }
 
 /* The model's row, locked; made first when there is none. */
-static void
-lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *info)
+void
+pf_lock_or_make_model(const char *name, const char *task, const char *target, const char *role,
+					  PfModelInfo *info)
 {
-	while (!lock_row(version->model, info))
+	while (!lock_row(name, info))
 	{
 		PfArgs		args = {0};
 
@@ -430,15 +490,28 @@ lock_or_make_model(const PfNewVersion *version, const char *role, PfModelInfo *i
 		 * locked it.
 		 */
 		CHECK_FOR_INTERRUPTS();
-		pf_arg_text(&args, version->model);
-		pf_arg_text(&args, version->task);
-		pf_arg_text(&args, version->target);
+		pf_arg_text(&args, name);
+		pf_arg_text(&args, task);
+		pf_arg_text(&args, target);
 		pf_arg_name(&args, role);
 		pf_write("INSERT INTO pgforest.model (name, task, target, owner) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING", &args);
 	}
 	pf_need_right(info, PF_RIGHT_TRAIN);
-	pf_catalog_need_task(info, version->task);
+	pf_catalog_need_task(info, task);
+}
+
+int32
+pf_next_version(const PfModelInfo *model)
+{
+	PfArgs		args = {0};
+	bool		isnull;
+
+	pf_arg_int8(&args, model->id);
+	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
+				 "RETURNING last_version", &args) != 1)
+		elog(ERROR, "locked row of model \"%s\" is gone", model->name);
+	return DatumGetInt32(pf_written(1, &isnull));
 }
 
 static void
@@ -483,13 +556,15 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 		   (Datum) 0, version->stage_seconds == NULL);
 	pf_arg(&args, JSONBOID, version->recipe ? JsonbPGetDatum(version->recipe) : (Datum) 0,
 		   version->recipe == NULL);
+	pf_arg(&args, JSONBOID, version->fit ? JsonbPGetDatum(version->fit) : (Datum) 0,
+		   version->fit == NULL);
 	pf_write("INSERT INTO pgforest.version (model_id, version, algorithm, target, query, weight, "
 			 "split, columns, column_types, classes, identity, holdout, params, arguments, seed, "
 			 "note, rows, features, metric, score, data_fingerprint, sha256, bytes, trained_by, "
-			 "seconds, stage_seconds, recipe, extension_version) "
+			 "seconds, stage_seconds, recipe, fit, extension_version) "
 			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
 			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, "
-			 "($27 ->> 'recipe') || '@' || ($27 ->> 'version'), "
+			 "($27 ->> 'recipe') || '@' || ($27 ->> 'version'), $28, "
 			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
 }
 
@@ -505,8 +580,8 @@ write_recipe(int64 model, int32 number, Jsonb *recipe)
 	pf_write("INSERT INTO pgforest.version_recipe (model_id, version, document) VALUES ($1, $2, $3)", &args);
 }
 
-static void
-write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
+void
+pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
 {
 	int32		chunk = 0;
 
@@ -539,9 +614,12 @@ write_run(const PfNewVersion *version, int64 model, int32 number, const char *ro
 	pf_arg_float8(&args, version->seconds);
 	pf_arg(&args, JSONBOID, JsonbPGetDatum(version->params), false);
 	pf_arg_text(&args, version->query);
-	pf_arg_text(&args, version->kind ? version->kind : "train");
+	pf_arg_text(&args, pf_run_origin.kind ? pf_run_origin.kind :
+				version->kind ? version->kind : "train");
+	pf_arg(&args, INT8OID, Int64GetDatum(pf_run_origin.parent), pf_run_origin.parent == 0);
 	pf_write("INSERT INTO pgforest.run (model_id, model, version, kind, status, role, started_at, "
-			 "seconds, params, query) VALUES ($1, $2, $3, $9, 'success', $4, $5, $6, $7, $8)",
+			 "seconds, params, query, parent) "
+			 "VALUES ($1, $2, $3, $9, 'success', $4, $5, $6, $7, $8, $10)",
 			 &args);
 }
 
@@ -552,29 +630,24 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 	TimestampTz began = GetCurrentTimestamp() - (TimestampTz) (version->seconds * USECS_PER_SEC);
 	TimestampTz at;
 	PfModelInfo model;
-	PfArgs		args = {0};
 	int32		number;
-	bool		isnull;
 
 	pf_check_model_name(version->model);
 	pf_need_writable("ml_train()");
-	hash_bytes(version->bytes, version->nbytes, sha256_out);
+	pf_catalog_sha256(version->bytes, version->nbytes, sha256_out);
 
 	SPI_connect();
-	lock_or_make_model(version, role, &model);
-	pf_arg_int8(&args, model.id);
-	if (pf_write("UPDATE pgforest.model SET last_version = last_version + 1 WHERE id = $1 "
-				 "RETURNING last_version", &args) != 1)
-		elog(ERROR, "locked row of model \"%s\" is gone", version->model);
-	number = DatumGetInt32(pf_written(1, &isnull));
+	pf_lock_or_make_model(version->model, version->task, version->target, role, &model);
+	number = pf_next_version(&model);
 
 	/* the version's row last: it says how long the rest has taken */
-	write_bytes(model.id, number, version->bytes, version->nbytes);
+	pf_write_bytes(model.id, number, version->bytes, version->nbytes);
 	if (version->recipe != NULL)
 		write_recipe(model.id, number, version->recipe);
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);
+	pf_write_baseline(model.id, number, version->baseline, version->nbaseline);
 	if (version->take_times)
 		version->take_times(version, version->take_times_arg);
 	write_version(version, model.id, number, sha256_out, role);

@@ -19,6 +19,7 @@
 #include "catalog/pgenv.h"
 #include "common/hashfn.h"
 #include "engine/bins/hash.h"
+#include "engine/measure/paired.h"
 #include "engine/walk/walk.h"
 #include "evaluate/score.h"
 #include "load/columns.h"
@@ -99,6 +100,8 @@ typedef struct Scan
 
 	PfRowHasher *hasher;		/* held-out rows by hash, or NULL */
 	double		holdout;
+	bool		paired;			/* for a paired bootstrap */
+	PfRowHasher *grouper;		/* groups by hash, or NULL */
 	int			split;			/* held-out rows by column, or -1 */
 	PfReader	split_reader;
 
@@ -115,18 +118,20 @@ typedef struct Scan
 	uint32	   *label;			/* by row: number in labels */
 	double	   *value;
 	uint32	   *slice;
+	uint64	   *group;
 	Dictionary	labels;
 	Dictionary	slices;
 } Scan;
 
 static void ask(Scan *scan, const char *name, StringInfo missing);
-static void ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
+static bool has_key(const PfSource *source, const PfVersionInfo *version);
+static void ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by,
+							bool grouped);
 static void ask_for_raw(Scan *scan, const PfRecipe *recipe, const char *model, List *wanted);
 static List *plain_columns(const PfVersionInfo *first, bool held_out);
 static int	position(const Scan *scan, const char *name);
 static int	plain_position(const Scan *scan, const char *name);
 static void read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by);
-static void read_slice_type(PfReader *reader, const char *name, Oid type);
 static void take_row(Datum *values, bool *nulls, void *arg);
 static bool is_wanted(Scan *scan, Datum *values, bool *nulls);
 static uint32 find_slice(Scan *scan, Datum *values, bool *nulls);
@@ -141,19 +146,21 @@ static void finish_classes(Scan *scan, int version);
 static int	compare_texts(const void *a, const void *b);
 static void finish_slices(Scan *scan);
 
-PfScores *
-pf_score(const PfSource *source, PfVersionInfo *const *versions,
-		 const PfModel *const *models, int nversions, bool held_out, List *by)
+static PfScores *
+score(const PfSource *source, PfVersionInfo *const *versions, const PfModel *const *models,
+	  int nversions, bool held_out, List *by, bool paired)
 {
 	Scan	   *scan = palloc0(sizeof(Scan));
 	PfScores   *scores = palloc0(sizeof(PfScores));
 	uint64		scanned;
+	bool		grouped;
 
 	scan->context = CurrentMemoryContext;
 	scan->env = pf_pg_env(CurrentMemoryContext);
 	scan->source = source;
 	scan->scores = scores;
 	scan->classes = models[0]->nclasses > 0;
+	scan->paired = paired;
 
 	scores->nversions = nversions;
 	scores->versions = palloc0(sizeof(PfScored) * nversions);
@@ -166,11 +173,18 @@ pf_score(const PfSource *source, PfVersionInfo *const *versions,
 			scan->runners[i].recipe = pf_recipe_read(versions[i]->recipe);
 	}
 
-	ask_for_columns(scan, versions[0], held_out, by);
+	grouped = paired && has_key(source, versions[0]);
+	ask_for_columns(scan, versions[0], held_out, by, grouped);
 	read_types(scan, versions[0], held_out, by);
+	if (grouped)
+	{
+		scan->grouper = palloc0(sizeof(PfRowHasher));
+		pf_row_hasher_init(scan->grouper, versions[0]->identity, versions[0]->nidentity, scan->desc);
+	}
 	start_dictionary(&scan->labels, scan->context, PF_MAX_CLASSES);
 	start_dictionary(&scan->slices, scan->context, MAX_SLICES);
-	scan->row_size = pf_score_row_size(models, nversions, by != NIL);
+	scan->row_size = pf_score_row_size(models, nversions, by != NIL) + (grouped ? sizeof(uint64) : 0) +
+		(paired ? PF_PAIRED_ROW : 0);
 	scan->limit = (uint64) pf_train_memory * 1024 / scan->row_size;
 	grow(scan);
 
@@ -198,7 +212,33 @@ pf_score(const PfSource *source, PfVersionInfo *const *versions,
 	}
 	if (scan->nby > 0)
 		finish_slices(scan);
+	scores->group = scan->group;
 	return scores;
+}
+
+PfScores *
+pf_score(const PfSource *source, PfVersionInfo *const *versions,
+		 const PfModel *const *models, int nversions, bool held_out, List *by)
+{
+	return score(source, versions, models, nversions, held_out, by, false);
+}
+
+PfScores *
+pf_score_pair(const PfSource *source, PfVersionInfo *const *versions,
+			  const PfModel *const *models, bool held_out)
+{
+	return score(source, versions, models, 2, held_out, NIL, true);
+}
+
+/* Is the identity of rows a key (else the target is part of it), and has the source its columns? */
+static bool
+has_key(const PfSource *source, const PfVersionInfo *version)
+{
+	for (int i = 0; i < version->nidentity; i++)
+		if (strcmp(version->identity[i], version->target) == 0 ||
+			pf_source_column(source, version->identity[i]) < 0)
+			return false;
+	return version->nidentity > 0;
 }
 
 /* ----- before the first row ----- */
@@ -251,7 +291,7 @@ plain_columns(const PfVersionInfo *first, bool held_out)
 
 /* Everything that the versions, the split and the slices need. */
 static void
-ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
+ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by, bool grouped)
 {
 	const PfScores *scores = scan->scores;
 	StringInfoData missing;
@@ -281,6 +321,8 @@ ask_for_columns(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 		foreach(lc, plain_columns(first, held_out))
 			ask(scan, lfirst(lc), &missing);
 	}
+	for (int i = 0; grouped && i < first->nidentity; i++)
+		ask(scan, first->identity[i], &missing);
 	foreach(lc, by)
 		ask(scan, lfirst(lc), &missing);
 
@@ -396,12 +438,12 @@ read_types(Scan *scan, const PfVersionInfo *first, bool held_out, List *by)
 		scan->by_name[i] = lfirst(lc);
 		scan->by[i] = position(scan, lfirst(lc));
 		type = TupleDescAttr(scan->desc, scan->by[i])->atttypid;
-		read_slice_type(&scan->by_reader[i], scan->by_name[i], type);
+		pf_slice_reader(&scan->by_reader[i], scan->by_name[i], type);
 	}
 }
 
-static void
-read_slice_type(PfReader *reader, const char *name, Oid type)
+void
+pf_slice_reader(PfReader *reader, const char *name, Oid type)
 {
 	if (!pf_reader_init(reader, type) || OidIsValid(reader->element))
 		ereport(ERROR,
@@ -429,7 +471,7 @@ pf_score_check_slices(const PfSource *source, List *by)
 				 errdetail("Missing: %s.", missing.data)));
 	pfree(missing.data);
 	foreach(lc, by)
-		read_slice_type(&reader, lfirst(lc),
+		pf_slice_reader(&reader, lfirst(lc),
 						TupleDescAttr(source->desc, pf_source_column(source, lfirst(lc)))->atttypid);
 }
 
@@ -494,6 +536,8 @@ take_row(Datum *values, bool *nulls, void *arg)
 	}
 	if (scan->nby > 0)
 		scan->slice[scan->rows] = find_slice(scan, values, nulls);
+	if (scan->grouper != NULL)
+		scan->group[scan->rows] = pf_row_hash(scan->grouper, values, nulls);
 
 	for (int v = 0; v < scores->nversions; v++)
 	{
@@ -531,19 +575,30 @@ slice_value(const char *value)
 	return value;
 }
 
+char *
+pf_slice_name(int n, char *const *names, PfReader *readers, const int *positions,
+			  const Datum *values, const bool *nulls)
+{
+	StringInfoData name;
+
+	initStringInfo(&name);
+	for (int i = 0; i < n; i++)
+	{
+		int			at = positions ? positions[i] : i;
+
+		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", names[i],
+						 nulls[at] ? "NULL" : slice_value(pf_read_label(&readers[i], values[at])));
+	}
+	return name.data;
+}
+
 static uint32
 find_slice(Scan *scan, Datum *values, bool *nulls)
 {
-	StringInfoData name;
-	int64		slice;
+	int64		slice = find_word(&scan->slices, scan->context,
+								  pf_slice_name(scan->nby, scan->by_name, scan->by_reader, scan->by,
+												values, nulls));
 
-	initStringInfo(&name);
-	for (int i = 0; i < scan->nby; i++)
-		appendStringInfo(&name, "%s%s = %s", i > 0 ? ", " : "", scan->by_name[i],
-						 nulls[scan->by[i]] ? "NULL" :
-						 slice_value(pf_read_label(&scan->by_reader[i],
-												   values[scan->by[i]])));
-	slice = find_word(&scan->slices, scan->context, name.data);
 	if (slice < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -634,7 +689,7 @@ give_up(Scan *scan)
 
 	if (scores->counted_only)
 		return;
-	if (scores->nversions == 1 || scan->nby > 0)
+	if (scores->nversions == 1 || scan->nby > 0 || scan->paired)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("measuring needs more memory than pgforest.train_memory allows"),
@@ -662,6 +717,8 @@ grow(Scan *scan)
 		scan->value = grow_array(scan, scan->value, sizeof(double));
 	if (scan->nby > 0)
 		scan->slice = grow_array(scan, scan->slice, sizeof(uint32));
+	if (scan->grouper != NULL)
+		scan->group = grow_array(scan, scan->group, sizeof(uint64));
 	for (int v = 0; v < scan->scores->nversions; v++)
 		scan->runners[v].out =
 			grow_array(scan, scan->runners[v].out,

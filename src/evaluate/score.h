@@ -9,6 +9,7 @@
 #include "postgres.h"
 #include "nodes/pg_list.h"
 #include "catalog/models.h"
+#include "load/columns.h"
 #include "load/source.h"
 
 /* What one version said of the rows, beside what is true. */
@@ -39,6 +40,7 @@ typedef struct PfScores
 	char	  **slice_names;	/* such as: region = north, sex = F */
 	size_t	   *slice_start;	/* nslices + 1, into slice_rows */
 	size_t	   *slice_rows;		/* row numbers, by slice */
+	uint64	   *group;			/* of each row, or NULL: see pf_score_pair */
 } PfScores;
 
 #define PF_WHOLE (-1)
@@ -57,11 +59,26 @@ extern PfScores *pf_score(const PfSource *source, PfVersionInfo *const *versions
 						  const PfModel *const *models, int nversions,
 						  bool held_out, List *by);
 
+/*
+ * The same of two versions for a paired bootstrap, which takes room as well.  Rows with equal keys are of one
+ * group, if the first version was trained with a key and the source has its columns.
+ */
+extern PfScores *pf_score_pair(const PfSource *source, PfVersionInfo *const *versions,
+							   const PfModel *const *models, bool held_out);
+
 /* Bytes that it takes for a row, and what is done with its answers, at most. */
 extern uint64 pf_score_row_size(const PfModel *const *models, int nversions, bool slices);
 
 /* Can these columns of the source make slices?  Else an error, for those who measure in two steps. */
 extern void pf_score_check_slices(const PfSource *source, List *by);
+
+/*
+ * How to read a column that makes slices, and the name of the slice that values make: a = 1,
+ * b = x.  positions: of the columns in values; NULL: they are in their order.
+ */
+extern void pf_slice_reader(PfReader *reader, const char *name, Oid type);
+extern char *pf_slice_name(int n, char *const *names, PfReader *readers, const int *positions,
+						   const Datum *values, const bool *nulls);
 
 /* A NOTICE when rows were left out. */
 extern void pf_score_notice(const PfScores *scores);

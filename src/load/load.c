@@ -19,12 +19,18 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include <math.h>
+
+#include "engine/bins/hash.h"
 #include "engine/forest/forest.h"
 #include "engine/measure/measure.h"
 #include "load/scan.h"
 #include "load/stages.h"
 #include "progress/progress.h"
 #include "settings.h"
+
+#define IDENTITY_BITS		(1 << 20)	/* a power of two */
+#define LEAST_CHANCE		1e-12	/* of an error that is wrong */
 
 /* Errors when the split column holds anything but the three words. */
 static void
@@ -84,6 +90,56 @@ check_rows(const PfLoad *load)
 						   load->spec->key ? "'s key" : ""),
 				 errhint("Pass holdout => 0 to train on all rows.")));
 	}
+}
+
+/*
+ * So many different identities at least have the rows that are stored: those that fall
+ * into bits of their own.  The same whatever the order of the rows.
+ */
+static uint32
+count_identities(const PfLoad *load)
+{
+	uint32		stored = pf_stored_rows(load);
+	uint8	   *seen = palloc0(IDENTITY_BITS / 8);
+	uint32		n = 0;
+	int			place;
+
+	for (uint32 row = 0; row < stored; row++)
+	{
+		PfBlock    *block = pf_block_of(load, row, &place);
+		uint32		bit = pf_purpose(block->identity[place], PF_FOR_ORDER) % IDENTITY_BITS;
+
+		if (row % 65536 == 0)
+			pf_check(load->env);
+		n += (seen[bit / 8] >> (bit % 8) & 1) == 0;
+		seen[bit / 8] |= 1 << (bit % 8);
+	}
+	pfree(seen);
+	return n;
+}
+
+/*
+ * Errors when the rows to hold out seem to have been taken out of the source before: there are
+ * so many identities that the hash would have chosen one of them, but for a chance of
+ * LEAST_CHANCE.  Such a version would be measured out of bag only, and be compared with none.
+ */
+static void
+check_held_out(const PfLoad *load)
+{
+	double		share = load->spec->holdout;
+	uint32		identities;
+
+	if (load->split || !(share > 0) || load->rows_train < load->rows_used)
+		return;
+	identities = count_identities(load);
+	if (pow(1 - share, identities) >= LEAST_CHANCE)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_NO_DATA_FOUND),
+			 errmsg("the rows to be held out are not among those of the source"),
+			 errdetail("A share of %g is held out by the hash of a row%s, but none of " INT64_FORMAT " rows is; they seem to have been left out before.",
+					   share, load->spec->key ? "'s key" : "", load->rows_used),
+			 errhint("Pass all rows, as ml_train holds these out itself; or holdout => 0, to measure out of bag; or all rows and split => the column that says train, validation or test.")));
 }
 
 /* The number of classes that training rows have; one of them in *last. */
@@ -447,6 +503,8 @@ describe(const PfLoad *load, PfLoaded *loaded)
 	loaded->nentries = load->nentries;
 	loaded->bins = load->bins;
 	loaded->positions = load->positions;
+	loaded->frames = load->frames;
+	loaded->tallies = load->tallies;
 	loaded->nclasses = load->nclasses;
 	loaded->classes = load->classes;
 	loaded->target_type = load->target_type;
@@ -461,12 +519,19 @@ describe(const PfLoad *load, PfLoaded *loaded)
 
 /* Checks names, types and task; reads no row. */
 PfTask
-pf_load_check(const PfLoadSpec *spec)
+pf_load_check(const PfLoadSpec *spec, List **numbers)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest load",
 												  ALLOCSET_DEFAULT_SIZES);
-	PfTask		task = pf_load_resolve(spec, context)->task;
+	PfLoad	   *load = pf_load_resolve(spec, context);
+	PfTask		task = load->task;
 
+	*numbers = NIL;
+	for (int i = 0; i < load->nfeature_columns; i++)
+	{
+		if (load->features[i]->reader.kind == PF_NUMBER)
+			*numbers = lappend(*numbers, pstrdup(load->features[i]->name));
+	}
 	MemoryContextDelete(context);
 	return task;
 }
@@ -496,6 +561,7 @@ pf_load(const PfLoadSpec *spec)
 		refuse_other_rows(load);
 	check_splits(load);
 	check_rows(load);
+	check_held_out(load);
 	check_classes(load);
 	check_arrays(load);
 

@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 #include "engine/bins/binmap.h"
 #include "engine/bins/matrix.h"
+#include "engine/measure/profile.h"
 #include "load/source.h"
 
 #define PF_NO_ENTRY		0xffff
@@ -80,14 +81,21 @@ typedef struct PfLoaded
 	uint64	   *train_order;
 	uint32		bins_at;
 	int			nentries;
+
+	/*
+	 * What the sample of training rows is like that bins are made from: by feature, then room for
+	 * what will be predicted, then the target.
+	 */
+	PfFrame    *frames;
+	PfTally    *tallies;
 } PfLoaded;
 
 /*
  * Checks every name and type (all offenders in one error) before the first row
- * is read.  pf_load_check alone does just that and returns the task; pf_load does
- * both.  Memory: the current context.
+ * is read.  pf_load_check alone does just that and returns the task, and the names of the
+ * features that are numbers; pf_load does both.  Memory: the current context.
  */
-extern PfTask pf_load_check(const PfLoadSpec *spec);
+extern PfTask pf_load_check(const PfLoadSpec *spec, List **numbers);
 extern PfLoaded *pf_load(const PfLoadSpec *spec);
 
 #endif							/* PF_LOAD_H */

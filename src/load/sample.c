@@ -236,15 +236,10 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 {
 	int			c = column - load->columns;
 	int			tile = Min(column->length, TILE);
-	double	   *values;
+	bool		cuts = !load->values || load->folds;
+	double	   *values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
+	double	   *kept = pf_alloc(load->env, Max(n, 1) * sizeof(double));
 
-	if (load->values && !load->folds)
-	{
-		for (int e = 0; e < column->length; e++)
-			load->bins[column->first_feature + e].kind = PF_NUMBER;
-		return;
-	}
-	values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
 	for (int first = 0; first < column->length; first += tile)
 	{
 		int			width = Min(tile, column->length - first);
@@ -272,15 +267,24 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 		{
 			uint32		feature = column->first_feature + first + e;
 
+			load->bins[feature].kind = PF_NUMBER;
+			if (!cuts)
+			{
+				pf_profile_numbers(load, env, feature, values + (Size) e * n, count[e], n);
+				continue;
+			}
+			memcpy(kept, values + (Size) e * n, count[e] * sizeof(double));
 			if (load->positions)
 				pf_cut_spread(env, values + (Size) e * n, count[e], load->spec->max_bins,
 							  &load->bins[feature], load->positions + (Size) feature * PF_MAX_BINS);
 			else
 				pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
 							   &load->bins[feature]);
+			pf_profile_numbers(load, env, feature, kept, count[e], n);
 		}
 	}
 	pfree(values);
+	pfree(kept);
 }
 
 /*
@@ -336,6 +340,7 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 	Size		size = Max((Size) bins->ncategories * width, 1);
 	double	   *stats = pf_alloc(load->env, size * sizeof(double));
 	double	   *count = pf_alloc(load->env, Max(bins->ncategories, 1) * sizeof(double));
+	uint64	   *seen = pf_alloc(load->env, Max(bins->ncategories, 1) * sizeof(uint64));
 
 	for (Size i = 0; i < size; i++)
 	{
@@ -344,6 +349,7 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 		stats[i] = 0;
 	}
 	memset(count, 0, bins->ncategories * sizeof(double));
+	memset(seen, 0, bins->ncategories * sizeof(uint64));
 	for (uint32 i = 0; i < n; i++)
 	{
 		int			place;
@@ -356,12 +362,14 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 		if (code == PF_NO_CODE)
 			continue;
 		count[entry[code]] += weight;
+		seen[entry[code]]++;
 		if (load->task == PF_CLASSIFICATION)
 			stats[(Size) entry[code] * width + load->class_of_code[block->label[place]]] += weight;
 		else if (width > 0)
 			stats[entry[code]] += weight * (block->target[place] - mean);
 	}
 	pf_cut_categories(env, width, stats, count, load->spec->max_bins, bins);
+	pf_profile_categories(load, env, column->first_feature, seen, n);
 	if (load->positions)
 	{
 		for (uint32 b = 0; b < bins->nbins; b++)
@@ -369,6 +377,7 @@ bin_categories(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint3
 	}
 	pfree(stats);
 	pfree(count);
+	pfree(seen);
 
 	/* rows keep codes, so they go to bins without looking at bytes again */
 	column->code_bin = pf_alloc(load->env, Max(column->dictionary->n, 1));
@@ -428,6 +437,7 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 	if (load->task == PF_ANOMALY)
 		load->positions = MemoryContextAllocHuge(context, (Size) load->nfeatures * PF_MAX_BINS *
 												 sizeof(double));
+	pf_profile_start(load, context);
 	for (int f = 0; f < load->nfeature_columns; f++)
 	{
 		PfLoadColumn *column = load->features[f];
@@ -439,6 +449,7 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 		else
 			bin_numbers(load, env, column, ascending, n);
 	}
+	pf_profile_target(load, env, ascending, n);
 	pfree(ascending);
 	pfree(rows);
 }

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "engine/bins/sort.h"
+#include "engine/measure/profile.h"
 #include "load/columns.h"
 #include "load/load.h"
 
@@ -197,6 +198,8 @@ typedef struct PfLoad
 
 	PfBins	   *bins;			/* nfeatures, in the caller's context */
 	double	   *positions;		/* nfeatures x PF_MAX_BINS, likewise; task anomaly only */
+	PfFrame    *frames;			/* see PfLoaded; likewise */
+	PfTally    *tallies;
 	PfPacked	packed;
 
 	dsm_segment *segment;		/* while a pass is a shared scan; else NULL */
@@ -286,6 +289,14 @@ extern uint64 pf_sample_memory(const PfLoad *load, uint32 nrows);
 extern void pf_make_bins(PfLoad *load, MemoryContext context);
 extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 						 PfCompare compare, const void *arg);
+
+/* profile.c: what the sample of training rows is like */
+extern void pf_profile_start(PfLoad *load, MemoryContext context);
+extern void pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, double *values,
+							   uint32 n, uint32 nrows);
+extern void pf_profile_categories(PfLoad *load, const PfEnv *env, uint32 feature,
+								  const uint64 *count, uint32 nrows);
+extern void pf_profile_target(PfLoad *load, const PfEnv *env, const uint32 *rows, uint32 n);
 
 /* team.c: a pass that is a shared scan, as its leader sees it */
 extern bool pf_team_start(PfLoad *load);

@@ -74,6 +74,49 @@ StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(int64),
 
 PGDLLEXPORT void pf_grow_boosting_worker(dsm_segment *seg, shm_toc *toc);
 
+/* What the leader's functions are told. */
+typedef struct Rounds
+{
+	Team	   *team;			/* NULL: alone */
+	volatile int64 *done;		/* for progress */
+	const PfMatrix *matrix;
+	const PfBoostParams *params;
+	uint64		memory;			/* bytes beside the trees, while they grow */
+} Rounds;
+
+/* Errors when so many nodes do not fit in memory beside the rows, or beside the model that they become. */
+static void
+check_trees(const Rounds *rounds, double nodes, uint32 n, int allowed)
+{
+	uint64		trees = pf_boost_trees_memory((uint64) nodes,
+											  (uint64) n * pf_boost_sums(rounds->matrix->nclasses));
+	uint64		needed = Max(trees + rounds->memory, 2 * trees) / 1024;
+
+	if (needed > (uint64) allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the trees need more memory than pgforest.train_memory allows"),
+				 errdetail("With some %.0f nodes in %u rounds it is about " UINT64_FORMAT " kB, and %d kB are allowed.",
+						   nodes, n, needed, pf_train_memory),
+				 errhint("Lower \"n_estimators\" or \"max_leaf_nodes\", raise \"min_samples_leaf\", or raise pgforest.train_memory.")));
+}
+
+/*
+ * A PfCountRound.  How large trees become is not known before, and those to come may be smaller than
+ * those so far: what is to be expected must be far off for an error.  With early stopping nobody knows.
+ */
+static void
+count_round(void *arg, uint32_t n, uint64_t nodes)
+{
+	const Rounds *rounds = arg;
+	const PfBoostParams *params = rounds->params;
+
+	*rounds->done = n;
+	check_trees(rounds, (double) nodes, n, pf_train_memory);
+	if (params->n_iter_no_change == 0 && pf_train_memory <= INT_MAX / 2)
+		check_trees(rounds, (double) nodes / n * params->n_estimators, params->n_estimators, 2 * pf_train_memory);
+}
+
 /* Takes a task of the job at hand and does it; false when there is none left. */
 static bool
 do_task(Team *team, PfBoost *boost)
@@ -117,7 +160,7 @@ wait_for_tasks(Team *team, uint32 n)
 static void
 run_together(void *arg, PfBoost *boost, uint32_t n, double work)
 {
-	Team	   *team = arg;
+	Team	   *team = ((Rounds *) arg)->team;
 
 	if (n < 2 || work < LITTLE_WORK)
 	{
@@ -216,6 +259,7 @@ grow_with_workers(PfMatrix *matrix, const PfBoostParams *params, int nworkers, P
 	Size		monotonic = params->monotonic ? matrix->nfeatures : 0;
 	ParallelContext *pcxt;
 	PfMatrix	shared;
+	Rounds		rounds;
 	Team	   *team;
 	PfBoost    *boost;
 
@@ -265,8 +309,13 @@ grow_with_workers(PfMatrix *matrix, const PfBoostParams *params, int nworkers, P
 
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &team->rounds);
-	pf_boost_run(boost, pcxt->nworkers_launched > 0 ? run_together : pf_boost_alone, team,
-				 (volatile int64 *) &team->rounds, result);
+	rounds = (Rounds) {
+		.team = team,.done = (volatile int64 *) &team->rounds,.matrix = matrix,.params = params,
+			.memory = block + pf_share_matrix_size(matrix) +
+			(pcxt->nworkers_launched + 1) * pf_boost_private_size(matrix)
+	};
+	pf_boost_run(boost, pcxt->nworkers_launched > 0 ? run_together : pf_boost_alone, count_round,
+				 &rounds, result);
 	pf_progress_counted(result->rounds_grown);
 	pg_atomic_write_u32(&team->over, 1);
 	pg_memory_barrier();
@@ -286,12 +335,16 @@ grow_alone(const PfMatrix *matrix, const PfBoostParams *params, PfBoosted *resul
 	char	   *memory = pf_alloc(env, add_size(size, PG_CACHE_LINE_SIZE));
 	PfBoost    *boost = pf_boost_create(env, matrix, params,
 										(void *) TYPEALIGN(PG_CACHE_LINE_SIZE, memory), true);
-	volatile int64 rounds = 0;
+	volatile int64 done = 0;
+	Rounds		rounds = {
+		.done = &done,.matrix = matrix,.params = params,
+		.memory = size + pf_share_matrix_size(matrix) + pf_boost_private_size(matrix)
+	};
 
 	ereport(DEBUG1,
 			(errmsg_internal("boosting %u rounds without parallel workers", params->n_estimators)));
-	pf_progress_phase(PF_PHASE_GROW, params->n_estimators, &rounds);
-	pf_boost_run(boost, pf_boost_alone, NULL, &rounds, result);
+	pf_progress_phase(PF_PHASE_GROW, params->n_estimators, &done);
+	pf_boost_run(boost, pf_boost_alone, count_round, &rounds, result);
 	pf_progress_counted(result->rounds_grown);
 	pf_boost_release(boost);
 	pfree(memory);

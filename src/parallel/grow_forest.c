@@ -33,6 +33,7 @@
 #include "utils/memutils.h"
 
 #include "catalog/pgenv.h"
+#include "engine/forest/samples.h"
 #include "parallel/grow_forest.h"
 #include "progress/progress.h"
 #include "settings.h"
@@ -48,6 +49,8 @@
 #define KEY_QUERY		UINT64CONST(0x7067660000000009)
 #define KEY_PLACES		UINT64CONST(0x706766000000000A)
 #define KEY_RANKS		UINT64CONST(0x706766000000000B)
+#define KEY_MONOTONIC	UINT64CONST(0x706766000000000C)
+#define KEY_HELD_OUT	UINT64CONST(0x706766000000000D)	/* and those that follow */
 
 typedef struct Shared
 {
@@ -56,9 +59,10 @@ typedef struct Shared
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;		/* of these */
 	pg_atomic_uint64 samples;
-	PfForestParams params;		/* class_weights, places and ranks are set by each process */
+	PfForestParams params;		/* class_weights, places, ranks and monotonic are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
+	PfMatrix	held[PF_HELD_OUT];	/* likewise */
 } Shared;
 
 /* What a participant works on, wherever it lies. */
@@ -72,9 +76,14 @@ typedef struct Work
 	pg_atomic_uint64 *done_trees;
 	pg_atomic_uint64 *nodes;
 	pg_atomic_uint64 *samples;
+	const PfMatrix *held;		/* PF_HELD_OUT */
+	uint32	   *leaf_of;		/* room for each of their rows */
 } Work;
 
-/* One record of a worker's file, before its nodes, leaves, and starts and samples if there are any. */
+/*
+ * One record of a worker's file, before its nodes, leaves, starts and samples if there are any, and
+ * the leaf of each row held out.
+ */
 typedef struct TreeHeader
 {
 	uint32		number;
@@ -86,8 +95,6 @@ typedef struct TreeHeader
 /* We add to plain integers: no room for the lock of a platform without such atomics. */
 StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(int64),
 				 "64-bit atomic operations are needed");
-
-typedef void (*TakeTree) (PfTree *tree, uint32 number, void *arg);
 
 PGDLLEXPORT void pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc);
 
@@ -118,15 +125,63 @@ count_tree(Work *work, const PfTree *tree)
 				 errhint("Raise \"min_samples_leaf\", lower \"n_estimators\", or raise pgforest.train_memory.")));
 }
 
-/* Grows trees until there are no more; take keeps each. */
+static uint32
+held_out_rows(const PfMatrix *held)
+{
+	return held[0].nrows + held[1].nrows;
+}
+
+typedef struct TreeFile
+{
+	BufFile    *file;
+	const PfEnv *env;
+} TreeFile;
+
+/* The nodes of one tree may be tens of megabytes. */
 static void
-grow_trees(Work *work, TakeTree take, void *arg)
+write_in_pieces(BufFile *file, const void *from, size_t size)
+{
+	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		BufFileWrite(file, (char *) from + done, Min(size - done, PF_COPY_PIECE));
+	}
+}
+
+static void
+write_tree(const Work *work, PfTree *tree, uint32 number, TreeFile *to)
+{
+	BufFile    *file = to->file;
+	TreeHeader	header = {number, tree->nnodes, tree->nleaves, tree->nsamples};
+	uint32	   *leaf_of = work->leaf_of;
+
+	BufFileWrite(file, &header, sizeof(header));
+	write_in_pieces(file, tree->nodes, tree->nnodes * sizeof(PfNode));
+	write_in_pieces(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
+	if (tree->nsamples > 0)
+	{
+		write_in_pieces(file, tree->starts, tree->nnodes * sizeof(uint32));
+		write_in_pieces(file, tree->samples, tree->nsamples * sizeof(uint16));
+	}
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		pf_find_leaves(to->env, &work->held[i], tree, leaf_of);
+		leaf_of += work->held[i].nrows;
+	}
+	write_in_pieces(file, work->leaf_of, held_out_rows(work->held) * sizeof(uint32));
+	pf_tree_release(to->env, tree);
+}
+
+/* Grows trees until there are no more, into a file. */
+static void
+grow_trees(Work *work, TreeFile *to)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	PfGrower   *grower = pf_grower_create(env, work->matrix, work->params);
 	uint32		nfeatures = work->matrix->nfeatures;
 	int64	   *importance = palloc(nfeatures * sizeof(int64));
 
+	work->leaf_of = pf_alloc(env, held_out_rows(work->held) * sizeof(uint32) + 1);
 	for (;;)
 	{
 		uint32		number = pg_atomic_fetch_add_u32(work->next_tree, 1);
@@ -148,45 +203,11 @@ grow_trees(Work *work, TakeTree take, void *arg)
 		pf_release(env, tree.importance);
 		tree.importance = NULL;
 		count_tree(work, &tree);
-		take(&tree, number, arg);
+		write_tree(work, &tree, number, to);
 	}
 	pf_grower_release(grower);
 	pfree(importance);
-}
-
-typedef struct TreeFile
-{
-	BufFile    *file;
-	const PfEnv *env;
-} TreeFile;
-
-/* The nodes of one tree may be tens of megabytes. */
-static void
-write_in_pieces(BufFile *file, const void *from, size_t size)
-{
-	for (size_t done = 0; done < size; done += PF_COPY_PIECE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		BufFileWrite(file, (char *) from + done, Min(size - done, PF_COPY_PIECE));
-	}
-}
-
-static void
-write_tree(PfTree *tree, uint32 number, void *arg)
-{
-	TreeFile   *to = arg;
-	BufFile    *file = to->file;
-	TreeHeader	header = {number, tree->nnodes, tree->nleaves, tree->nsamples};
-
-	BufFileWrite(file, &header, sizeof(header));
-	write_in_pieces(file, tree->nodes, tree->nnodes * sizeof(PfNode));
-	write_in_pieces(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
-	if (tree->nsamples > 0)
-	{
-		write_in_pieces(file, tree->starts, tree->nnodes * sizeof(uint32));
-		write_in_pieces(file, tree->samples, tree->nsamples * sizeof(uint16));
-	}
-	pf_tree_release(to->env, tree);
+	pfree(work->leaf_of);
 }
 
 static void
@@ -219,6 +240,8 @@ typedef struct Spool
 	TreePlace  *places;
 	uint64		nnodes;
 	uint32		width;
+	PfHeldOut  *held;			/* PF_HELD_OUT */
+	uint32	   *leaf_of;		/* of their rows, in the tree at hand */
 	PfNode	   *nodes;			/* of the tree at hand */
 	double	   *leaves;
 	uint32	   *starts;
@@ -239,6 +262,40 @@ static Size
 starts_size(const TreeHeader *header)
 {
 	return header->nsamples > 0 ? header->nnodes * sizeof(uint32) : 0;
+}
+
+static Size
+spooled_rows(const Spool *spool)
+{
+	Size		rows = 0;
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+		rows += spool->held[i].rows != NULL ? spool->held[i].rows->nrows : 0;
+	return rows;
+}
+
+/* Adds the leaves of the tree at hand to the sums of the rows held out. */
+static void
+add_leaves(const Spool *spool)
+{
+	const uint32 *leaf_of = spool->leaf_of;
+	uint32		width = spool->width;
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		uint32		nrows = spool->held[i].rows != NULL ? spool->held[i].rows->nrows : 0;
+		double	   *sums = spool->held[i].sums;
+
+		for (uint32 row = 0; row < nrows; row++, sums += width)
+		{
+			const double *leaf = spool->leaves + (Size) *leaf_of++ * width;
+
+			for (uint32 c = 0; c < width; c++)
+				sums[c] += leaf[c];
+			if (row % 16384 == 0)
+				CHECK_FOR_INTERRUPTS();
+		}
+	}
 }
 
 /* Notes where the trees of a file are. */
@@ -262,7 +319,8 @@ list_trees(Spool *spool, BufFile *file)
 		spool->nnodes += header.nnodes;
 		if (BufFileSeek(file, place->number, place->offset + header.nnodes * sizeof(PfNode) +
 						leaves_size(spool, &header) + starts_size(&header) +
-						header.nsamples * sizeof(uint16), SEEK_SET) != 0)
+						header.nsamples * sizeof(uint16) +
+						spooled_rows(spool) * sizeof(uint32), SEEK_SET) != 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not read the trees of a parallel worker")));
@@ -304,6 +362,8 @@ read_tree(void *arg, uint32 number, PfTree *tree)
 	read_exactly(place->file, spool->leaves, leaves);
 	read_exactly(place->file, spool->starts, starts);
 	read_exactly(place->file, spool->samples, samples);
+	read_exactly(place->file, spool->leaf_of, spooled_rows(spool) * sizeof(uint32));
+	add_leaves(spool);
 	memset(tree, 0, sizeof(*tree));
 	tree->nnodes = place->header.nnodes;
 	tree->nleaves = place->header.nleaves;
@@ -317,10 +377,23 @@ read_tree(void *arg, uint32 number, PfTree *tree)
 
 /* The trees of all files into the model. */
 static void
-build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model)
+build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model, PfGrown *grown)
 {
-	Spool		spool = {.width = pf_votes_width(matrix)};
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	Spool		spool = {.width = pf_votes_width(matrix),.held = grown->held};
 	ListCell   *lc;
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		Size		size = spool.held[i].rows == NULL ? 0
+			: mul_size(spool.held[i].rows->nrows, spool.width * sizeof(double));
+
+		if (spool.held[i].rows == NULL)
+			continue;
+		spool.held[i].sums = pf_alloc(env, size);
+		pf_clear(env, spool.held[i].sums, size);
+	}
+	spool.leaf_of = pf_alloc(env, spooled_rows(&spool) * sizeof(uint32) + 1);
 
 	spool.places = palloc0(ntrees * sizeof(TreePlace));
 	foreach(lc, files)
@@ -333,8 +406,7 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model)
 				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
 				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, spool.nnodes),
 				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
-	pf_model_take_trees(pf_pg_env(CurrentMemoryContext), model, ntrees, spool.width,
-						(uint32) spool.nnodes, read_tree, &spool);
+	pf_model_take_trees(env, model, ntrees, spool.width, (uint32) spool.nnodes, read_tree, &spool);
 	foreach(lc, files)
 		BufFileClose(lfirst(lc));
 	if (spool.nodes)
@@ -346,6 +418,7 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model)
 	if (spool.samples)
 		pfree(spool.samples);
 	pfree(spool.places);
+	pfree(spool.leaf_of);
 }
 
 static void
@@ -403,6 +476,7 @@ typedef struct Sizes
 				classes,
 				places,
 				ranks,
+				monotonic,
 				votes,
 				voters,
 				importance,
@@ -427,6 +501,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		.classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0,
 		.places = params->places ? mul_size(matrix->nfeatures, 256 * sizeof(float)) : 0,
 		.ranks = params->ranks ? mul_size(matrix->nrows, sizeof(uint16)) : 0,
+		.monotonic = params->monotonic ? matrix->nfeatures : 0,
 		.votes = want_votes ? mul_size(mul_size(matrix->nrows, width), sizeof(uint64)) : 0,
 		.voters = want_votes ? mul_size(matrix->nrows, sizeof(uint32)) : 0,
 		.importance = matrix->nfeatures * sizeof(int64),
@@ -442,7 +517,16 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	List	   *files;
 	TreeFile	own = {.env = env};
 	PfMatrix	shared_matrix = *matrix;
+	PfMatrix	held[PF_HELD_OUT] = {0};
+	Size		held_sizes[PF_HELD_OUT];
 
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		const PfMatrix *rows = grown->held[i].rows;
+
+		held_sizes[i] = rows != NULL ? mul_size(rows->nrows, rows->stride) : 0;
+		total = add_size(total, held_sizes[i]);
+	}
 	for (int i = 0; i < (int) (sizeof(sizes) / sizeof(Size)); i++)
 		total = add_size(total, each[i]);
 	if (!pf_has_shared_memory(total))
@@ -457,6 +541,14 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		if (each[i] > 0)
 		{
 			shm_toc_estimate_chunk(&pcxt->estimator, each[i]);
+			shm_toc_estimate_keys(&pcxt->estimator, 1);
+		}
+	}
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		if (held_sizes[i] > 0)
+		{
+			shm_toc_estimate_chunk(&pcxt->estimator, held_sizes[i]);
 			shm_toc_estimate_keys(&pcxt->estimator, 1);
 		}
 	}
@@ -491,11 +583,26 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		share(pcxt, env, KEY_PLACES, params->places, sizes.places);
 	if (sizes.ranks > 0)
 		share(pcxt, env, KEY_RANKS, params->ranks, sizes.ranks);
+	if (sizes.monotonic > 0)
+		share(pcxt, env, KEY_MONOTONIC, params->monotonic, sizes.monotonic);
 	votes.sum = want_votes ? share(pcxt, env, KEY_VOTES, NULL, sizes.votes) : NULL;
 	votes.trees = want_votes ? share(pcxt, env, KEY_VOTERS, NULL, sizes.voters) : NULL;
 	shared->votes = votes;
 	shared_importance = share(pcxt, env, KEY_IMPORTANCE, NULL, sizes.importance);
 	share(pcxt, env, KEY_QUERY, query, sizes.query);
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		PfMatrix   *rows = grown->held[i].rows;
+
+		if (held_sizes[i] == 0)
+			continue;
+		shared->held[i] = *rows;
+		shared->held[i].bins = share(pcxt, env, KEY_HELD_OUT + i, rows->bins, held_sizes[i]);
+		held[i] = shared->held[i];
+		pfree(rows->bins);
+		rows->bins = NULL;
+	}
 
 	LaunchParallelWorkers(pcxt);
 	grown->workers = pcxt->nworkers_launched;
@@ -510,12 +617,13 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	work = (Work) {
 		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
 			.importance = shared_importance,.next_tree = &shared->next_tree,
-			.done_trees = &shared->done_trees,.nodes = &shared->nodes,.samples = &shared->samples
+			.done_trees = &shared->done_trees,.nodes = &shared->nodes,.samples = &shared->samples,
+			.held = held
 	};
 	own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &shared->done_trees);
-	grow_trees(&work, write_tree, &own);
+	grow_trees(&work, &own);
 	while (pg_atomic_read_u64(&shared->done_trees) < params->n_estimators)
 		pf_progress_wait();
 	pf_progress_counted(params->n_estimators);
@@ -534,7 +642,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		if (file != NULL)
 			files = lappend(files, file);
 	}
-	build_model(matrix, params->n_estimators, files, model);
+	build_model(matrix, params->n_estimators, files, model, grown);
 
 	memcpy(importance, shared_importance, sizes.importance);
 	grown->votes = votes;
@@ -558,6 +666,7 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 	PfMatrix	matrix = shared->matrix;
 	PfForestParams params = shared->params;
 	PfVotes		votes = shared->votes;
+	PfMatrix	held[PF_HELD_OUT];
 	void	   *answers = shm_toc_lookup(toc, KEY_ANSWERS, false);
 	char		name[MAXPGPATH];
 	TreeFile	to;
@@ -577,10 +686,19 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		params.places = shm_toc_lookup(toc, KEY_PLACES, false);
 	if (params.ranks != NULL)
 		params.ranks = shm_toc_lookup(toc, KEY_RANKS, false);
+	if (params.monotonic != NULL)
+		params.monotonic = shm_toc_lookup(toc, KEY_MONOTONIC, false);
 	if (votes.sum != NULL)
 	{
 		votes.sum = shm_toc_lookup(toc, KEY_VOTES, false);
 		votes.trees = shm_toc_lookup(toc, KEY_VOTERS, false);
+	}
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		held[i] = shared->held[i];
+		if (held[i].nrows > 0)
+			held[i].bins = shm_toc_lookup(toc, KEY_HELD_OUT + i, false);
 	}
 
 	SharedFileSetAttach(&shared->files, seg);
@@ -591,9 +709,9 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
 			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
 			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees,
-			.nodes = &shared->nodes,.samples = &shared->samples
+			.nodes = &shared->nodes,.samples = &shared->samples,.held = held
 	};
-	grow_trees(&work, write_tree, &to);
+	grow_trees(&work, &to);
 	BufFileExportFileSet(to.file);
 	BufFileClose(to.file);
 }
@@ -606,6 +724,7 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	TreeFile	own = {.env = env};
 	Size		nvotes = mul_size(matrix->nrows, pf_votes_width(matrix));
+	PfMatrix	held[PF_HELD_OUT] = {0};
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;
@@ -613,8 +732,14 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
 		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree,
-		.done_trees = &done_trees,.nodes = &nodes,.samples = &samples
+		.done_trees = &done_trees,.nodes = &nodes,.samples = &samples,.held = held
 	};
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		if (grown->held[i].rows != NULL)
+			held[i] = *grown->held[i].rows;
+	}
 
 	pf_votes_scale(env, matrix, &grown->votes);
 	if (want_votes)
@@ -634,9 +759,9 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &done_trees);
-	grow_trees(&work, write_tree, &own);
+	grow_trees(&work, &own);
 	pf_progress_counted(params->n_estimators);
-	build_model(matrix, params->n_estimators, list_make1(own.file), model);
+	build_model(matrix, params->n_estimators, list_make1(own.file), model, grown);
 }
 
 void
@@ -646,7 +771,6 @@ pf_grow_forest(PfMatrix *matrix, const PfForestParams *params, bool want_votes,
 	int			nworkers = workers_wanted(matrix, params, want_votes);
 	int64	   *importance = palloc0(matrix->nfeatures * sizeof(int64));
 
-	memset(grown, 0, sizeof(*grown));
 	want_votes = want_votes && params->bootstrap;
 	if (nworkers == 0 ||
 		!grow_with_workers(matrix, params, nworkers, want_votes, importance, model, grown))

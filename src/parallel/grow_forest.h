@@ -9,16 +9,27 @@
 #include "engine/forest/forest.h"
 #include "engine/model/model.h"
 
+/* Rows that are not trained on, and what the trees say of them. */
+typedef struct PfHeldOut
+{
+	PfMatrix   *rows;			/* NULL: none */
+	double	   *sums;			/* of their leaves, in the order of the trees; NULL: nobody made them */
+} PfHeldOut;
+
+#define PF_HELD_OUT	2			/* to validate, to test */
+
 typedef struct PfGrown
 {
 	PfVotes		votes;			/* sum NULL when none were asked for */
 	int			workers;		/* launched */
+	PfHeldOut	held[PF_HELD_OUT];	/* rows: what the caller wants to be predicted on the way */
+	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 
 /*
  * Grows all trees of a matrix and puts them, and their importance, into *model.  The
- * same bytes for any number of workers, also for none.  The matrix's bins may be
- * gone after it (NULL then).  Memory: the current context.  The caller holds no
+ * same bytes for any number of workers, also for none.  The matrix's bins, and those of the rows
+ * held out, may be gone after it (NULL then).  Memory: the current context.  The caller holds no
  * snapshot or lock for it and must not be in parallel mode.
  */
 extern void pf_grow_forest(PfMatrix *matrix, const PfForestParams *params,

@@ -80,6 +80,17 @@ extern PfRawBinder *pf_raw_binder_create(const PfModel *model, const char *refer
 extern void pf_bind_raw_row(PfRawBinder *raw, const Datum *values, const bool *nulls, uint8 *row);
 extern void pf_bind_raw_json(PfRawBinder *raw, Jsonb *document, uint8 *row);
 
+/* Errors when rows with these columns are not what the version needs, through its recipe if it has one. */
+extern void pf_check_rows(const PfVersionInfo *version, const PfModel *model,
+						  const char *reference, TupleDesc desc);
+
+/*
+ * An array of the features in their order; arrays in it, such as the lines of an image,
+ * are taken apart.
+ */
+extern void pf_bind_json_array(const PfModel *model, const char *reference,
+							   JsonbContainer *array, uint8 *row);
+
 /* One value into its place in a row; NaN is missing. */
 static inline void
 pf_put_number(const PfModel *model, uint32 feature, double value, uint8 *row)

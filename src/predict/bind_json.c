@@ -1,6 +1,6 @@
 /*
  * bind_json.c
- *	  A JSON object to a row, matched by key.
+ *	  A JSON object to a row, matched by key; or a JSON array, in the order of the features.
  *
  * Nothing is guessed: a string is no number and a number is no category, so a
  * client that sends "7" for 7 hears of it instead of getting an answer for a
@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "predict/bind.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -140,6 +141,51 @@ bind_elements(const PfModel *model, const char *reference, uint32 column,
 							   n + 1, shape->name, json_type(&value))));
 		n++;
 	}
+}
+
+void
+pf_bind_json_array(const PfModel *model, const char *reference, JsonbContainer *array, uint8 *row)
+{
+	JsonbIterator *it = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	uint32		n = 0;
+
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		const PfBins *bins;
+
+		if (token == WJB_KEY)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("array for model \"%s\" has an object in it", reference),
+					 errhint("An array has the values of the features in their order; an object has them by the names of the columns.")));
+		if (token != WJB_ELEM)
+			continue;
+		if (n % 4096 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (n++ >= model->nfeatures)
+			continue;
+		bins = &model->bins[n - 1];
+		if (value.type == jbvNull)
+			pf_put_missing(model, n - 1, 1, row);
+		else if (bins->kind == PF_NUMBER && is_number(&value))
+			pf_put_number(model, n - 1, read_number(&value), row);
+		else if (bins->kind == PF_CATEGORY && value.type == jbvString)
+			pf_put_category(model, n - 1, value.val.string.val, value.val.string.len, row);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("array does not have the types that model \"%s\" was trained on", reference),
+					 errdetail("Element %u is %s, the model has %s.", n, json_type(&value),
+							   bins->kind == PF_NUMBER ? "a number" : "a category (a string)")));
+	}
+	if (n != model->nfeatures)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("array has the wrong length for model \"%s\"", reference),
+				 errdetail("The model expects %u elements, one for each feature; the array has %u.",
+						   model->nfeatures, n)));
 }
 
 static bool

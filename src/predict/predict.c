@@ -25,6 +25,8 @@
 #include "engine/walk/walk.h"
 #include "fmgr.h"
 #include "predict/bind.h"
+#include "predict/predict.h"
+#include "predict/usage.h"
 #include "storage/shmem.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -50,7 +52,9 @@ typedef struct Predictor
 	char	   *reference;
 	Size		reference_length;
 	PfMoment	moment;
+	PfVersionInfo version;
 	const PfModel *model;
+	PfUsage    *usage;			/* NULL: nobody counts */
 	const PfEnv *env;
 	uint8	   *bins;
 	double	   *out;			/* shares of the classes, or the value */
@@ -58,6 +62,7 @@ typedef struct Predictor
 	bool	   *label_made;
 	int32		class;			/* of ml_predict_proba(..., class); -1: not looked up */
 	PfSpan	   *spans;			/* of ml_predict_quantile; NULL: not needed yet */
+	void	   *kept;			/* see PfAnswer */
 	const PfRecipe *recipe;		/* that the version carries, or NULL */
 	PfRawBinder *json;			/* of JSON objects, with a recipe; NULL: not needed yet */
 
@@ -177,6 +182,7 @@ bind_arguments(FunctionCallInfo fcinfo, Form form, Predictor **out)
 	*out = predictor;
 	if (PG_ARGISNULL(1))
 		return false;
+	pf_usage_begin(predictor->usage);
 
 	switch (form)
 	{
@@ -248,16 +254,17 @@ resolve(Predictor *predictor, text *reference)
 	MemoryContext resolved = AllocSetContextCreate(predictor->home, "pgforest predictor",
 												   ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(resolved);
-	PfVersionInfo version;
 
 	predictor->resolved = NULL;
 	predictor->bound = NULL;
+	predictor->usage = pf_usage_create(resolved);
 
 	predictor->reference = text_to_cstring(reference);
 	predictor->reference_length = strlen(predictor->reference);
 	pf_moment_now(&predictor->moment);
-	pf_catalog_resolve(predictor->reference, PF_RIGHT_PREDICT, &version);
-	predictor->model = pf_hold_model(resolved, &version);
+	pf_catalog_resolve(predictor->reference, PF_RIGHT_PREDICT, &predictor->version);
+	pf_usage_of(predictor->usage, &predictor->version);
+	predictor->model = pf_hold_model(resolved, &predictor->version);
 	predictor->env = pf_pg_env(resolved);
 
 	predictor->bins = palloc(pf_row_size(predictor->model));
@@ -266,7 +273,8 @@ resolve(Predictor *predictor, text *reference)
 	predictor->label_made = palloc0(sizeof(bool) * Max(predictor->model->nclasses, 1));
 	predictor->class = -1;
 	predictor->spans = NULL;
-	predictor->recipe = version.recipe ? pf_recipe_read(version.recipe) : NULL;
+	predictor->kept = NULL;
+	predictor->recipe = predictor->version.recipe ? pf_recipe_read(predictor->version.recipe) : NULL;
 	predictor->json = NULL;
 	predictor->resolved = resolved;
 
@@ -361,17 +369,36 @@ static Datum
 answer(FunctionCallInfo fcinfo, Form form)
 {
 	Predictor  *predictor;
+	Datum		result;
 
 	if (!walk_arguments(fcinfo, form, &predictor))
 		PG_RETURN_NULL();
 	if (!OidIsValid(predictor->result_type))
 		find_result_type(predictor, fcinfo->flinfo);
 	if (predictor->model->nclasses > 0)
-		return label_result(predictor, pf_best_class(predictor->out,
-													 predictor->model->nclasses));
-	if (predictor->model->kind == PF_MODEL_ISOLATION)
-		return score_result(predictor, predictor->out[0]);
-	return value_result(predictor, predictor->out[0]);
+		result = label_result(predictor, pf_best_class(predictor->out,
+													   predictor->model->nclasses));
+	else if (predictor->model->kind == PF_MODEL_ISOLATION)
+		result = score_result(predictor, predictor->out[0]);
+	else
+		result = value_result(predictor, predictor->out[0]);
+	pf_usage_end(predictor->usage);
+	return result;
+}
+
+bool
+pf_answer_json(FunctionCallInfo fcinfo, PfAnswer *answer)
+{
+	Predictor  *predictor;
+	bool		found = walk_arguments(fcinfo, FORM_JSON, &predictor);
+
+	answer->version = &predictor->version;
+	answer->model = predictor->model;
+	answer->usage = predictor->usage;
+	answer->out = predictor->out;
+	answer->context = predictor->resolved;
+	answer->kept = &predictor->kept;
+	return found;
 }
 
 /*
@@ -482,7 +509,6 @@ shares(FunctionCallInfo fcinfo, Form form)
 	Predictor  *predictor;
 	const PfModel *model;
 	bool		found = walk_arguments(fcinfo, form, &predictor);
-	Datum	   *elements;
 
 	model = predictor->model;
 	if (model->nclasses == 0)
@@ -498,20 +524,31 @@ shares(FunctionCallInfo fcinfo, Form form)
 	if (PG_NARGS() > 2)
 	{
 		if (PG_ARGISNULL(2))
+		{
+			pf_usage_end(predictor->usage);
 			PG_RETURN_NULL();
+		}
 		find_class(predictor, PG_GETARG_TEXT_PP(2));
 		if (!found)
 			PG_RETURN_NULL();
+		pf_usage_end(predictor->usage);
 		PG_RETURN_FLOAT8(predictor->out[predictor->class]);
 	}
 
 	if (!found)
 		PG_RETURN_NULL();
-	elements = palloc(sizeof(Datum) * model->nclasses);
-	for (uint32 i = 0; i < model->nclasses; i++)
-		elements[i] = Float8GetDatum(predictor->out[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, (int) model->nclasses, FLOAT8OID,
-										  sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	pf_usage_end(predictor->usage);
+	PG_RETURN_ARRAYTYPE_P(pf_float8_array(predictor->out, (int) model->nclasses));
+}
+
+ArrayType *
+pf_float8_array(const double *values, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Float8GetDatum(values[i]);
+	return construct_array(elements, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 
 /* The class that was named; mostly the one of the call before. */
@@ -555,12 +592,14 @@ quantiles(FunctionCallInfo fcinfo, Form form)
 	const PfModel *model = predictor->model;
 	double	   *wanted;
 	double	   *values;
-	Datum	   *elements;
 	int			n;
 
 	need_samples(predictor);
 	if (PG_ARGISNULL(2))
+	{
+		pf_usage_end(predictor->usage);
 		PG_RETURN_NULL();
+	}
 	wanted = check_quantiles(PG_GETARG_ARRAYTYPE_P(2), &n);
 	if (!found)
 		PG_RETURN_NULL();
@@ -570,11 +609,8 @@ quantiles(FunctionCallInfo fcinfo, Form form)
 	values = palloc(sizeof(double) * Max(n, 1));
 	pf_walk_quantiles(predictor->env, model, predictor->bins, predictor->spans, wanted,
 					  (uint32) n, values);
-	elements = palloc(sizeof(Datum) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		elements[i] = Float8GetDatum(values[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, n, FLOAT8OID, sizeof(float8),
-										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	pf_usage_end(predictor->usage);
+	PG_RETURN_ARRAYTYPE_P(pf_float8_array(values, n));
 }
 
 static void

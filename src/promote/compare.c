@@ -42,9 +42,7 @@ static void gather(const PfPromotion *promotion, int32 incumbent,
 static bool keeps_identity(const PfVersionInfo *version);
 static bool same_values(const PfVersionInfo *a, const PfVersionInfo *b);
 static bool finds_held_out(const PfVersionInfo *version);
-static bool same_split(const PfVersionInfo *a, const PfVersionInfo *b);
 static bool same_text(const char *a, const char *b);
-static PfSource *open_source(const PfPromotion *promotion, const PfVersionInfo *newest);
 static int64 score_all(const PfPromotion *promotion, const PfSource *source,
 					   Candidate *list, int count);
 static bool has_room(const PfModel *const *models, int n, int64 rows);
@@ -52,7 +50,11 @@ static Candidate *find(Candidate *list, int count, int32 version);
 static Candidate *find_best(const PfPromotion *promotion, Candidate *list, int count,
 							int32 incumbent);
 static char *find_obstacle(const PfPromotion *promotion, const PfSource *source,
-						   Candidate *candidate, Candidate *incumbent, int64 rows);
+						   Candidate *candidate, Candidate *incumbent, int64 rows,
+						   int challengers, char **proof);
+static char *find_doubt(const PfPromotion *promotion, const PfSource *source,
+						Candidate *candidate, Candidate *incumbent, int64 rows,
+						int challengers, char **proof);
 static char *find_regression(const PfPromotion *promotion, const PfSource *source,
 							 Candidate *candidate, Candidate *incumbent);
 static double relative_loss(int direction, double before, double after);
@@ -66,9 +68,10 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 	Candidate  *incumbent;
 	Candidate  *best;
 	PfSource   *source;
+	char	   *proof = "";
 
 	gather(promotion, incumbent_version, &list, &count);
-	source = open_source(promotion, &list[0].version);
+	source = pf_comparison_source(&list[0].version, promotion->source);
 	pf_score_check_slices(source, promotion->by);
 	verdict->rows = score_all(promotion, source, list, count);
 
@@ -95,7 +98,8 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 								   (long long) verdict->rows);
 		return;
 	}
-	verdict->reason = find_obstacle(promotion, source, best, incumbent, verdict->rows);
+	verdict->reason = find_obstacle(promotion, source, best, incumbent, verdict->rows,
+									promotion->version != 0 ? 1 : count - 1, &proof);
 	if (verdict->reason != NULL)
 		return;
 
@@ -104,14 +108,14 @@ pf_promotion_compare(const PfPromotion *promotion, int32 incumbent_version, PfVe
 		verdict->reason = psprintf("%s %.6g on %lld rows", metric, best->score,
 								   (long long) verdict->rows);
 	else
-		verdict->reason = psprintf("%s %.6g against %.6g of version %d on the same %lld rows",
+		verdict->reason = psprintf("%s %.6g against %.6g of version %d on the same %lld rows%s",
 								   metric, best->score, incumbent->score,
-								   incumbent->version.version, (long long) verdict->rows);
+								   incumbent->version.version, (long long) verdict->rows, proof);
 }
 
 /*
  * The versions to measure, the newest candidate first: the one that was asked
- * for, or all; and the one in force.
+ * for, the candidates, or all; and the one in force.
  */
 static void
 gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *count)
@@ -131,10 +135,12 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 		CHECK_FOR_INTERRUPTS();
 		if (promotion->version != 0 && v != promotion->version)
 			break;
+		if (promotion->candidates != NIL && !list_member_int(promotion->candidates, v))
+			continue;
 		if (pf_catalog_version(model, v, &candidate->version))
 		{
 			candidate->score = NAN;
-			if (n == 0 || same_split(&list[0].version, &candidate->version))
+			if (n == 0 || pf_same_split(&list[0].version, &candidate->version))
 				n++;
 			else if (promotion->source != NULL &&
 					 same_text(list[0].version.target, candidate->version.target))
@@ -154,30 +160,14 @@ gather(const PfPromotion *promotion, int32 incumbent, Candidate **out, int *coun
 	{
 		const PfVersionInfo *a = &list[0].version;
 		const PfVersionInfo *b = &list[n].version;
-		bool		needed = promotion->version == 0 || !isnan(promotion->max_regression);
+		bool		needed = promotion->version == 0 || !isnan(promotion->max_regression) ||
+			!isnan(promotion->confidence);
 
 		list[n].score = NAN;
-		if (!same_text(a->target, b->target))
-		{
-			if (needed)
-				ereport(ERROR,
-						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("versions %d and %d of model \"%s\" predict different columns",
-								a->version, b->version, model->name),
-						 errdetail("Version %d predicts \"%s\", version %d predicts \"%s\".",
-								   a->version, a->target, b->version, b->target),
-						 errhint("Name the version to promote and leave out the comparison.")));
-		}
-		else if (promotion->source != NULL || same_split(a, b))
+		if (needed)
+			pf_need_comparable(a, b, promotion->source);
+		if (same_text(a->target, b->target) && (promotion->source != NULL || pf_same_split(a, b)))
 			n++;
-		else if (needed)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("versions %d and %d of model \"%s\" did not hold out the same rows",
-							a->version, b->version, model->name),
-					 errdetail("Version %d is \"%s\" now; rows that one of the two held out were seen by the other in training.",
-							   b->version, promotion->alias),
-					 errhint("Pass rows that neither has seen: source => 'a table or a query'.")));
 	}
 	if (others.len > 0)
 		ereport(NOTICE,
@@ -221,9 +211,8 @@ finds_held_out(const PfVersionInfo *version)
 		!pf_recipe_is_out_of_fold(pf_recipe_read(version->recipe));
 }
 
-/* Did two versions keep the same rows out of training? */
-static bool
-same_split(const PfVersionInfo *a, const PfVersionInfo *b)
+bool
+pf_same_split(const PfVersionInfo *a, const PfVersionInfo *b)
 {
 	if (!same_text(a->target, b->target) || !same_text(a->split, b->split))
 		return false;
@@ -239,6 +228,26 @@ same_split(const PfVersionInfo *a, const PfVersionInfo *b)
 	return true;
 }
 
+void
+pf_need_comparable(const PfVersionInfo *a, const PfVersionInfo *b, const char *source)
+{
+	if (!same_text(a->target, b->target))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("versions %d and %d of model \"%s\" predict different columns",
+						a->version, b->version, a->model.name),
+				 errdetail("Version %d predicts \"%s\", version %d predicts \"%s\".",
+						   a->version, a->target, b->version, b->target),
+				 errhint("A version can be promoted by its number, without a condition and so without a comparison.")));
+	if (source == NULL && !pf_same_split(a, b))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("versions %d and %d of model \"%s\" did not hold out the same rows",
+						a->version, b->version, a->model.name),
+				 errdetail("Rows that one of the two held out were seen by the other in training."),
+				 errhint("Pass rows that neither has seen: source => 'a table or a query'.")));
+}
+
 static bool
 same_text(const char *a, const char *b)
 {
@@ -247,11 +256,11 @@ same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-static PfSource *
-open_source(const PfPromotion *promotion, const PfVersionInfo *newest)
+PfSource *
+pf_comparison_source(const PfVersionInfo *newest, const char *source)
 {
-	if (promotion->source != NULL)
-		return pf_source_open(promotion->source);
+	if (source != NULL)
+		return pf_source_open(source);
 	if (newest->split == NULL && newest->holdout == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -369,8 +378,10 @@ find_best(const PfPromotion *promotion, Candidate *list, int count, int32 incumb
 /* The first condition that does not hold, in words; NULL: all hold. */
 static char *
 find_obstacle(const PfPromotion *promotion, const PfSource *source,
-			  Candidate *candidate, Candidate *incumbent, int64 rows)
+			  Candidate *candidate, Candidate *incumbent, int64 rows, int challengers, char **proof)
 {
+	char	   *reason = NULL;
+
 	if (rows < promotion->min_rows)
 		return psprintf("%lld rows to measure on, %lld are asked for",
 						(long long) rows, (long long) promotion->min_rows);
@@ -380,8 +391,49 @@ find_obstacle(const PfPromotion *promotion, const PfSource *source,
 						candidate->score, promotion->direction > 0 ? "below" : "above",
 						promotion->threshold);
 	if (!isnan(promotion->max_regression) && incumbent != NULL)
-		return find_regression(promotion, source, candidate, incumbent);
-	return NULL;
+		reason = find_regression(promotion, source, candidate, incumbent);
+	if (reason == NULL && !isnan(promotion->confidence) && incumbent != NULL)
+		reason = find_doubt(promotion, source, candidate, incumbent, rows, challengers, proof);
+	return reason;
+}
+
+/*
+ * Why the difference may be chance: its interval is not all on the better side.  Where the best of
+ * several is chosen, the doubt that is left is shared among them, since one of many is good by chance
+ * more easily than one.  *proof: the interval in words.
+ */
+static char *
+find_doubt(const PfPromotion *promotion, const PfSource *source, Candidate *candidate,
+		   Candidate *incumbent, int64 rows, int challengers, char **proof)
+{
+	PfVersionInfo *versions[2] = {&incumbent->version, &candidate->version};
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest interval",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	PfPair	   *pair = pf_pair_measure(source, versions, promotion->source == NULL,
+									   promotion->metric, PF_RESAMPLES);
+	double		confidence = 1 - (1 - promotion->confidence) / Max(challengers, 1);
+	double		low;
+	double		high;
+	bool		defined = pf_pair_interval(pair, promotion->metric, confidence, &low, &high);
+	char	   *among = "";
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	if (challengers > 1)
+		among = psprintf(", as %d versions were compared", challengers);
+	if (!defined)
+		return psprintf("%s is not defined in many resamples of these %lld rows, so that nothing can be said with a confidence of %g",
+						promotion->metric, (long long) rows, promotion->confidence);
+	*proof = psprintf(", a difference of %.3g to %.3g with a confidence of %g%s", low, high,
+					  confidence, among);
+	if ((promotion->direction > 0 ? low : -high) > 0)
+		return NULL;
+	return psprintf("%s %.6g against %.6g of version %d on the same %lld rows %s: the difference is %.3g to %.3g with a confidence of %g%s",
+					promotion->metric, candidate->score, incumbent->score,
+					incumbent->version.version, (long long) rows,
+					(promotion->direction > 0 ? high : -low) < 0 ? "is worse" : "may be chance",
+					low, high, confidence, among);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "catalog/history.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -21,6 +22,7 @@
 #include "miscadmin.h"
 #include "promote/promote.h"
 #include "tcop/utility.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
@@ -28,8 +30,8 @@ static void need_write(const char *command);
 static void read_model(FunctionCallInfo fcinfo, PfModelInfo *model);
 static char *read_alias(FunctionCallInfo fcinfo, int n);
 static void read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion);
+static List *read_candidates(FunctionCallInfo fcinfo, int n, const PfPromotion *promotion);
 static double read_limit(FunctionCallInfo fcinfo, int n, const char *name);
-static bool is_metric(PfTask task, const char *name);
 static void decide_unmeasured(const PfPromotion *promotion, PfVerdict *verdict);
 static void move_alias(const PfPromotion *promotion, PfVerdict *verdict);
 static Datum result_row(FunctionCallInfo fcinfo, const char *model, const PfVerdict *verdict);
@@ -37,7 +39,7 @@ static Datum result_row(FunctionCallInfo fcinfo, const char *model, const PfVerd
 PG_FUNCTION_INFO_V1(ml_promote);
 PG_FUNCTION_INFO_V1(ml_rollback);
 
-/* ml_promote(model, version, alias, metric, threshold, max_regression, min_rows, by, source, note) */
+/* ml_promote(model, version, alias, metric, threshold, max_regression, min_rows, by, source, note, candidates, confidence) */
 Datum
 ml_promote(PG_FUNCTION_ARGS)
 {
@@ -156,14 +158,7 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 		pstrdup(promotion->task == PF_CLASSIFICATION ? "roc_auc" : "rmse") :
 		text_to_cstring(PG_GETARG_TEXT_PP(3));
 	promotion->direction = pf_metric_direction(promotion->metric);
-	if (!is_metric(promotion->task, promotion->metric))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 promotion->direction == 0 ?
-				 errmsg("unrecognized metric \"%s\"", promotion->metric) :
-				 errmsg("metric \"%s\" is not one for %s", promotion->metric,
-						promotion->model.task),
-				 errhint("Valid metrics are %s.", pf_metric_names(promotion->task))));
+	pf_promotion_check_metric(promotion->task, promotion->metric);
 
 	promotion->threshold = read_limit(fcinfo, 4, "threshold");
 	promotion->max_regression = read_limit(fcinfo, 5, "max_regression");
@@ -172,6 +167,12 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_regression must not be negative"),
 				 errhint("It is a share: 0.02 lets the metric become worse by 2 percent.")));
+	promotion->confidence = read_limit(fcinfo, 11, "confidence");
+	if (promotion->confidence <= 0 || promotion->confidence >= 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("confidence must be between 0 and 1, not %g", promotion->confidence),
+				 errhint("Pass confidence => 0.95 to promote only what is better but for a chance of 2.5 percent.")));
 	if (!PG_ARGISNULL(6))
 	{
 		promotion->min_rows = PG_GETARG_INT64(6);
@@ -192,11 +193,12 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 		promotion->source = text_to_cstring(PG_GETARG_TEXT_PP(8));
 	if (!PG_ARGISNULL(9))
 		promotion->note = text_to_cstring(PG_GETARG_TEXT_PP(9));
+	promotion->candidates = read_candidates(fcinfo, 10, promotion);
 
 	/* a version alone is promoted as it is; whoever asks for more gets figures */
 	promotion->measure = promotion->version == 0 || !PG_ARGISNULL(3) ||
 		!isnan(promotion->threshold) || !isnan(promotion->max_regression) ||
-		!PG_ARGISNULL(6) || promotion->source != NULL;
+		!isnan(promotion->confidence) || !PG_ARGISNULL(6) || promotion->source != NULL;
 	if (promotion->measure && strcmp(promotion->model.task, "anomaly") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -205,6 +207,44 @@ read_promotion(FunctionCallInfo fcinfo, PfPromotion *promotion)
 				 errhint("Name a version and no condition: SELECT * FROM ml_promote(%s, %d).",
 						 quote_literal_cstr(promotion->model.name),
 						 promotion->version > 0 ? promotion->version : promotion->model.last_version)));
+}
+
+/* The versions among which the best is looked for. */
+static List *
+read_candidates(FunctionCallInfo fcinfo, int n, const PfPromotion *promotion)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *candidates = NIL;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	if (promotion->version != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("version and candidates exclude each other"),
+				 errhint("Pass version for that one, candidates for the best of several.")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), INT4OID, sizeof(int32), true, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		PfVersionInfo version;
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not contain nulls", "candidates")));
+		pf_catalog_resolve(psprintf("%s@%d", promotion->model.name, DatumGetInt32(elements[i])),
+						   PF_RIGHT_PROMOTE, &version);
+		candidates = list_append_unique_int(candidates, DatumGetInt32(elements[i]));
+	}
+	if (candidates == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("candidates must not be empty"),
+				 errhint("Leave it out to let all versions compete.")));
+	return candidates;
 }
 
 static double
@@ -220,8 +260,8 @@ read_limit(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /* Is the name in the list of the task's metrics? */
-static bool
-is_metric(PfTask task, const char *name)
+bool
+pf_promotion_has_metric(PfTask task, const char *name)
 {
 	size_t		length = strlen(name);
 
@@ -235,6 +275,19 @@ is_metric(PfTask task, const char *name)
 			return true;
 	}
 	return false;
+}
+
+void
+pf_promotion_check_metric(PfTask task, const char *metric)
+{
+	if (!pf_promotion_has_metric(task, metric))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 pf_metric_direction(metric) == 0 ?
+				 errmsg("unrecognized metric \"%s\"", metric) :
+				 errmsg("metric \"%s\" is not one for %s", metric,
+						task == PF_CLASSIFICATION ? "classification" : "regression"),
+				 errhint("Valid metrics are %s.", pf_metric_names(task))));
 }
 
 /* ----- the move ----- */

@@ -35,6 +35,16 @@ CREATE FUNCTION pgforest.is_owner(model_id bigint) RETURNS boolean
 COMMENT ON FUNCTION pgforest.is_owner(bigint) IS
 	'has the current role the rights of the model''s owner (used by row security)';
 
+CREATE FUNCTION pgforest.is_member(role name) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'pf_is_member' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION pgforest.is_member(name) IS
+	'has the current role the rights of that role (used by row security)';
+
+CREATE FUNCTION pgforest.run_status(run bigint, status text, pid integer, backend_start timestamptz) RETURNS text
+	AS 'MODULE_PATHNAME', 'pf_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION pgforest.run_status(bigint, text, integer, timestamptz) IS
+	'the status of a run, which is lost when it was running in a process that is gone (used by views)';
+
 -- ---------------------------------------------------------------------
 -- Tables
 --
@@ -106,6 +116,7 @@ CREATE TABLE pgforest.version (
 	seconds float8 NOT NULL,
 	stage_seconds jsonb,
 	recipe text,
+	fit jsonb,
 	PRIMARY KEY (model_id, version)
 );
 COMMENT ON TABLE pgforest.version IS 'versions of models, each never changed once written';
@@ -132,12 +143,13 @@ COMMENT ON COLUMN pgforest.version.score IS 'its value on held-out rows, out-of-
 COMMENT ON COLUMN pgforest.version.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.version.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.version.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query';
+COMMENT ON COLUMN pgforest.version.trained_by IS 'role that trained it, and so stored the query; empty: it was imported, see origin';
 COMMENT ON COLUMN pgforest.version.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.version.stage_seconds IS 'how long each stage of it took';
 COMMENT ON COLUMN pgforest.version.recipe IS 'name and version of the recipe that its rows go through; NULL: none';
+COMMENT ON COLUMN pgforest.version.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE TABLE pgforest.version_data (
 	model_id bigint NOT NULL,
@@ -204,13 +216,17 @@ CREATE TABLE pgforest.metric (
 	rows bigint NOT NULL,
 	measured_at timestamptz NOT NULL,
 	measured_by name NOT NULL,
+	monitor_id bigint,
+	from_at timestamptz,
+	until_at timestamptz,
 	PRIMARY KEY (model_id, version, id)
 );
+CREATE INDEX metric_monitor_idx ON pgforest.metric (monitor_id, until_at) WHERE monitor_id IS NOT NULL;
 COMMENT ON TABLE pgforest.metric IS 'what was measured of a version, at training and later';
 COMMENT ON COLUMN pgforest.metric.model_id IS 'the model';
 COMMENT ON COLUMN pgforest.metric.version IS 'the version';
 COMMENT ON COLUMN pgforest.metric.id IS 'number of the value; those of one measurement follow one another';
-COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source';
+COMMENT ON COLUMN pgforest.metric.set IS 'validation, test, oob (out-of-bag), or source; of a monitor window, or estimated';
 COMMENT ON COLUMN pgforest.metric.source IS 'query that gave the rows; NULL: the rows of the training';
 COMMENT ON COLUMN pgforest.metric.class IS 'class that the value is of; NULL: all of them';
 COMMENT ON COLUMN pgforest.metric.metric IS 'name of the metric';
@@ -219,6 +235,9 @@ COMMENT ON COLUMN pgforest.metric.baseline IS 'value that the best constant pred
 COMMENT ON COLUMN pgforest.metric.rows IS 'rows that it was measured on';
 COMMENT ON COLUMN pgforest.metric.measured_at IS 'when; the same for all values of one measurement';
 COMMENT ON COLUMN pgforest.metric.measured_by IS 'role that measured it';
+COMMENT ON COLUMN pgforest.metric.monitor_id IS 'monitor that measured it, or NULL';
+COMMENT ON COLUMN pgforest.metric.from_at IS 'beginning of the monitor''s window; NULL: all rows that there were';
+COMMENT ON COLUMN pgforest.metric.until_at IS 'end of the monitor''s window';
 
 CREATE TABLE pgforest.confusion (
 	model_id bigint NOT NULL,
@@ -288,16 +307,28 @@ CREATE TABLE pgforest.run (
 	sqlstate text,
 	message text,
 	detail text,
-	hint text
+	hint text,
+	parent bigint,
+	pipeline_id bigint,
+	pipeline text,
+	revision integer,
+	resumes bigint,
+	rows bigint,
+	promoted boolean,
+	reason text,
+	pid integer,
+	backend_start timestamptz
 );
 CREATE INDEX run_model_idx ON pgforest.run (model, started_at);
-COMMENT ON TABLE pgforest.run IS 'what was done: one row a training or tuning';
+CREATE INDEX run_version_idx ON pgforest.run (model_id, version);
+CREATE INDEX run_pipeline_idx ON pgforest.run (pipeline_id, id) WHERE pipeline_id IS NOT NULL;
+COMMENT ON TABLE pgforest.run IS 'what was done: one row a training, tuning, import or call of a pipeline';
 COMMENT ON COLUMN pgforest.run.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.run.model_id IS 'the model; it may have been dropped since';
 COMMENT ON COLUMN pgforest.run.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.run.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train or tune';
-COMMENT ON COLUMN pgforest.run.status IS 'success or failure';
+COMMENT ON COLUMN pgforest.run.kind IS 'what was done: train, tune, retrain, import or pipeline';
+COMMENT ON COLUMN pgforest.run.status IS 'success or failure; of a pipeline also running, skipped, cancelled or lost';
 COMMENT ON COLUMN pgforest.run.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.run.started_at IS 'when it began';
 COMMENT ON COLUMN pgforest.run.seconds IS 'how long it took';
@@ -307,6 +338,16 @@ COMMENT ON COLUMN pgforest.run.sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.run.message IS 'its message';
 COMMENT ON COLUMN pgforest.run.detail IS 'its detail';
 COMMENT ON COLUMN pgforest.run.hint IS 'its hint';
+COMMENT ON COLUMN pgforest.run.parent IS 'run of the pipeline that this was part of';
+COMMENT ON COLUMN pgforest.run.pipeline_id IS 'pipeline that was called; NULL: none';
+COMMENT ON COLUMN pgforest.run.pipeline IS 'its name';
+COMMENT ON COLUMN pgforest.run.revision IS 'how often the pipeline had been declared';
+COMMENT ON COLUMN pgforest.run.resumes IS 'earlier run that it goes on from';
+COMMENT ON COLUMN pgforest.run.rows IS 'rows that there were to train on, where the pipeline has run_when_rows';
+COMMENT ON COLUMN pgforest.run.promoted IS 'did the version go to production';
+COMMENT ON COLUMN pgforest.run.reason IS 'why it did, or not';
+COMMENT ON COLUMN pgforest.run.pid IS 'process that does it, as in pg_stat_activity';
+COMMENT ON COLUMN pgforest.run.backend_start IS 'when that process began';
 
 -- ---------------------------------------------------------------------
 -- Dump: everything is the user's data, the sequences too.
@@ -354,7 +395,7 @@ CREATE POLICY visible ON pgforest.metric FOR SELECT USING (pgforest.can_see(mode
 CREATE POLICY visible ON pgforest.confusion FOR SELECT USING (pgforest.can_see(model_id));
 CREATE POLICY visible ON pgforest.curve FOR SELECT USING (pgforest.can_see(model_id));
 CREATE POLICY visible ON pgforest.run FOR SELECT
-	USING (role = CURRENT_USER OR pgforest.can_see(model_id));
+	USING (pgforest.is_member(role) OR pgforest.can_see(model_id));
 
 -- ---------------------------------------------------------------------
 -- Views
@@ -383,7 +424,7 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 			  WHERE a.model_id = v.model_id AND a.version = v.version
 			  ORDER BY a.alias) AS aliases,
 		v.target, v.query, v.columns, v.column_types, v.identity, v.holdout, v.note,
-		v.extension_version, v.recipe
+		v.extension_version, v.recipe, v.fit
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id;
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';
@@ -400,7 +441,7 @@ COMMENT ON COLUMN pgforest.versions.score IS 'its value on held-out rows, out-of
 COMMENT ON COLUMN pgforest.versions.sha256 IS 'SHA-256 of the model''s bytes';
 COMMENT ON COLUMN pgforest.versions.data_fingerprint IS 'hash of all rows used, whatever their order';
 COMMENT ON COLUMN pgforest.versions.bytes IS 'length of the model''s bytes';
-COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it';
+COMMENT ON COLUMN pgforest.versions.trained_by IS 'role that trained it; empty: it was imported, see origins';
 COMMENT ON COLUMN pgforest.versions.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.versions.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.versions.stage_seconds IS 'how long each stage of it took';
@@ -414,6 +455,7 @@ COMMENT ON COLUMN pgforest.versions.holdout IS 'share of rows held out for measu
 COMMENT ON COLUMN pgforest.versions.note IS 'the note given at training';
 COMMENT ON COLUMN pgforest.versions.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.versions.recipe IS 'recipe that its rows go through, and which version of it; NULL: none';
+COMMENT ON COLUMN pgforest.versions.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE VIEW pgforest.metrics WITH (security_invoker = true) AS
 	SELECT m.name AS model, x.version, x.set, x.source, x.class, x.metric, x.value,
@@ -440,8 +482,16 @@ CREATE VIEW pgforest.leaderboard WITH (security_invoker = true) AS
 		v.version, v.algorithm, v.metric, v.score, v.rows, v.seconds, v.bytes, v.trained_at,
 		EXISTS (SELECT FROM pgforest.alias a
 				WHERE a.model_id = v.model_id AND a.version = v.version
-				AND a.alias = 'production') AS is_production
+				AND a.alias = 'production') AS is_production,
+		(SELECT h.at FROM pgforest.alias a JOIN pgforest.alias_history h ON h.id = a.history_id
+		 WHERE a.model_id = v.model_id AND a.version = v.version
+		 AND a.alias = 'production') AS production_since,
+		v.params, v.seed, encode(v.data_fingerprint, 'hex') AS data_fingerprint, v.trained_by,
+		v.note, r.id AS run, r.parent, p.pipeline
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id
+		LEFT JOIN pgforest.run r ON r.model_id = v.model_id AND r.version = v.version
+			AND r.kind <> 'pipeline'
+		LEFT JOIN pgforest.run p ON p.id = r.parent
 	ORDER BY model, v.metric, rank, v.version DESC;
 COMMENT ON VIEW pgforest.leaderboard IS 'the versions of each model, best score first';
 COMMENT ON COLUMN pgforest.leaderboard.model IS 'name of the model';
@@ -455,17 +505,34 @@ COMMENT ON COLUMN pgforest.leaderboard.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.leaderboard.bytes IS 'length of the model''s bytes';
 COMMENT ON COLUMN pgforest.leaderboard.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.leaderboard.is_production IS 'does it answer by default';
+COMMENT ON COLUMN pgforest.leaderboard.production_since IS 'since when it does';
+COMMENT ON COLUMN pgforest.leaderboard.params IS 'all hyper-parameters, defaults filled in';
+COMMENT ON COLUMN pgforest.leaderboard.seed IS 'seed of all random choices';
+COMMENT ON COLUMN pgforest.leaderboard.data_fingerprint IS 'hash of all rows used, whatever their order';
+COMMENT ON COLUMN pgforest.leaderboard.trained_by IS 'role that trained it';
+COMMENT ON COLUMN pgforest.leaderboard.note IS 'the note given at training';
+COMMENT ON COLUMN pgforest.leaderboard.run IS 'run that made it';
+COMMENT ON COLUMN pgforest.leaderboard.parent IS 'run of a pipeline that this was part of';
+COMMENT ON COLUMN pgforest.leaderboard.pipeline IS 'name of that pipeline';
 
 CREATE VIEW pgforest.runs WITH (security_invoker = true) AS
-	SELECT r.id, r.model, r.version, r.kind, r.status, r.role, r.started_at, r.seconds,
-		r.params, r.query, r.sqlstate, r.message, r.detail, r.hint
-	FROM pgforest.run r;
+	SELECT r.id, r.model, r.version, r.kind,
+		pgforest.run_status(r.id, r.status, r.pid, r.backend_start) AS status, r.role, r.started_at,
+		r.seconds, coalesce(r.params, v.params) AS params, coalesce(r.query, v.query) AS query,
+		r.sqlstate, r.message, r.detail, r.hint, r.parent, r.pipeline, r.resumes, r.promoted,
+		r.reason, v.algorithm, encode(v.data_fingerprint, 'hex') AS data_fingerprint,
+		v.rows, v.metric, v.score, h.id IS NOT NULL AS is_production, h.at AS production_since
+	FROM pgforest.run r
+		LEFT JOIN pgforest.version v ON v.model_id = r.model_id AND v.version = r.version
+		LEFT JOIN pgforest.alias a ON a.model_id = v.model_id AND a.version = v.version
+			AND a.alias = 'production'
+		LEFT JOIN pgforest.alias_history h ON h.id = a.history_id;
 COMMENT ON VIEW pgforest.runs IS 'what was done: your own runs, and those of the models you may use';
 COMMENT ON COLUMN pgforest.runs.id IS 'number of the run';
 COMMENT ON COLUMN pgforest.runs.model IS 'name of the model';
 COMMENT ON COLUMN pgforest.runs.version IS 'version that came of it';
-COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train or tune';
-COMMENT ON COLUMN pgforest.runs.status IS 'success or failure';
+COMMENT ON COLUMN pgforest.runs.kind IS 'what was done: train, tune, retrain, import or pipeline';
+COMMENT ON COLUMN pgforest.runs.status IS 'success or failure; of a pipeline also running, skipped, cancelled or lost';
 COMMENT ON COLUMN pgforest.runs.role IS 'role that did it';
 COMMENT ON COLUMN pgforest.runs.started_at IS 'when it began';
 COMMENT ON COLUMN pgforest.runs.seconds IS 'how long it took';
@@ -475,6 +542,18 @@ COMMENT ON COLUMN pgforest.runs.sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.runs.message IS 'its message';
 COMMENT ON COLUMN pgforest.runs.detail IS 'its detail';
 COMMENT ON COLUMN pgforest.runs.hint IS 'its hint';
+COMMENT ON COLUMN pgforest.runs.parent IS 'run of the pipeline that this was part of';
+COMMENT ON COLUMN pgforest.runs.pipeline IS 'pipeline that was called; NULL: none';
+COMMENT ON COLUMN pgforest.runs.resumes IS 'earlier run that it went on from';
+COMMENT ON COLUMN pgforest.runs.promoted IS 'of a pipeline: did the version go to production';
+COMMENT ON COLUMN pgforest.runs.reason IS 'why it did, or not';
+COMMENT ON COLUMN pgforest.runs.algorithm IS 'what was trained';
+COMMENT ON COLUMN pgforest.runs.data_fingerprint IS 'hash of all rows used, whatever their order';
+COMMENT ON COLUMN pgforest.runs.rows IS 'rows that the version was grown on';
+COMMENT ON COLUMN pgforest.runs.metric IS 'metric of the score';
+COMMENT ON COLUMN pgforest.runs.score IS 'score that the version was stored with';
+COMMENT ON COLUMN pgforest.runs.is_production IS 'does the version answer by default now';
+COMMENT ON COLUMN pgforest.runs.production_since IS 'since when it does';
 
 -- The settings exist once the library is loaded; preparing a call of one of its
 -- functions loads it, before the settings are listed.

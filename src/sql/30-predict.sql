@@ -84,6 +84,12 @@ CREATE FUNCTION @extschema@.ml_predict_quantile(model text, features jsonb, quan
 COMMENT ON FUNCTION @extschema@.ml_predict_quantile(text, jsonb, float8[]) IS
 	'quantiles of the value of a JSON object, by a forest that was trained with "quantiles": ''{0.05,0.95}'' is an interval of 90 %';
 
+CREATE FUNCTION @extschema@.ml_predict_json(model text, request jsonb)
+	RETURNS jsonb AS 'MODULE_PATHNAME', 'ml_predict_request'
+	LANGUAGE C STABLE PARALLEL SAFE COST 1000 SUPPORT @extschema@.ml_predict_support;
+COMMENT ON FUNCTION @extschema@.ml_predict_json(text, jsonb) IS
+	'predicts all of {"instances": [...]}, objects or arrays, and answers {"predictions": [...], "probabilities": [...], "model": ..., "version": ...}';
+
 CREATE FUNCTION @extschema@.ml_resolve(model text, OUT model text, OUT version integer)
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION @extschema@.ml_resolve(text) IS

@@ -70,6 +70,10 @@ extern uint64 pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, 
 extern void pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed,
 							   bool measured, PfModel *model, PfGrown *grown);
 
+/* monotonic.c: constraints of trees */
+extern void pf_monotonic_check(const PfTrainParams *params, const List *numbers);
+extern int8_t *pf_monotonic_signs(const PfTrainParams *params, const PfLoaded *loaded);
+
 /* calibrate.c: calibrated classifiers of whatever algorithm */
 extern void pf_calibration_fit_task(const PfTrainParams *params, PfTask task);
 extern bool pf_calibration_is_out_of_bag(const PfTrainParams *params);

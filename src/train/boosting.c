@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-#include "lib/stringinfo.h"
-
 #include "catalog/pgenv.h"
 #include "parallel/grow_boosting.h"
 #include "train/algorithms.h"
@@ -132,43 +130,6 @@ set_patience(const PfParams *given, const PfMatrix *rows, PfBoostParams *boost)
 			 errdetail("Of %u training rows %s are set apart.", rows->nrows, apart ? "all" : "none")));
 }
 
-/* By feature, NULL if all are 0; an array column's constraint is that of each of its elements. */
-static int8_t *
-read_constraints(const PfNumbers *constraints, const PfLoaded *loaded)
-{
-	int8_t	   *result = palloc0(loaded->nfeatures);
-	bool		any = false;
-	StringInfoData unknown;
-
-	if (loaded->nclasses > 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("monotonic_cst does not fit a target of %d classes", loaded->nclasses),
-				 errhint("It is for regression and for two classes.")));
-	initStringInfo(&unknown);
-	for (uint32 i = 0; i < constraints->count; i++)
-	{
-		int			feature = 0;
-		int			c = 0;
-
-		while (c < loaded->ncolumns && strcmp(loaded->columns[c].name, constraints->keys[i]) != 0)
-			feature += pf_column_features(&loaded->columns[c++]);
-		if (c == loaded->ncolumns || loaded->columns[c].kind != PF_NUMBER)
-		{
-			appendStringInfo(&unknown, "%s\"%s\"", unknown.len ? ", " : "", constraints->keys[i]);
-			continue;
-		}
-		memset(result + feature, (int8_t) constraints->values[i], pf_column_features(&loaded->columns[c]));
-		any |= constraints->values[i] != 0;
-	}
-	if (unknown.len > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("monotonic_cst names what is not a feature of numbers: %s", unknown.data),
-				 errhint("Categories have no order that a prediction could follow.")));
-	return any ? result : NULL;
-}
-
 static void
 check_counts(const PfMatrix *rows)
 {
@@ -232,8 +193,7 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 	PfBoosted	boosted;
 
 	set_patience(given, &loaded->train, &boost);
-	if (given->monotonic_cst.count > 0)
-		boost.monotonic = read_constraints(&given->monotonic_cst, loaded);
+	boost.monotonic = pf_monotonic_signs(params, loaded);
 	if (boost.loss == PF_LOSS_POISSON)
 		check_counts(&loaded->train);
 	if (given->class_weight.count > 0)
@@ -246,9 +206,13 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 
 	pf_grow_boosting(&loaded->train, &boost, &boosted);
 	if (boosted.losses != NULL)
+	{
+		grown->fit = psprintf("{\"rounds\": %u, \"rounds_grown\": %u}", boosted.rounds,
+							  boosted.rounds_grown);
 		ereport(NOTICE,
 				(errmsg("early stopping kept %u of %u rounds", boosted.rounds, boosted.rounds_grown),
 				 errdetail("The loss of the rows set apart was %.6g before the first round, and is %.6g.",
 						   boosted.losses[0], boosted.losses[boosted.rounds])));
+	}
 	build_model(&boosted, boost.loss, model);
 }

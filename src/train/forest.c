@@ -65,7 +65,7 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, Pf
 	uint16		not_yet;
 
 	notes->votes = given->bootstrap && (given->oob_score || !measured);
-	if (given->oob_score && sizes->nclasses > 16)
+	if (given->oob_score && measured && sizes->nclasses > 16)
 		notes->saves = "\"oob_score\": false";
 	if (given->quantiles)
 		params.ranks = &not_yet;
@@ -105,6 +105,7 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 	else if (weights->name != NULL)
 		forest.class_weight = strcmp(weights->name, "balanced") == 0
 			? PF_WEIGHT_BALANCED : PF_WEIGHT_BALANCED_SUBSAMPLE;
+	forest.monotonic = pf_monotonic_signs(params, loaded);
 	if (cuts_at_random(params))
 	{
 		forest.places = palloc0(PLACES_SIZE(rows->nfeatures));

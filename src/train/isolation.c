@@ -95,7 +95,6 @@ pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bo
 	volatile int64 done = 0;
 	uint32		nnodes = 0;
 
-	memset(grown, 0, sizeof(*grown));
 	pf_progress_phase(PF_PHASE_GROW, isolation.n_estimators, &done);
 	for (uint32 t = 0; t < isolation.n_estimators; t++)
 	{

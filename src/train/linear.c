@@ -96,15 +96,13 @@ pf_linear_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		linear.class_weight = PF_WEIGHT_BALANCED;
 	check_columns(loaded, &linear);
 
-	memset(grown, 0, sizeof(*grown));
 	pf_progress_phase(PF_PHASE_GROW, 0, NULL);
 	model->kind = PF_MODEL_LINEAR;
 	model->importance = palloc(loaded->nfeatures * sizeof(double));
 	pf_linear_fit(env, &loaded->train, loaded->bins, &linear, &model->linear,
 				  model->importance, &fit);
-	ereport(DEBUG1,
-			(errmsg_internal("%s after %u iterations", fit.converged ? "converged" : "stopped",
-							 fit.iterations)));
+	grown->fit = psprintf("{\"iterations\": %u, \"converged\": %s}", fit.iterations,
+						  fit.converged ? "true" : "false");
 	if (!fit.converged)
 		ereport(NOTICE,
 				(errmsg_plural("the solver did not converge in %u iteration",

@@ -303,16 +303,37 @@ measure(const PfEnv *env, const PfModel *model, const char *set, size_t n,
 				 &measured->curves[c]);
 }
 
-/* Rows that were held out, walked as a prediction walks them. */
-static void
-measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
-				 const PfMatrix *rows, PfMeasured *measured)
+/*
+ * Predictions for rows that were held out, in memory of their own: as a prediction makes them, of
+ * leaves that are known already if the trees were asked as they were grown.
+ */
+double *
+pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held)
 {
-	double	   *predicted = pf_alloc(env, (size_t) rows->nrows * model->width * sizeof(double));
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = held->sums;
 
+	held->sums = NULL;
+	if (predicted != NULL)
+	{
+		pf_walk_finish(env, model, rows->nrows, predicted);
+		return predicted;
+	}
+	predicted = pf_alloc(env, Max((Size) rows->nrows, 1) * model->width * sizeof(double));
 	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
+	return predicted;
+}
+
+/* Rows that were held out, walked as a prediction walks them; returns what was predicted. */
+static double *
+measure_held_out(const PfEnv *env, const PfModel *model, const char *set,
+				 PfHeldOut *held, PfMeasured *measured)
+{
+	const PfMatrix *rows = held->rows;
+	double	   *predicted = pf_train_predict(env, model, held);
+
 	measure(env, model, set, rows->nrows, rows->label, rows->target, predicted, measured);
-	pf_release(env, predicted);
+	return predicted;
 }
 
 /*
@@ -487,19 +508,45 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	Clock		clock = {.progress = progress,.start = start};
 	PfGrown		grown = {0};
 	PfModel		model = {0};
-	PfMeasured *measured = palloc(3 * sizeof(PfMeasured));
+	PfMeasured *measured = palloc((PF_HELD_OUT + 1) * sizeof(PfMeasured));
+	const struct
+	{
+		const char *name;
+		PfMatrix   *rows;
+	}			sets[PF_HELD_OUT] = {{"validation", &loaded->validation}, {"test", &loaded->test}};
+	double	   *predicted = NULL;
+	int64		npredicted = 0;
 	uint8		sha256[32];
 	size_t		nbytes;
 
+	for (int i = 0; i < PF_HELD_OUT && loaded->task != PF_ANOMALY; i++)
+		grown.held[i].rows = sets[i].rows->nrows > 0 ? sets[i].rows : NULL;
 	pf_train_grow(request->algorithm, request->params, loaded, request->seed, &model, &grown);
-	if (loaded->validation.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "validation", &loaded->validation,
-						 &measured[version->nmeasured++]);
-	if (loaded->test.nrows > 0 && loaded->task != PF_ANOMALY)
-		measure_held_out(env, &model, "test", &loaded->test, &measured[version->nmeasured++]);
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		double	   *answers;
+
+		if (grown.held[i].rows == NULL)
+			continue;
+		answers = measure_held_out(env, &model, sets[i].name, &grown.held[i], &measured[version->nmeasured++]);
+		if (i == 0)
+		{
+			predicted = answers;
+			npredicted = sets[i].rows->nrows;
+		}
+		else
+			pf_release(env, answers);
+	}
 	if (grown.votes.sum != NULL &&
 		measure_out_of_bag(env, &model, &loaded->train, &grown.votes, &measured[version->nmeasured]))
+	{
+		if (predicted == NULL)
+			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
+	}
+	pf_train_baseline(env, loaded, &model, predicted ? predicted : (double *) grown.votes.sum,
+					  npredicted, version);
+	pf_release(env, predicted);
 	release_rows(env, &loaded->train);
 	release_rows(env, &loaded->validation);
 	release_rows(env, &loaded->test);
@@ -542,6 +589,8 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	if (loaded->task != PF_ANOMALY)
 		version->metric = loaded->task == PF_CLASSIFICATION ? "roc_auc" : "rmse";
 	version->score = version->nmeasured > 0 ? pf_train_metric(&measured[0].metrics, version->metric) : NAN;
+	if (grown.fit != NULL)
+		version->fit = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(grown.fit)));
 	memcpy(version->fingerprint, loaded->fingerprint, sizeof(version->fingerprint));
 	version->measured = measured;
 	version->seconds = seconds_since(start);
@@ -558,6 +607,7 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	MemoryContext context;
 	PfTrainRequest request;
 	instr_time	start;
+	List	   *numbers;
 	PfLoaded   *loaded;
 	PfNewVersion version = {0};
 	int32		number;
@@ -575,10 +625,11 @@ train(FunctionCallInfo fcinfo, PfProgress *progress)
 	pf_check_model_name(request.model);
 	pf_progress_start(progress, request.model);
 	pf_train_open_source(&request);
-	request.load.task = pf_load_check(&request.load);
+	request.load.task = pf_load_check(&request.load, &numbers);
 	pf_check_algorithm_task(request.algorithm, request.load.task);
 	request.algorithm->fit_task(request.params, request.load.task);
 	pf_calibration_fit_task(request.params, request.load.task);
+	pf_monotonic_check(request.params, numbers);
 	pf_train_check_model(request.model, request.load.task);
 
 	loaded = pf_load(&request.load);

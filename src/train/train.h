@@ -46,8 +46,18 @@ extern void pf_train_report_rows(const PfLoaded *loaded, uint32 max_rows);
 extern void pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params,
 						  PfLoaded *loaded, int64 seed, PfModel *model, PfGrown *grown);
 
+/* Predictions for rows held out, before or after the trees were asked; see train.c. */
+extern double *pf_train_predict(const PfEnv *env, const PfModel *model, PfHeldOut *held);
+
 /* A metric of the whole set; NaN when it is not among them. */
 extern double pf_train_metric(const PfMetrics *metrics, const char *name);
+
+/*
+ * What the rows were like, into version->baseline; predicted: the answers of n rows that
+ * were held out or are out of bag, if there are any.
+ */
+extern void pf_train_baseline(const PfEnv *env, const PfLoaded *loaded, const PfModel *model,
+							  const double *predicted, int64 n, PfNewVersion *version);
 
 /* Grows, measures, stores; the number of the version, and what was stored in *version. */
 extern int32 pf_train_version(const PfTrainRequest *request, PfLoaded *loaded,

@@ -309,13 +309,14 @@ pf_fold_all(const PfFolds *folds, const PfTrial *trial)
 
 /* The metric of a model on some rows. */
 static double
-measure(const PfEnv *env, const PfModel *model, const PfMatrix *rows, const char *metric)
+measure(const PfEnv *env, const PfModel *model, PfHeldOut *held, const char *metric)
 {
-	double	   *predicted = pf_alloc(env, Max((Size) rows->nrows, 1) * model->width * sizeof(double));
+	const PfMatrix *rows = held->rows;
+	double	   *predicted;
 	PfMetrics	metrics;
 
 	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	pf_walk_block(env, model, rows->bins, rows->stride, rows->nrows, predicted);
+	predicted = pf_train_predict(env, model, held);
 	if (model->task == PF_REGRESSION)
 		pf_measure_values(env, rows->nrows, rows->target, predicted, &metrics);
 	else
@@ -332,7 +333,8 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, trial);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
-	PfGrown		grown = {0};
+	PfGrown		grown = {.held = {{.rows = &loaded->validation}}};
+	PfHeldOut	learnt = {0};
 
 	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */
 	params.given.oob_score = false;
@@ -340,13 +342,14 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	score->train_rows = loaded->train.nrows;
 	score->rows = loaded->validation.nrows;
 	pf_train_grow(trial->algorithm, &params, loaded, goal->seed, &model, &grown);
-	score->score = measure(env, &model, &loaded->validation, goal->metric);
+	score->score = measure(env, &model, &grown.held[0], goal->metric);
 	if (!goal->train_scores)
 		return;
 	/* they may have gone with the growing */
 	if (loaded->train.bins == NULL)
 		loaded = pf_fold_rows(folds, fold, share, trial);
-	score->train_score = measure(env, &model, &loaded->train, goal->metric);
+	learnt.rows = &loaded->train;
+	score->train_score = measure(env, &model, &learnt, goal->metric);
 }
 
 bool

@@ -61,7 +61,7 @@ pf_trial_make(const PfAlgorithm *algorithm, Jsonb *given)
 
 /* Do the parameters fit?  Looks at them and nothing else, so that an error leaves nothing behind. */
 static void
-fit_trial(PfTrial *trial, PfTask task, bool catch_errors)
+fit_trial(PfTrial *trial, PfTask task, const List *numbers, bool catch_errors)
 {
 	MemoryContext context = CurrentMemoryContext;
 
@@ -70,6 +70,7 @@ fit_trial(PfTrial *trial, PfTask task, bool catch_errors)
 		pf_check_algorithm_task(trial->algorithm, task);
 		trial->algorithm->fit_task(trial->params, task);
 		pf_calibration_fit_task(trial->params, task);
+		pf_monotonic_check(trial->params, numbers);
 	}
 	PG_CATCH();
 	{
@@ -229,6 +230,7 @@ pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors)
 {
 	PfLoadSpec *asked = &request->train.load;
 	PfLoadSpec	spec;
+	List	   *numbers;
 	PfLoaded   *loaded;
 	ListCell   *lc;
 
@@ -260,10 +262,10 @@ pf_tune_load(PfTuneRequest *request, List *trials, bool catch_errors)
 	spec = *asked;
 	if (request->order_by)
 		add_order(request, &spec);
-	asked->task = spec.task = pf_load_check(&spec);
+	asked->task = spec.task = pf_load_check(&spec, &numbers);
 	check_metric(&request->goal, spec.task);
 	foreach(lc, trials)
-		fit_trial(lfirst(lc), spec.task, catch_errors);
+		fit_trial(lfirst(lc), spec.task, numbers, catch_errors);
 	if (request->train.model)
 		pf_train_check_model(request->train.model, spec.task);
 

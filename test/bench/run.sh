@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies]
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies|gates]
 # (make bench, make bench BENCH=quality, and so on)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
@@ -14,8 +14,9 @@
 #   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
 #   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
 #   ROWS=1000000    memory: rows of the table; 10000000 is what the promise is for, and takes a while
+#   DECISIONS=200   gates: decisions of each kind
 #   RESULTS=DIR     keep what was printed, and a line for each training
-#   WRITE=docs      put the tables into docs/benchmarks.md
+#   WRITE=docs      put the tables into docs/benchmarks.md; gates: into docs/gates.md
 #
 # The tables of shared/bench and the files of shared/data are used when that
 # folder stands beside the project; else the speed test makes a like table of
@@ -28,8 +29,8 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality | tune | memory | anomalies) ;;
-	*) echo "no such benchmark: $what (speed, quality, tune, memory or anomalies)" >&2; exit 2 ;;
+	speed | quality | tune | memory | anomalies | gates) ;;
+	*) echo "no such benchmark: $what (speed, quality, tune, memory, anomalies or gates)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
@@ -89,6 +90,9 @@ elif [ "$what" = anomalies ]; then
 	heading "Anomalies"
 	arguments+=(--seeds "${SEEDS:-10}" --data "$inputs")
 	cp "$shared"/data/htru2.csv.gz "$inputs" 2>/dev/null || true
+elif [ "$what" = gates ]; then
+	heading "Gates"
+	arguments+=(--decisions "${DECISIONS:-200}")
 elif [ "$what" = quality ]; then
 	heading "Quality"
 	if ! [ -d "$shared/data" ]; then
@@ -116,6 +120,8 @@ if [ -n "${RESULTS:-}" ]; then
 fi
 
 # Each part of the page that was measured now is replaced.
+page=docs/benchmarks.md
+[ "$what" != gates ] || page=docs/gates.md
 if [ "${WRITE:-}" = docs ] && grep -q '^<!-- begin ' "$workspace/$what.md"; then
 	awk '
 		NR == FNR && /^<!-- end / { name = "" }
@@ -125,8 +131,8 @@ if [ "${WRITE:-}" = docs ] && grep -q '^<!-- begin ' "$workspace/$what.md"; then
 		/^<!-- end / { inside = 0 }
 		!inside { print }
 		/^<!-- begin / && ($3 in part) { inside = 1; printf "%s", part[$3] }' \
-		"$workspace/$what.md" docs/benchmarks.md >"$workspace/page"
-	cat "$workspace/page" >docs/benchmarks.md
-	echo "wrote docs/benchmarks.md"
+		"$workspace/$what.md" "$page" >"$workspace/page"
+	cat "$workspace/page" >"$page"
+	echo "wrote $page"
 fi
 exit $status

@@ -1,7 +1,7 @@
 -- What others build on: the names, arguments, defaults, results and kinds of our functions, and the
 -- columns of our views.  A change here breaks somebody's queries.
 BEGIN;
-SELECT plan(47);
+SELECT no_plan();
 
 CREATE FUNCTION pg_temp.arguments(name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT pg_get_function_arguments(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
@@ -11,6 +11,16 @@ CREATE FUNCTION pg_temp.results(name text) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT DISTINCT pg_get_function_result(p.oid) FROM pg_proc AS p JOIN pg_depend AS d ON d.objid = p.oid AND d.deptype = 'e'
 		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest') WHERE proname = name ORDER BY 1
 $$;
+
+-- ----- loading -----
+
+SELECT is(pg_temp.arguments('ml_ingest'), 'IN target text, IN source text, IN batch_size integer DEFAULT 15000, '
+	'IN max_batches integer DEFAULT NULL::integer, IN order_by text DEFAULT NULL::text, IN format jsonb DEFAULT ''{}''::jsonb, '
+	'IN on_error text DEFAULT ''stop''::text, IN create_table boolean DEFAULT false, IN restart boolean DEFAULT false',
+	'ml_ingest: arguments');
+SELECT columns_are('pgforest', 'batch', '{id,stream,load,number,target,source,order_by,columns,rows,rejected,start_byte,end_byte,end_line,'
+	'start_key,end_key,sha256,role,at}'::name[], 'batch: columns');
+SELECT columns_are('pgforest', 'reject', '{id,batch_id,line,start_byte,bytes,text,sqlstate,reason,role}'::name[], 'reject: columns');
 
 -- ----- training -----
 
@@ -65,7 +75,8 @@ SELECT is(pg_temp.results('ml_roc_curve'), 'TABLE(threshold double precision, tp
 SELECT is(pg_temp.arguments('ml_promote'), 'model text, version integer DEFAULT NULL::integer, '
 	'alias text DEFAULT ''production''::text, metric text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, '
 	'max_regression double precision DEFAULT NULL::double precision, min_rows bigint DEFAULT NULL::bigint, '
-	'by text[] DEFAULT NULL::text[], source text DEFAULT NULL::text, note text DEFAULT NULL::text, '
+	'by text[] DEFAULT NULL::text[], source text DEFAULT NULL::text, note text DEFAULT NULL::text, candidates integer[] DEFAULT NULL::integer[], '
+	'confidence double precision DEFAULT NULL::double precision, '
 	'OUT model text, OUT version integer, OUT previous integer, OUT promoted boolean, OUT reason text, '
 	'OUT score double precision, OUT previous_score double precision, OUT rows bigint', 'ml_promote: arguments and result');
 SELECT is(pg_temp.arguments('ml_rollback'), 'model text, alias text DEFAULT ''production''::text, '
@@ -75,6 +86,52 @@ SELECT is(pg_temp.arguments('ml_drop'), 'model text', 'ml_drop: arguments');
 SELECT is(pg_temp.arguments('ml_grant'), 'model text, role regrole, privilege text', 'ml_grant: arguments');
 SELECT is(pg_temp.arguments('ml_revoke'), 'model text, role regrole, privilege text', 'ml_revoke: arguments');
 
+-- ----- alerts -----
+
+SELECT is(pg_temp.arguments('ml_alert_to'), 'url text, events text[] DEFAULT NULL::text[], headers jsonb DEFAULT NULL::jsonb, '
+	'secret text DEFAULT NULL::text, template text DEFAULT ''json''::text', 'ml_alert_to: arguments');
+SELECT is(pg_temp.arguments('ml_alert_remove'), 'target bigint', 'ml_alert_remove: arguments');
+SELECT is(pg_temp.arguments('ml_alert_raise'), 'key text, title text, severity text DEFAULT ''warning''::text, '
+	'model text DEFAULT NULL::text, details jsonb DEFAULT NULL::jsonb', 'ml_alert_raise: arguments');
+SELECT is(pg_temp.arguments('ml_alert_acknowledge'), 'alert bigint', 'ml_alert_acknowledge: arguments');
+SELECT is(pg_temp.arguments('ml_alert_resolve'), 'alert bigint', 'ml_alert_resolve: arguments');
+SELECT is(pg_temp.arguments('ml_deliver_alerts'), 'INOUT delivered bigint DEFAULT NULL::bigint, INOUT failed bigint DEFAULT NULL::bigint',
+	'ml_deliver_alerts: arguments');
+-- ----- pipelines -----
+
+SELECT is(pg_temp.arguments('ml_retrain'), 'model text, promote text DEFAULT ''if_better''::text, source text DEFAULT NULL::text, '
+	'alias text DEFAULT ''production''::text, metric text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, '
+	'max_regression double precision DEFAULT NULL::double precision, min_rows bigint DEFAULT NULL::bigint, '
+	'by text[] DEFAULT NULL::text[], gate_source text DEFAULT NULL::text, confidence double precision DEFAULT NULL::double precision, '
+	'note text DEFAULT NULL::text, OUT model text, OUT version integer, OUT previous integer, OUT promoted boolean, OUT reason text, '
+	'OUT score double precision, OUT previous_score double precision, OUT rows bigint, OUT seconds double precision', 'ml_retrain: arguments and result');
+SELECT is(pg_temp.arguments('ml_pipeline'), 'name text, spec jsonb, OUT step integer, OUT kind text, OUT statement text', 'ml_pipeline: arguments and result');
+SELECT is(pg_temp.arguments('ml_run'), 'IN pipeline text', 'ml_run: arguments');
+SELECT is(pg_temp.arguments('ml_cancel'), 'run bigint', 'ml_cancel: arguments');
+SELECT is(pg_temp.arguments('ml_schedule'), 'pipeline text, cron text', 'ml_schedule: arguments');
+SELECT is(pg_temp.arguments('ml_unschedule'), 'pipeline text', 'ml_unschedule: arguments');
+SELECT is(pg_temp.arguments('ml_drop_pipeline'), 'name text', 'ml_drop_pipeline: arguments');
+-- ----- before training, JSON, comparison, moving -----
+
+SELECT results_eq($$ SELECT * FROM pg_temp.arguments('ml_split') $$, ARRAY(
+	SELECT 'key ' || type || ', train double precision DEFAULT 0.7, validation double precision DEFAULT 0.15, salt text DEFAULT ''''::text'
+	FROM unnest('{bigint,date,text,timestamp with time zone,timestamp without time zone,uuid}'::text[]) AS type), 'ml_split: arguments');
+SELECT is(pg_temp.results('ml_split'), 'text', 'ml_split: result');
+SELECT is(pg_temp.arguments('ml_describe'), 'source text', 'ml_describe: arguments');
+SELECT is(pg_temp.results('ml_describe'), 'TABLE(column_name text, type text, rows bigint, missing bigint, distinct_values bigint, min text, max text, '
+	'mean double precision, sd double precision, quantiles text[], frequent text[], frequent_rows bigint[], histogram text)', 'ml_describe: result');
+SELECT is(pg_temp.arguments('ml_predict_json'), 'model text, request jsonb', 'ml_predict_json: arguments');
+SELECT is(pg_temp.results('ml_predict_json'), 'jsonb', 'ml_predict_json: result');
+SELECT is(pg_temp.arguments('ml_compare'), 'model text, v1 integer, v2 integer, source text DEFAULT NULL::text, '
+	'confidence double precision DEFAULT 0.95, resamples integer DEFAULT 1000', 'ml_compare: arguments');
+SELECT is(pg_temp.results('ml_compare'), 'TABLE(kind text, name text, first text, second text, difference double precision, '
+	'low double precision, high double precision, better integer)', 'ml_compare: result');
+SELECT is(pg_temp.arguments('ml_export'), 'model text', 'ml_export: arguments');
+SELECT is(pg_temp.results('ml_export'), 'bytea', 'ml_export: result');
+SELECT is(pg_temp.arguments('ml_import'), 'data bytea, name text DEFAULT NULL::text, note text DEFAULT NULL::text, '
+	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT features integer, OUT bytes bigint, OUT sha256 text',
+	'ml_import: arguments and result');
+
 -- ----- what kind of functions they are -----
 
 CREATE TEMP VIEW ours AS
@@ -82,11 +139,11 @@ CREATE TEMP VIEW ours AS
 	JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'pgforest';
 
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE provolatile <> 's'
-	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, 'what predicts is STABLE');
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_predict_json', 'ml_resolve', 'ml_importance') $$, 'what predicts is STABLE');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proparallel <> 's'
-	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_resolve', 'ml_importance') $$, '... and PARALLEL SAFE');
+	AND proname IN ('ml_predict', 'ml_predict_proba', 'ml_predict_json', 'ml_resolve', 'ml_importance') $$, '... and PARALLEL SAFE');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE (provolatile, proparallel) <> ('v', 'u')
-	AND proname IN ('ml_train', 'ml_evaluate', 'ml_promote', 'ml_rollback', 'ml_drop', 'ml_grant', 'ml_revoke') $$,
+	AND proname IN ('ml_train', 'ml_evaluate', 'ml_promote', 'ml_rollback', 'ml_drop', 'ml_grant', 'ml_revoke', 'ml_import') $$,
 	'what writes is VOLATILE and not parallel');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE prosecdef $$, 'nothing is SECURITY DEFINER');
 SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE proname NOT LIKE 'ml\_%' AND pronamespace <> 'pgforest'::regnamespace $$,
@@ -96,8 +153,9 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE obj_description(oid,
 -- ----- the catalog -----
 
 SELECT has_table('pgforest', name, 'table ' || name)
-	FROM unnest('{model,version,version_data,alias,alias_history,metric,run}'::text[]) AS name;
-SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings}'::text[]) AS name;
+	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery,pipeline,run_step,batch,reject,recipe,baseline,drift,monitor,prediction,trial}'::text[]) AS name;
+SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,alerts,alert_targets,deliveries,pipelines,'
+	'run_steps,schedules,trials,recipes}'::text[]) AS name;
 SELECT columns_are('pgforest', 'models', '{name,task,target,owner,versions,production}'::name[], 'models: columns');
 SELECT is(array(SELECT unnest('{model,version,task,algorithm,rows,features,classes,params,seed,metric,score,sha256,data_fingerprint,bytes,'
 		'trained_by,trained_at,seconds,stage_seconds,aliases}'::text[])

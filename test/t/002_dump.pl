@@ -20,6 +20,12 @@ CREATE ROLE guest LOGIN;
 GRANT CREATE ON SCHEMA public TO analyst;
 EOF
 make_rows($from);
+# A target of alerts, with what waits for it.
+$from->safe_psql('postgres', <<'EOF');
+SET pgforest.url_allowed = 'https://example.org';
+SELECT ml_alert_to('https://example.org/hook', headers => '{"X-Key": "value"}', secret => 'key');
+SELECT ml_alert_raise('disk', 'the disk is full');
+EOF
 make_models($from);
 # A model of somebody else, who lets a third role use it.
 $from->safe_psql('postgres', <<'EOF');
@@ -61,7 +67,7 @@ sub check_restored
 	is($node->safe_psql($db, q{SELECT ml_train('another', 'item', 'label', params => '{"n_estimators": 1}') IS NOT NULL}),
 		't', 'another model can be trained');
 	is($node->safe_psql($db, q{SELECT (SELECT count(*) FROM pgforest.model), (SELECT count(*) FROM pgforest.run)}),
-		'10|13', '... under a number that none had before');
+		'10|15', '... under a number that none had before');
 	return;
 }
 

@@ -88,6 +88,8 @@ SELECT ml_recipe('clean item', 'item', '[{"step": "drop", "columns": ["id", "lab
 SELECT ml_train('cooked', 'item', 'value', 'linear', recipe => 'clean item');
 SELECT ml_drop_recipe('clean item');
 SELECT ml_recipe('clean item', 'item', '[]');
+SELECT ml_pipeline('nightly', '{"model": "odd", "gate": {"promote": "never"}}');
+CALL ml_run('nightly');
 EOF
 	return;
 }

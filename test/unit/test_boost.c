@@ -260,7 +260,7 @@ is_the_same_whoever(uint32_t nrows, uint32_t nclasses, PfLoss loss, uint32_t max
 	block = make_block(&matrix, &params);
 	leader = pf_boost_create(unit_env(), &matrix, &params, block, true);
 	helpers.other = pf_boost_create(unit_env(), &matrix, &params, block, false);
-	pf_boost_run(leader, run_mixed, &helpers, NULL, &together);
+	pf_boost_run(leader, run_mixed, NULL, &helpers, &together);
 	CHECK(same_trees(&alone, &together));
 	CHECK(memcmp(alone.losses, together.losses, (alone.rounds_grown + 1) * sizeof(double)) == 0);
 	CHECK(alone.losses[alone.rounds] < alone.losses[0]);

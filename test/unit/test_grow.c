@@ -198,7 +198,27 @@ scores_are_the_same_bits(void)
 			total.cell += more.cell * 2;
 			total.weight += 1;
 			for (int portable = 0; portable < 2; portable++)
-				pf_boundary_scorer(portable) (shape, boundaries, total, more, n / 3, n, scores[portable]);
+			{
+				double		best = -INFINITY;
+				double		most = -INFINITY;
+				uint32_t	at = UINT32_MAX;
+				uint32_t	found = pf_boundary_scorer(portable) (shape, boundaries, total, more, n / 3, n,
+																  scores[portable], &best);
+
+				for (uint32_t i = n / 3; i < n; i++)
+				{
+					if (scores[portable][i] > most)
+					{
+						most = scores[portable][i];
+						at = i;
+					}
+				}
+				CHECK_INT(found, at);
+				CHECK(best == most);
+				found = pf_boundary_scorer(portable) (shape, boundaries, total, more, n / 3, n,
+													  scores[portable], &best);
+				CHECK_INT(found, UINT32_MAX);
+			}
 			CHECK(memcmp(&scores[0][n / 3], &scores[1][n / 3], (n - n / 3) * sizeof(double)) == 0);
 		}
 	}

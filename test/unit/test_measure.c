@@ -561,10 +561,61 @@ check_names(void)
 	CHECK_INT(pf_metric_direction(""), 0);
 }
 
+/* What is to be expected of shares: of certain ones what is measured, else what can be added up by hand. */
+static void
+check_estimates(void)
+{
+	const uint32_t actual[] = {0, 1, 2, 1, 0};
+	const double certain[] = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0};
+	const double shares[] = {0.9, 0.1, 0.6, 0.4, 0.65, 0.35, 0.2, 0.8};
+	PfMetrics	metrics;
+	PfMetrics	measured;
+
+	pf_estimate_classes(unit_env(), 3, 5, certain, &metrics);
+	pf_measure_classes(unit_env(), 3, 5, actual, certain, &measured);
+	CHECK_INT(metrics.count, measured.count);
+	for (uint32_t i = 0; i < metrics.count; i++)
+	{
+		CHECK_TEXT(metrics.metrics[i].name, measured.metrics[i].name);
+		CHECK_INT(metrics.metrics[i].class, measured.metrics[i].class);
+		CHECK_NEAR(metrics.metrics[i].value, measured.metrics[i].value, 1e-14);
+		CHECK_NEAR(metrics.metrics[i].baseline, measured.metrics[i].baseline, 1e-14);
+	}
+	pf_release(unit_env(), metrics.metrics);
+	pf_release(unit_env(), measured.metrics);
+
+	/* rows of the classes: 2.35 and 1.65; predicted: 3 and 1; right: 2.15 and 0.8 */
+	pf_estimate_classes(unit_env(), 2, 4, shares, &metrics);
+	CHECK_METRIC(&metrics, "accuracy", -1, 2.95 / 4, 2.35 / 4);
+	CHECK_METRIC(&metrics, "precision", 0, 2.15 / 3, 2.35 / 4);
+	CHECK_METRIC(&metrics, "precision", 1, 0.8, 1.65 / 4);
+	CHECK_METRIC(&metrics, "recall", 0, 2.15 / 2.35, 1);
+	CHECK_METRIC(&metrics, "recall", 1, 0.8 / 1.65, 1);
+	CHECK_METRIC(&metrics, "f1", 1, 1.6 / 2.65, 2 * 1.65 / 5.65);
+	CHECK_METRIC(&metrics, "brier", -1, (0.09 + 0.24 + 0.2275 + 0.16) / 4,
+				 2.35 / 4 * 1.65 / 4);
+	CHECK_METRIC(&metrics, "log_loss", -1,
+				 -(0.9 * log(0.9) + 0.1 * log(0.1) + 0.6 * log(0.6) + 0.4 * log(0.4) +
+				   0.65 * log(0.65) + 0.35 * log(0.35) + 0.2 * log(0.2) + 0.8 * log(0.8)) / 4,
+				 -(2.35 / 4 * log(2.35 / 4) + 1.65 / 4 * log(1.65 / 4)));
+	/* pairs of a positive and a negative: those with the greater share first, and half of those with themselves */
+	CHECK_METRIC(&metrics, "roc_auc", -1,
+				 (0.8 * (0.6 + 0.65 + 0.9) + 0.4 * (0.65 + 0.9) + 0.35 * 0.9 +
+				  (0.8 * 0.2 + 0.4 * 0.6 + 0.35 * 0.65 + 0.1 * 0.9) / 2) / (1.65 * 2.35), 0.5);
+	CHECK_METRIC(&metrics, "average_precision", 1,
+				 (0.8 * 0.8 + 0.4 * 1.2 / 2 + 0.35 * 1.55 / 3 + 0.1 * 1.65 / 4) / 1.65, 1.65 / 4);
+	pf_release(unit_env(), metrics.metrics);
+
+	pf_estimate_classes(unit_env(), 2, 0, shares, &metrics);
+	CHECK(isnan(find(&metrics, "accuracy", -1)->value));
+	pf_release(unit_env(), metrics.metrics);
+}
+
 void
 test_measure(void)
 {
 	check_two_classes();
+	check_estimates();
 	check_unknown_class();
 	check_nothing_and_one();
 	check_values();

@@ -38,14 +38,7 @@ pf_hash_bytes(const void *bytes, size_t length)
 bool
 pf_is_in_share(uint64_t hash, PfPurpose purpose, double share)
 {
-	double		position;
-
-	if (!(share > 0))
-		return false;
-
-	/* 53 bits, so that the conversion is exact */
-	position = (double) (pf_purpose(hash, purpose) >> 11) / 9007199254740992.0;
-	return position >= 1.0 - share;
+	return share > 0 && pf_share_position(hash, purpose) >= 1.0 - share;
 }
 
 /* Does the row's split hash lie in the top `share` of the range? */

@@ -111,6 +111,13 @@ pf_hash_number(double value)
 
 extern uint64_t pf_hash_bytes(const void *bytes, size_t length);
 
+/* Where a row stands for a purpose: 0 to < 1, in 53 bits so that the conversion is exact. */
+static inline double
+pf_share_position(uint64_t hash, PfPurpose purpose)
+{
+	return (double) (pf_purpose(hash, purpose) >> 11) / 9007199254740992.0;
+}
+
 /*
  * Is a row held out?  True when its split hash lies in the top `share` of the
  * 64-bit range.  Independent of seed and row count; share is 0 to < 1.

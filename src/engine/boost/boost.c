@@ -112,6 +112,13 @@ pf_boost_private_size(const PfMatrix *matrix)
 	return (uint64_t) matrix->nfeatures * (2 * 256 * sizeof(PfCell) + sizeof(uint32_t) + 1);
 }
 
+uint64_t
+pf_boost_trees_memory(uint64_t nodes, uint64_t trees)
+{
+	/* half of the nodes are leaves, and have a value */
+	return nodes * (sizeof(PfNode) + sizeof(double) / 2) + trees * sizeof(PfTree);
+}
+
 /* ----- views ----- */
 
 /* How many cells each feature takes: as many as it has bins, and all when some are missing. */
@@ -788,8 +795,7 @@ note_last(PfBoostShared *shared)
 }
 
 void
-pf_boost_run(PfBoost *boost, PfRunTasks run, void *arg, volatile int64_t *done,
-			 PfBoosted *result)
+pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBoosted *result)
 {
 	const PfBoostParams *params = boost->params;
 	const PfEnv *env = boost->env;
@@ -798,6 +804,7 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, void *arg, volatile int64_t *done,
 	uint32_t	nfeatures = boost->matrix->nfeatures;
 	uint32_t	room = 0;
 	uint32_t	rounds = 0;
+	uint64_t	nodes = 0;
 	double		total = 0;
 	Leader		leader = {.boost = boost,.env = env,.run = run,.arg = arg};
 
@@ -858,11 +865,12 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, void *arg, volatile int64_t *done,
 			if (nsums > 1)
 				update_rows(&leader, s > 0, true);
 			grow_tree(&leader, &result->trees[shared->tree]);
+			nodes += result->trees[shared->tree].nnodes;
 			note_last(shared);
 		}
 		rounds++;
-		if (done)
-			*done = rounds;
+		if (count)
+			count(arg, rounds, nodes);
 	}
 
 	/* the best round is the last that is kept, though there is one at least */

@@ -88,9 +88,15 @@ extern void pf_boost_release(PfBoost *boost);
 /* A task of what is being done; by anybody. */
 extern void pf_boost_task(PfBoost *boost, uint32_t task);
 
-/* The leader's part: all rounds.  done, when there is one, counts them for others to see. */
-extern void pf_boost_run(PfBoost *boost, PfRunTasks run, void *arg,
-						 volatile int64_t *done, PfBoosted *result);
+/* Told after each round: how many there are now, and nodes in their trees.  May leave, as a check may. */
+typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes);
+
+/* Bytes that so many nodes take as trees, and again as a model beside these. */
+extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t trees);
+
+/* The leader's part: all rounds.  arg is that of both functions; count may be NULL. */
+extern void pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg,
+						 PfBoosted *result);
 
 /* Another host's loop: all tasks in this process. */
 extern void pf_boost_alone(void *arg, PfBoost *boost, uint32_t n, double work);

@@ -84,9 +84,8 @@ pf_rank_targets(const PfEnv *env, const PfMatrix *matrix, double **values, uint1
 	return n;
 }
 
-/* The leaf of each row. */
-static void
-find_leaves(const PfEnv *env, const PfMatrix *matrix, const PfTree *tree, uint32_t *leaf_of)
+void
+pf_find_leaves(const PfEnv *env, const PfMatrix *matrix, const PfTree *tree, uint32_t *leaf_of)
 {
 	for (uint32_t i = 0; i < matrix->nrows; i += PF_TOGETHER)
 	{
@@ -215,7 +214,7 @@ pf_take_samples(const PfEnv *env, const PfMatrix *matrix, const PfForestParams *
 	Draws		draws = begin_draws(env, matrix, params, number);
 	uint32_t	row = draws.first;
 
-	find_leaves(env, matrix, tree, leaf_of);
+	pf_find_leaves(env, matrix, tree, leaf_of);
 	pf_clear(env, ends, tree->nleaves * sizeof(uint32_t));
 	pf_clear(env, taken, tree->nleaves);
 	for (uint32_t i = 0; i < rows; i++)

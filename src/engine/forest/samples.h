@@ -46,6 +46,10 @@ pf_samples_memory(uint64_t nrows)
 	return nrows * (sizeof(uint32_t) + sizeof(uint16_t));
 }
 
+/* The leaf of each row, its number in the tree's leaf rows. */
+extern void pf_find_leaves(const PfEnv *env, const PfMatrix *matrix, const PfTree *tree,
+						   uint32_t *leaf_of);
+
 /* Sets starts, samples and nsamples of a tree that was grown on the rows with params->ranks. */
 extern void pf_take_samples(const PfEnv *env, const PfMatrix *matrix,
 							const PfForestParams *params, uint32_t number, PfTree *tree);

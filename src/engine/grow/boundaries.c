@@ -102,19 +102,67 @@ score(PfCellShape shape, const PfBoundaries *boundaries, PfPile total, PfPile mo
 	}
 }
 
-static void
+/*
+ * The first of the greatest scores, if it is greater than *best.  Of many, each of four lanes has
+ * its own best first; which of them is better is not to be foreseen, so there are no branches.
+ */
+pf_inline uint32_t
+find_best(const double *scores, uint32_t from, uint32_t to, double *best)
+{
+	uint32_t	found = UINT32_MAX;
+	uint32_t	i = from;
+
+	if (to - from >= 12)
+	{
+		Real		most = {*best, *best, *best, *best};
+		Real		at = {i, i + 1, i + 2, i + 3};
+		Real		most_at = at;
+
+		for (; i + 4 <= to; i += 4)
+		{
+			Real		score = *(const Real *) &scores[i];
+			Whole		better = (Whole) (score > most);
+
+			most = (Real) ((better & (Whole) score) | (~better & (Whole) most));
+			most_at = (Real) ((better & (Whole) at) | (~better & (Whole) most_at));
+			at += 4;
+		}
+		for (int lane = 0; lane < 4; lane++)
+		{
+			if (most[lane] > *best ||
+				(most[lane] == *best && found != UINT32_MAX && most_at[lane] < found))
+			{
+				*best = most[lane];
+				found = (uint32_t) most_at[lane];
+			}
+		}
+	}
+	for (; i < to; i++)
+	{
+		if (scores[i] > *best)
+		{
+			*best = scores[i];
+			found = i;
+		}
+	}
+	return found;
+}
+
+static uint32_t
 score_anywhere(PfCellShape shape, const PfBoundaries *boundaries, PfPile total, PfPile more,
-			   uint32_t from, uint32_t to, double *scores)
+			   uint32_t from, uint32_t to, double *scores, double *best)
 {
 	score(shape, boundaries, total, more, from, to, scores);
+	return find_best(scores, from, to, best);
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx2"))) static void
+__attribute__((target("avx2"))) static uint32_t
 score_avx2(PfCellShape shape, const PfBoundaries *boundaries, PfPile total, PfPile more,
-		   uint32_t from, uint32_t to, double *scores)
+		   uint32_t from, uint32_t to, double *scores, double *best)
 {
 	score(shape, boundaries, total, more, from, to, scores);
+	return find_best(scores, from, to, best);
 }
 #endif
 

@@ -66,10 +66,13 @@ pf_cell_weight(PfCellShape shape, uint64_t cell, uint32_t c)
  *	 sums:  (s_L - L s_W / W)^2 / (L R)		the decrease, divided by W (pairs of weights: by 2 W)
  *	 quads: sum of squares left / L + the same right / R
  * Pairs and quads are exact but for the division, so equal cuts have equal scores.
+ *
+ * Returns the first boundary of the best score, and sets *best to that, if it is greater than
+ * *best was; else UINT32_MAX.
  */
-typedef void (*PfScoreBoundaries) (PfCellShape shape, const PfBoundaries *boundaries,
-								   PfPile total, PfPile more,
-								   uint32_t from, uint32_t to, double *scores);
+typedef uint32_t (*PfScoreBoundaries) (PfCellShape shape, const PfBoundaries *boundaries,
+									   PfPile total, PfPile more, uint32_t from, uint32_t to,
+									   double *scores, double *best);
 
 /* The fastest that this processor has; or that of every processor.  They give equal bits. */
 extern PfScoreBoundaries pf_boundary_scorer(bool portable);

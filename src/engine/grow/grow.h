@@ -29,8 +29,7 @@ typedef struct PfNodeStats
 {
 	double		weight;
 	double		sum;			/* regression: of weight * (target - offset) */
-	double		lowest,
-				highest;		/* regression: of the targets */
+	double		first;			/* regression: target of the first row */
 	double		score;			/* what the criterion gives the unsplit node */
 	bool		pure;
 } PfNodeStats;
@@ -42,6 +41,7 @@ typedef struct PfSplit
 	uint16_t	feature;
 	uint16_t	threshold;
 	double		gain;			/* weight x decrease of impurity */
+	double		middle;			/* between the values of both sides, for the bounds of what is below them */
 	bool		summed;			/* left is known */
 	double		left[PF_COUNTED_CLASSES];	/* counted classes: the weights that go left */
 } PfSplit;
@@ -75,11 +75,25 @@ typedef struct PfGrowth
 	double	   *total;			/* width: the node's sums */
 	double	   *left;			/* width */
 	double	   *missing;		/* width */
+
+	/* monotonic constraints: the value of a node is the share of the second class, or the mean without the offset */
+	double		lower,			/* bounds of that of the node at hand */
+				upper;
+
 	PfBoundaries *boundaries;	/* of the feature at hand */
 	PfScoreBoundaries score_boundaries;
 } PfGrowth;
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
+
+/* May a split give its sides these values?  In scikit-learn's way: one that goes out of bounds is not made. */
+static inline bool
+pf_keeps_order(const PfGrowth *growth, uint32_t feature, double left, double right)
+{
+	return (right - left) * growth->params->monotonic[feature] >= 0 &&
+		left >= growth->lower && left <= growth->upper &&
+		right >= growth->lower && right <= growth->upper;
+}
 
 /* tree.c */
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
@@ -95,8 +109,9 @@ extern void pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items,
  */
 extern void pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
 						  PfNodeStats *stats);
-/* The same from sums that are in growth->total already, for counted classes. */
-extern void pf_counted_stats(PfGrowth *growth, PfNodeStats *stats);
+/* The same from sums that are in growth->total already. */
+extern void pf_summed_stats(PfGrowth *growth, const PfItem *items, uint32_t n,
+							PfNodeStats *stats);
 extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
 						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 						  PfSplit *split);
@@ -106,8 +121,11 @@ extern void pf_find_random_split(PfGrowth *growth, uint64_t stream, const PfItem
 								 uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 								 PfSplit *split);
 
-/* partition.c: how many items went left */
+/*
+ * partition.c: how many items went left.  sums, of a regression: what pf_node_stats would sum up on the
+ * left and on the right; else NULL.
+ */
 extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,
-							 PfItem *items, uint32_t n);
+							 PfItem *items, uint32_t n, double (*sums)[2]);
 
 #endif							/* PF_GROW_H */

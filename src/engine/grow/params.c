@@ -16,6 +16,9 @@
 #define MAX_ROWS \
 	{PARAM(max_rows, PF_PARAM_INT), true, 1, BIG, NULL, "null", \
 	"Rows of the source taken at most, held-out ones among them: those with the smallest hashes, the same ones every time. null: all."}
+#define MONOTONIC_CST \
+	{PARAM(monotonic_cst, PF_PARAM_SIGNS), true, -1, 1, NULL, "null", \
+	"An object from feature to 1 (predictions must not fall as it rises), -1 (must not rise) or 0. For two classes it speaks of the second one."}
 #define END {NULL, PF_PARAM_INT, 0, false, 0, 0, NULL, NULL, NULL}
 
 /* Averaged trees: which rows a tree sees by default is all they differ in. */
@@ -42,10 +45,11 @@
 	"Each tree sees rows drawn with replacement. false: all rows."}, \
 	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null", \
 	"Rows drawn for each tree: a number or a share of all. null: as many as there are."}, \
-	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "true", \
-	"Measure each row by the trees that did not see it. Always done when no rows are held out."}, \
+	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "false", \
+	"Measure each training row by the trees that did not see it, besides the held-out rows. Always done when no rows are held out."}, \
 	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null", \
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."}, \
+	MONOTONIC_CST, \
 	{PARAM(quantiles, PF_PARAM_BOOL), false, 0, 0, NULL, "false", \
 	"Regression: keep targets of training rows in the leaves, for ml_predict_quantile."}, \
 	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null", \
@@ -120,8 +124,7 @@ const PfParam pf_gradient_boosting_params[] = {
 	"Features drawn for each split, of those that the tree sees: a number, a share, sqrt or log2."},
 	{PARAM(colsample_bytree, PF_PARAM_INT_OR_SHARE), false, 0, PF_MAX_FEATURES, "sqrt, log2", "1.0",
 	"Features drawn for each tree: a number, a share of all, sqrt or log2."},
-	{PARAM(monotonic_cst, PF_PARAM_SIGNS), true, -1, 1, NULL, "null",
-	"An object from feature to 1 (predictions must not fall as it rises), -1 (must not rise) or 0. For two classes it speaks of the second one."},
+	MONOTONIC_CST,
 	{PARAM(early_stopping, PF_PARAM_BOOL_OR_NAME), false, 0, 0, "auto", "\"auto\"",
 	"End when rows set apart are predicted no better, and keep the best rounds. auto: with more than 10,000 rows."},
 	{PARAM(validation_fraction, PF_PARAM_REAL), false, 0.001, 0.5, NULL, "0.1",

@@ -43,6 +43,7 @@ typedef struct PfForestParams
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
 	uint16_t   *ranks;			/* of the rows' targets, to keep in the leaves, see forest/samples.h; NULL: not wanted */
 	float	   *places;			/* nfeatures x 256, see pf_bin_places: random cuts; NULL: the best */
+	int8_t	   *monotonic;		/* nfeatures: -1, 0, 1; NULL: all 0.  For regression and two classes */
 	uint64_t	seed;
 } PfForestParams;
 
@@ -85,6 +86,7 @@ typedef struct PfParams
 	bool		oob_score;
 	bool		quantiles;
 	PfNumbers	class_weight;
+	PfNumbers	monotonic_cst;
 	uint32_t	max_bins;
 	uint32_t	max_rows;
 
@@ -95,7 +97,6 @@ typedef struct PfParams
 	double		l2_regularization;
 	double		subsample;
 	PfAmount	colsample_bytree;
-	PfNumbers	monotonic_cst;
 	const char *early_stopping; /* auto, true, false */
 	double		validation_fraction;
 	uint32_t	n_iter_no_change;

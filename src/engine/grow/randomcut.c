@@ -329,6 +329,8 @@ try_cut(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t n, double 
 	uint32_t	rows = cut->rows + (missing_left ? cut->missing_rows : 0);
 	double		left_weight,
 				right_weight,
+				left_value,
+				right_value,
 				gain;
 
 	if (rows < growth->min_leaf || n - rows < growth->min_leaf || rows == 0 || rows == n)
@@ -344,10 +346,15 @@ try_cut(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t n, double 
 	if (left_weight < growth->min_leaf_weight || right_weight < growth->min_leaf_weight ||
 		(best->found && !(gain > best->gain)))
 		return;
+	left_value = left[1] / left_weight;
+	right_value = right[1] / right_weight;
+	if (growth->params->monotonic != NULL &&
+		!pf_keeps_order(growth, cut->feature, left_value, right_value))
+		return;
 	*best = (PfSplit) {
 		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
 			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
-			.summed = growth->counted
+			.middle = (left_value + right_value) / 2,.summed = growth->counted
 	};
 	if (growth->counted)
 		memcpy(best->left, left, growth->width * sizeof(double));
@@ -371,9 +378,13 @@ try_counted(PfGrowth *growth, const Cut *cut, uint32_t n, double unsplit, PfSpli
 		cut->rows < growth->min_leaf || n - cut->rows < growth->min_leaf ||
 		left < growth->min_leaf_weight || right < growth->min_leaf_weight)
 		return;
+	if (growth->params->monotonic != NULL &&
+		!pf_keeps_order(growth, cut->feature, ones / left, right_ones / right))
+		return;
 	*best = (PfSplit) {
 		.found = true,.missing_left = left >= right,.feature = (uint16_t) cut->feature,
-			.threshold = cut->threshold,.gain = gain,.summed = true,.left = {zeros, ones}
+			.threshold = cut->threshold,.gain = gain,.middle = (ones / left + right_ones / right) / 2,
+			.summed = true,.left = {zeros, ones}
 	};
 }
 

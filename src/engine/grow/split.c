@@ -29,10 +29,18 @@
 /* the loops are written once and compiled for each criterion */
 #define pf_inline static inline __attribute__((always_inline))
 
-#define SMALL_NODE	16			/* rows up to which a node is sorted: see sort_small */
+#define SMALL_NODE	16			/* rows up to which a node is sorted: see sort_keys */
+#define SORTED_AT_ONCE 4		/* features whose keys are made at once */
 #define SPARSE_NODE 2048		/* rows up to which occupied bins are noted */
 #define AHEAD		8			/* rows between the one counted and the one fetched */
 #define LINE		64			/* bytes of a cache line */
+
+/*
+ * Where it matters how many rows a side has, they are counted for each bin.  In a node that weighs
+ * little, up to three classes leave 16 bits of a cell free for that.
+ */
+#define ROWS_SHIFT	48
+#define ONE_ROW		(UINT64_C(1) << ROWS_SHIFT)
 
 typedef enum Measure
 {
@@ -50,6 +58,7 @@ typedef struct Search
 	PfGrowth   *growth;
 	Measure		measure;
 	uint32_t	nrows;
+	bool		tallied;		/* rows are counted in the cells: see ROWS_SHIFT */
 	bool		variable;		/* some feature was not constant */
 	bool		perfect;		/* nothing can be better than the best so far */
 	PfPile		total;
@@ -171,7 +180,6 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 {
 	double	   *total = growth->total;
 
-	memset(stats, 0, sizeof(*stats));
 	memset(total, 0, growth->width * sizeof(double));
 	if (growth->matrix->nclasses)
 	{
@@ -181,34 +189,40 @@ pf_node_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *st
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->pure = is_pure(growth);
 	}
 	else
 	{
-		stats->lowest = INFINITY;
-		stats->highest = -INFINITY;
 		for (uint32_t i = 0; i < n; i++)
 		{
-			double		target = items[i].y.target;
-
 			total[0] += items[i].weight;
-			total[1] += items[i].weight * (target - growth->offset);
-			stats->lowest = target < stats->lowest ? target : stats->lowest;
-			stats->highest = target > stats->highest ? target : stats->highest;
+			total[1] += items[i].weight * (items[i].y.target - growth->offset);
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
 				pf_check(growth->env);
 		}
-		stats->sum = total[1];
-		stats->pure = stats->lowest == stats->highest;
 	}
-	finish_stats(growth, stats);
+	pf_summed_stats(growth, items, n, stats);
 }
 
 void
-pf_counted_stats(PfGrowth *growth, PfNodeStats *stats)
+pf_summed_stats(PfGrowth *growth, const PfItem *items, uint32_t n, PfNodeStats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
-	stats->pure = is_pure(growth);
+	if (growth->matrix->nclasses)
+		stats->pure = is_pure(growth);
+	else
+	{
+		uint32_t	i = 1;
+
+		stats->first = items[0].y.target;
+		stats->sum = growth->total[1];
+		while (i < n && items[i].y.target == stats->first)
+		{
+			i++;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(growth->env);
+		}
+		stats->pure = i == n;
+	}
 	finish_stats(growth, stats);
 }
 
@@ -240,6 +254,22 @@ weight_of(Measure measure, PfPile pile)
 	return (double) weight;
 }
 
+/* What constraints are about, see PfGrowth. */
+pf_inline double
+value_of(Measure measure, PfPile pile)
+{
+	return (has_cells(measure) ? (double) pf_cell_weight(PF_PAIRS, pile.cell, 1) : pile.sum) /
+		weight_of(measure, pile);
+}
+
+pf_inline PfPile
+rest_of(PfPile total, PfPile left)
+{
+	return (PfPile) {
+		total.cell - left.cell, total.weight - left.weight, total.sum - left.sum
+	};
+}
+
 /* Of one class alone? */
 pf_inline bool
 is_pure_cell(Measure measure, uint64_t cell)
@@ -267,6 +297,9 @@ keep(Search *search, Measure measure, const PfBoundaries *boundaries, uint32_t f
 		split->threshold = PF_MISSING_BIN - 1;
 	split->missing_left = missing_here ? missing_left
 		: weight >= weight_of(measure, search->total) - weight;
+	if (search->growth->params->monotonic != NULL)
+		split->middle = (value_of(measure, left) +
+						 value_of(measure, rest_of(search->total, left))) / 2;
 	split->summed = has_cells(measure);
 	if (has_cells(measure))
 	{
@@ -289,6 +322,7 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 {
 	PfGrowth   *growth = search->growth;
 	double		weight = weight_of(measure, search->total);
+	bool		ordered = growth->params->monotonic != NULL;
 
 	if (boundaries->count + missing_here <= 1)
 	{
@@ -300,7 +334,7 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 	for (uint32_t side = 0; side <= missing_here; side++)
 	{
 		PfPile		more = side == 1 ? missing : (PfPile) {0};
-		const double *scores = boundaries->score[side];
+		double	   *scores = boundaries->score[side];
 		uint32_t	from = 0;
 		uint32_t	to = boundaries->count - (side == 1 || !missing_here);
 		uint32_t	best = UINT32_MAX;
@@ -328,14 +362,26 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 			}
 		}
 		if (has_sums(measure) && from < to)
-			growth->score_boundaries(shape_of(measure), boundaries, search->total, more,
-									 from, to, boundaries->score[side]);
-		for (uint32_t i = from; i < to; i++)
 		{
-			if (scores[i] > search->best)
+			double		any = search->best;
+
+			best = growth->score_boundaries(shape_of(measure), boundaries, search->total, more,
+											from, to, scores, ordered ? &any : &search->best);
+		}
+		if (!has_sums(measure) || ordered)
+		{
+			best = UINT32_MAX;
+			for (uint32_t i = from; i < to; i++)
 			{
-				search->best = scores[i];
-				best = i;
+				PfPile		left = left_of(measure, boundaries, i, more);
+
+				if (scores[i] > search->best &&
+					(!ordered || pf_keeps_order(growth, feature, value_of(measure, left),
+												value_of(measure, rest_of(search->total, left)))))
+				{
+					search->best = scores[i];
+					best = i;
+				}
 			}
 		}
 		if (best != UINT32_MAX)
@@ -446,7 +492,7 @@ sweep_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep,
 			boundaries->score[i][n] = l->numerator / l->weight + r->numerator / r->weight;
 	}
 	boundaries->left.weight[n] = sweep->left[0].weight;
-	boundaries->sum[n] = 0;
+	boundaries->sum[n] = left[1];
 }
 
 pf_inline void
@@ -490,23 +536,33 @@ item_pile(Measure measure, const PfItem *item, double offset)
 typedef int16_t Keys __attribute__((vector_size(16), may_alias));
 
 /*
- * Bin and item of each row, ascending; after them one that is greater than any.  The place
- * of a key is the number of smaller keys: no branches to mispredict, and 16 are
- * compared at once.
+ * Bin and item of each row, as a number to sort by, for some features at once: numbers that were
+ * written one by one cannot be read as vectors at once.
  */
 pf_inline void
-sort_small(const Search *search, uint32_t feature, uint16_t *sorted)
+make_keys(const Search *search, const uint32_t *features, uint32_t nfeatures,
+		  int16_t (*keys)[SMALL_NODE])
 {
-	uint32_t	n = search->nrows;
-	int16_t		keys[SMALL_NODE] __attribute__((aligned(16))) = {0};
-	int16_t		places[SMALL_NODE] __attribute__((aligned(16)));
-	Keys		low,
-				high;
-	Keys		low_place = {0};
-	Keys		high_place = {0};
+	for (uint32_t i = 0; i < search->nrows; i++)
+	{
+		const uint8_t *row = search->row[i];
 
-	for (uint32_t i = 0; i < n; i++)
-		keys[i] = (int16_t) (search->row[i][feature] * SMALL_NODE + i);
+		for (uint32_t f = 0; f < nfeatures; f++)
+			keys[f][i] = (int16_t) (row[features[f]] * SMALL_NODE + i);
+	}
+}
+
+/*
+ * n keys ascending; after them one that is greater than any.  The place of a key is the
+ * number of smaller keys: no branches to mispredict, and 8 are compared at once.
+ */
+pf_inline void
+sort_keys(const int16_t *keys, uint32_t n, uint16_t *sorted)
+{
+	int16_t		places[SMALL_NODE] __attribute__((aligned(16)));
+	Keys		low = *(const Keys *) keys;
+	Keys		low_place = {0};
+
 	sorted[n] = INT16_MAX;
 	if (n == 2)
 	{
@@ -517,22 +573,31 @@ sort_small(const Search *search, uint32_t feature, uint16_t *sorted)
 		sorted[!swap] = (uint16_t) keys[1];
 		return;
 	}
-	low = *(Keys *) keys;
-	high = *(Keys *) (keys + 8);
-	for (uint32_t i = 0; i < n; i++)
+	if (n <= 8)
 	{
-		low_place -= low > keys[i];
-		high_place -= high > keys[i];
+		for (uint32_t i = 0; i < n; i++)
+			low_place -= low > keys[i];
+	}
+	else
+	{
+		Keys		high = *(const Keys *) (keys + 8);
+		Keys		high_place = {0};
+
+		for (uint32_t i = 0; i < n; i++)
+		{
+			low_place -= low > keys[i];
+			high_place -= high > keys[i];
+		}
+		*(Keys *) (places + 8) = high_place;
 	}
 	*(Keys *) places = low_place;
-	*(Keys *) (places + 8) = high_place;
 	for (uint32_t i = 0; i < n; i++)
 		sorted[places[i]] = (uint16_t) keys[i];
 }
 
 pf_inline void
 search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *items,
-			  uint32_t feature)
+			  uint32_t feature, const int16_t *keys)
 {
 	PfGrowth   *growth = search->growth;
 	PfBoundaries *boundaries = growth->boundaries;
@@ -544,7 +609,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 	double		sums[PF_MAX_CLASSES];
 	Sweep		sweep;
 
-	sort_small(search, feature, sorted);
+	sort_keys(keys, n, sorted);
 	boundaries->count = 0;
 	if (!has_sums(measure))
 		memset(sums, 0, width * sizeof(double));
@@ -563,6 +628,7 @@ search_sorted(Search *search, Measure measure, uint32_t width, const PfItem *ite
 		missing.weight = 0;
 		for (uint32_t c = 0; c < width; c++)
 			missing.weight += sums[c];
+		missing.sum = sums[1];
 		sweep_start(search, measure, width, &sweep, values < n, sums);
 		memset(sums, 0, width * sizeof(double));
 	}
@@ -611,20 +677,23 @@ prefetch_row(const uint8_t *row, const uint32_t *features, uint32_t nfeatures)
 		__builtin_prefetch(row + features[f]);
 }
 
+/* Weight and sum of a bin. */
+typedef double Two __attribute__((vector_size(16), aligned(8), may_alias));
+
+/*
+ * The number of features is a constant where this is compiled for the square root of a usual number
+ * of columns, and so is whether occupied bins are noted.
+ */
 pf_inline void
-fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
-				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
+fill_some(Search *search, Measure measure, uint32_t width, const PfItem *items,
+		  const uint32_t *features, uint32_t nfeatures, bool note, uint64_t (*occupied)[4])
 {
 	PfGrowth   *growth = search->growth;
 	const uint8_t *bins = growth->bins;
 	const size_t stride = growth->matrix->stride;
 	const double offset = growth->offset;
-	bool		note = search->nrows <= SPARSE_NODE;
-
-	if (!note)
-		memset(occupied, 0xFF, nfeatures * sizeof(*occupied));
-	else
-		memset(occupied, 0, nfeatures * sizeof(*occupied));
+	uint32_t   *const counts = search->tallied ? NULL : growth->counts;
+	const uint64_t one = search->tallied ? ONE_ROW : 0;
 
 	for (uint32_t start = 0; start < search->nrows; start += PF_CHECK_EVERY)
 	{
@@ -637,30 +706,52 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 			const uint8_t *row = bins + item->row * stride;
 			double	   *histogram = growth->histogram;
 			uint64_t   *cells = (uint64_t *) growth->histogram;
-			uint64_t	cell = has_cells(measure) ? item_cell(measure, item) : 0;
+			uint64_t	cell = has_cells(measure) ? item_cell(measure, item) + one : 0;
+			double		weight = item->weight;
+			double		sum = measure == VARIANCE ? weight * (item->y.target - offset) : 0;
 
 			if (i + AHEAD < end)
 				prefetch_row(bins + items[i + AHEAD].row * stride, features,
 							 stride <= LINE ? 1 : nfeatures);
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 4
+#endif
 			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width, cells += 256)
 			{
 				uint32_t	bin = row[features[f]];
 
 				if (has_cells(measure))
 					cells[bin] += cell;
+				else if (measure == VARIANCE)
+					*(Two *) (histogram + bin * 2) += (Two) {weight, sum};
 				else
-					add_item(measure, histogram + bin * width, item, offset);
+					histogram[bin * width + item->y.label] += weight;
 				if (note)
 					occupied[f][bin >> 6] |= UINT64_C(1) << (bin & 63);
-			}
-			if (growth->counts != NULL)
-			{
-				for (uint32_t f = 0; f < nfeatures; f++)
-					growth->counts[f * 256 + row[features[f]]]++;
+				if (counts != NULL)
+					counts[f * 256 + bin]++;
 			}
 		}
 		pf_check(growth->env);
 	}
+}
+
+pf_inline void
+fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *items,
+				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
+{
+	bool		note = search->nrows <= SPARSE_NODE;
+	uint32_t	usual = has_cells(measure) || measure == VARIANCE ? nfeatures : 0;
+
+	memset(occupied, note ? 0 : 0xFF, nfeatures * sizeof(*occupied));
+	if (usual == 4 && note)
+		fill_some(search, measure, width, items, features, 4, true, occupied);
+	else if (usual == 4)
+		fill_some(search, measure, width, items, features, 4, false, occupied);
+	else if (usual == 3 && note)
+		fill_some(search, measure, width, items, features, 3, true, occupied);
+	else
+		fill_some(search, measure, width, items, features, nfeatures, note, occupied);
 }
 
 static inline bool
@@ -680,7 +771,7 @@ is_empty(uint32_t width, const double *sums)
  */
 pf_inline void
 take_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep, PfPile *left,
-		 double *histogram, uint64_t *cells, uint32_t bin, PfBoundaries *boundaries)
+		 uint32_t *rows, double *histogram, uint64_t *cells, uint32_t bin, PfBoundaries *boundaries)
 {
 	uint32_t	at = boundaries->count;
 	bool		occupied;
@@ -688,8 +779,16 @@ take_bin(Search *search, Measure measure, uint32_t width, Sweep *sweep, PfPile *
 	boundaries->bin[at] = (uint8_t) bin;
 	if (has_cells(measure))
 	{
-		occupied = cells[bin] != 0;
-		left->cell += cells[bin];
+		uint64_t	cell = cells[bin];
+
+		occupied = cell != 0;
+		if (search->tallied)
+		{
+			*rows += (uint32_t) (cell >> ROWS_SHIFT);
+			boundaries->rows[at] = *rows;
+			cell &= ONE_ROW - 1;
+		}
+		left->cell += cell;
 		cells[bin] = 0;
 		boundaries->left.cell[at] = left->cell;
 	}
@@ -728,8 +827,9 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 	PfBoundaries *boundaries = growth->boundaries;
 	double	   *histogram = growth->histogram + (size_t) slot * 256 * width;
 	uint64_t   *cells = (uint64_t *) growth->histogram + slot * 256;
-	uint32_t   *counts = growth->counts ? growth->counts + slot * 256 : NULL;
+	uint32_t   *counts = growth->counts && !search->tallied ? growth->counts + slot * 256 : NULL;
 	uint32_t	rows = 0;
+	uint32_t	missing_rows = counts ? counts[PF_MISSING_BIN] : 0;
 	PfPile		left = {0};
 	PfPile		missing = {0};
 	bool		missing_here;
@@ -744,13 +844,14 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 		missing_here = !is_empty(width, sums);
 		for (uint32_t c = 0; c < width; c++)
 			missing.weight += sums[c];
+		missing.sum = sums[1];
 		sweep_start(search, measure, width, &sweep, missing_here, sums);
 		memset(sums, 0, width * sizeof(double));
 	}
 	else
 	{
-		take_bin(search, measure, width, &sweep, &missing, histogram, cells, PF_MISSING_BIN,
-				 boundaries);
+		take_bin(search, measure, width, &sweep, &missing, &missing_rows, histogram, cells,
+				 PF_MISSING_BIN, boundaries);
 		missing_here = boundaries->count > 0;
 		boundaries->count = 0;
 	}
@@ -770,11 +871,10 @@ search_histogram(Search *search, Measure measure, uint32_t width, uint32_t featu
 				rows += counts[bin];
 				boundaries->rows[boundaries->count] = rows;
 			}
-			take_bin(search, measure, width, &sweep, &left, histogram, cells, bin, boundaries);
+			take_bin(search, measure, width, &sweep, &left, &rows, histogram, cells, bin, boundaries);
 		}
 	}
-	try_boundaries(search, measure, boundaries, feature, missing_here, missing,
-				   counts ? counts[PF_MISSING_BIN] : 0);
+	try_boundaries(search, measure, boundaries, feature, missing_here, missing, missing_rows);
 	if (counts)
 		memset(counts, 0, 256 * sizeof(uint32_t));
 }
@@ -793,8 +893,15 @@ search_features(Search *search, Measure measure, uint32_t width, const PfItem *i
 			if (has_sums(measure))
 				search->pile[i] = item_pile(measure, &items[i], growth->offset);
 		}
-		for (uint32_t f = 0; f < nfeatures && !search->perfect; f++)
-			search_sorted(search, measure, width, items, features[f]);
+		for (uint32_t f = 0; f < nfeatures && !search->perfect; f += SORTED_AT_ONCE)
+		{
+			int16_t		keys[SORTED_AT_ONCE][SMALL_NODE] __attribute__((aligned(16)));
+			uint32_t	group = nfeatures - f < SORTED_AT_ONCE ? nfeatures - f : SORTED_AT_ONCE;
+
+			make_keys(search, features + f, group, keys);
+			for (uint32_t g = 0; g < group && !search->perfect; g++)
+				search_sorted(search, measure, width, items, features[f + g], keys[g]);
+		}
 		return;
 	}
 	for (uint32_t f = 0; f < nfeatures; f += growth->group)
@@ -866,6 +973,8 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 	search.growth = growth;
 	search.measure = measure_of(growth, stats->weight);
 	search.nrows = n;
+	search.tallied = growth->counts != NULL && has_cells(search.measure) && growth->width <= 3 &&
+		stats->weight < PF_QUAD_LIMIT;
 	search.variable = search.perfect = false;
 	search.best = -INFINITY;
 	search.split = split;

@@ -9,6 +9,7 @@
  * Memory: scratch lives as long as the PfGrowth; the tree's three arrays are
  * the caller's.
  */
+#include <math.h>
 #include <string.h>
 
 #include "engine/grow/grow.h"
@@ -29,8 +30,10 @@ typedef struct Open
 	uint32_t	depth;
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
-	bool		summed;			/* the split that made the node has counted its classes */
-	double		sums[PF_COUNTED_CLASSES];	/* their weights here */
+	bool		summed;			/* the split that made the node left its sums */
+	double		sums[PF_COUNTED_CLASSES];	/* its part of growth->total */
+	double		lower,			/* bounds of its value, by monotonic constraints */
+				upper;
 	PfSplit		split;
 } Open;
 
@@ -241,6 +244,16 @@ pop(Frontier *frontier)
 	return result;
 }
 
+/* Splits keep to the bounds but for rounding, leaves to the last bit.  Was it moved? */
+static bool
+clamp(double *value, double lower, double upper)
+{
+	double		before = *value;
+
+	*value = before < lower ? lower : before > upper ? upper : before;
+	return *value != before;
+}
+
 /*
  * The node's own sums are in growth->total.  Leaves of one class are alike, and
  * most leaves of an unlimited tree are such, so they share a row for each class:
@@ -255,7 +268,8 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 
 	tree->nodes[node].feature = PF_LEAF;
 	tree->nodes[node].threshold = 0;
-	if (growth->matrix->nclasses && stats->pure && growth->params->max_leaf_nodes == 0)
+	if (growth->matrix->nclasses && stats->pure && growth->params->max_leaf_nodes == 0 &&
+		growth->params->monotonic == NULL)
 	{
 		uint32_t	c = 0;
 
@@ -280,10 +294,16 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 	{
 		for (uint32_t c = 0; c < tree->width; c++)
 			leaf[c] = growth->total[c] / stats->weight;
+		if (growth->params->monotonic != NULL && clamp(&leaf[1], growth->lower, growth->upper))
+			leaf[0] = 1 - leaf[1];
 	}
 	else
-		leaf[0] = stats->lowest == stats->highest ? stats->lowest
+	{
+		leaf[0] = stats->pure ? stats->first
 			: growth->offset + stats->sum / stats->weight;
+		if (growth->params->monotonic != NULL)
+			clamp(leaf, growth->offset + growth->lower, growth->offset + growth->upper);
+	}
 
 	tree->nodes[node].link = tree->nleaves++;
 }
@@ -301,11 +321,13 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	PfNodeStats stats;
 
 	pf_check(growth->env);
+	growth->lower = entry->lower;
+	growth->upper = entry->upper;
 	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
 	if (entry->summed)
 	{
 		memcpy(growth->total, entry->sums, growth->width * sizeof(double));
-		pf_counted_stats(growth, &stats);
+		pf_summed_stats(growth, items + entry->start, entry->n, &stats);
 	}
 	else
 		pf_node_stats(growth, items + entry->start, entry->n, &stats);
@@ -372,7 +394,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	uint32_t	nleaves = 1;
 	double		root_weight = 0;
 	Frontier	frontier = {.best_first = params->max_leaf_nodes > 0};
-	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0};
+	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0,.lower = -INFINITY,.upper = INFINITY};
 
 	memset(tree, 0, sizeof(*tree));
 	tree->width = growth->matrix->nclasses ? growth->matrix->nclasses : 1;
@@ -398,6 +420,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	{
 		uint32_t	children = tree->nnodes;
 		uint32_t	nleft;
+		double		sums[2][2];
 		Open		left,
 					right;
 
@@ -411,6 +434,8 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			{
 				PfNodeStats stats;
 
+				growth->lower = entry.lower;
+				growth->upper = entry.upper;
 				pf_node_stats(growth, items + entry.start, entry.n, &stats);
 				add_leaf(growth, tree, &leaf_room, entry.node, &stats);
 			}
@@ -431,16 +456,26 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		tree->importance[entry.split.feature] += entry.split.gain;
 
 		bring_together(growth, items, &entry);
-		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n);
+		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n,
+							 growth->matrix->nclasses ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
-				.nearby = entry.nearby
+				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
-				.depth = entry.depth + 1,.nearby = entry.nearby
+				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
 		};
-		left.summed = right.summed = entry.split.summed;
+		if (params->monotonic != NULL && params->monotonic[entry.split.feature] > 0)
+			left.upper = right.lower = entry.split.middle;
+		else if (params->monotonic != NULL && params->monotonic[entry.split.feature] < 0)
+			left.lower = right.upper = entry.split.middle;
+		left.summed = right.summed = entry.split.summed || growth->matrix->nclasses == 0;
+		if (growth->matrix->nclasses == 0)
+		{
+			memcpy(left.sums, sums[0], sizeof(sums[0]));
+			memcpy(right.sums, sums[1], sizeof(sums[1]));
+		}
 		for (uint32_t c = 0; entry.split.summed && c < growth->width; c++)
 		{
 			left.sums[c] = entry.split.left[c];

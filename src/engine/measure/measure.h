@@ -40,6 +40,12 @@ typedef struct PfCurve
 /* actual[n] class indexes < nclasses, shares[n * nclasses]. */
 extern void pf_measure_classes(const PfEnv *env, uint32_t nclasses, size_t n,
 							   const uint32_t *actual, const double *shares, PfMetrics *out);
+/*
+ * The same before anybody knows what is true (estimate.c): the values to expect when
+ * the shares mean what they say.
+ */
+extern void pf_estimate_classes(const PfEnv *env, uint32_t nclasses, size_t n,
+								const double *shares, PfMetrics *out);
 extern void pf_measure_values(const PfEnv *env, size_t n,
 							  const double *actual, const double *predicted, PfMetrics *out);
 

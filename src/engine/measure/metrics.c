@@ -18,18 +18,14 @@
 #include "engine/measure/parts.h"
 #include "engine/walk/walk.h"
 
-#define SET_METRICS		10		/* of the whole set */
-#define CLASS_METRICS	5		/* of each class */
-
-/* Rows whose shares make up a chunk of work. */
-static size_t
-rows_per_chunk(uint32_t nclasses)
+size_t
+pf_rows_per_chunk(uint32_t nclasses)
 {
 	return nclasses < PF_CHUNK ? PF_CHUNK / (nclasses > 0 ? nclasses : 1) : 1;
 }
 
-static void
-put(PfMetrics *out, const char *name, int32_t class, double value, double baseline)
+void
+pf_metric_put(PfMetrics *out, const char *name, int32_t class, double value, double baseline)
 {
 	PfMetric   *metric = &out->metrics[out->count++];
 
@@ -50,7 +46,7 @@ void
 pf_confusion(const PfEnv *env, uint32_t nclasses, size_t n,
 			 const uint32_t *actual, const double *shares, uint64_t *counts)
 {
-	size_t		chunk = rows_per_chunk(nclasses);
+	size_t		chunk = pf_rows_per_chunk(nclasses);
 
 	memset(counts, 0, (size_t) nclasses * nclasses * sizeof(uint64_t));
 	for (size_t i = 0; i < n; i++)
@@ -61,90 +57,91 @@ pf_confusion(const PfEnv *env, uint32_t nclasses, size_t n,
 	}
 }
 
-/* The confusion matrix and its margins. */
-typedef struct Confusion
+void
+pf_margins_create(const PfEnv *env, PfMargins *margins, uint32_t nclasses, double n)
 {
-	uint32_t	nclasses;
-	double		n;
-	uint64_t   *counts;
-	double	   *actual,			/* rows of a class */
-			   *predicted,		/* rows predicted to be of it */
-			   *correct;
-	uint32_t	noccurring;		/* classes with actual rows */
-	uint32_t	nseen;			/* classes with actual or predicted rows */
-	double		largest;		/* share of the most frequent class */
-} Confusion;
-
-static void
-confusion_create(const PfEnv *env, Confusion *confusion, uint32_t nclasses, size_t n,
-				 const uint32_t *actual, const double *shares)
-{
-	memset(confusion, 0, sizeof(Confusion));
-	confusion->nclasses = nclasses;
-	confusion->n = (double) n;
-	confusion->counts = pf_alloc(env, (size_t) nclasses * nclasses * sizeof(uint64_t));
-	confusion->actual = pf_alloc(env, nclasses * sizeof(double));
-	confusion->predicted = pf_alloc(env, nclasses * sizeof(double));
-	confusion->correct = pf_alloc(env, nclasses * sizeof(double));
-	pf_confusion(env, nclasses, n, actual, shares, confusion->counts);
-
+	memset(margins, 0, sizeof(PfMargins));
+	margins->nclasses = nclasses;
+	margins->n = n;
+	margins->actual = pf_alloc(env, nclasses * sizeof(double));
+	margins->predicted = pf_alloc(env, nclasses * sizeof(double));
+	margins->correct = pf_alloc(env, nclasses * sizeof(double));
 	for (uint32_t c = 0; c < nclasses; c++)
-		confusion->actual[c] = confusion->predicted[c] = 0;
+		margins->actual[c] = margins->predicted[c] = margins->correct[c] = 0;
+}
+
+void
+pf_margins_finish(PfMargins *margins)
+{
+	margins->noccurring = margins->nseen = 0;
+	margins->largest = 0;
+	for (uint32_t c = 0; c < margins->nclasses; c++)
+	{
+		margins->noccurring += margins->actual[c] > 0;
+		margins->nseen += margins->actual[c] > 0 || margins->predicted[c] > 0;
+		if (margins->actual[c] / margins->n > margins->largest)
+			margins->largest = margins->actual[c] / margins->n;
+	}
+}
+
+void
+pf_margins_release(const PfEnv *env, PfMargins *margins)
+{
+	pf_release(env, margins->actual);
+	pf_release(env, margins->predicted);
+	pf_release(env, margins->correct);
+}
+
+/* The margins of the confusion matrix. */
+static void
+count_margins(const PfEnv *env, PfMargins *margins, uint32_t nclasses, size_t n,
+			  const uint32_t *actual, const double *shares)
+{
+	uint64_t   *counts = pf_alloc(env, (size_t) nclasses * nclasses * sizeof(uint64_t));
+
+	pf_margins_create(env, margins, nclasses, (double) n);
+	pf_confusion(env, nclasses, n, actual, shares, counts);
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		const uint64_t *row = confusion->counts + (size_t) c * nclasses;
+		const uint64_t *row = counts + (size_t) c * nclasses;
 
 		pf_check(env);
 		for (uint32_t p = 0; p < nclasses; p++)
 		{
-			confusion->actual[c] += (double) row[p];
-			confusion->predicted[p] += (double) row[p];
+			margins->actual[c] += (double) row[p];
+			margins->predicted[p] += (double) row[p];
 		}
-		confusion->correct[c] = (double) row[c];
+		margins->correct[c] = (double) row[c];
 	}
-	for (uint32_t c = 0; c < nclasses; c++)
-	{
-		confusion->noccurring += confusion->actual[c] > 0;
-		confusion->nseen += confusion->actual[c] > 0 || confusion->predicted[c] > 0;
-		if (confusion->actual[c] / confusion->n > confusion->largest)
-			confusion->largest = confusion->actual[c] / confusion->n;
-	}
-}
-
-static void
-confusion_release(const PfEnv *env, Confusion *confusion)
-{
-	pf_release(env, confusion->counts);
-	pf_release(env, confusion->actual);
-	pf_release(env, confusion->predicted);
-	pf_release(env, confusion->correct);
+	pf_release(env, counts);
+	pf_margins_finish(margins);
 }
 
 /* Precision, recall and F1 of a class; F1 from the counts, not from the other two. */
-static double
-class_precision(const Confusion *confusion, uint32_t class)
+double
+pf_class_precision(const PfMargins *margins, uint32_t class)
 {
-	return ratio(confusion->correct[class], confusion->predicted[class]);
+	return ratio(margins->correct[class], margins->predicted[class]);
 }
 
-static double
-class_recall(const Confusion *confusion, uint32_t class)
+double
+pf_class_recall(const PfMargins *margins, uint32_t class)
 {
-	return ratio(confusion->correct[class], confusion->actual[class]);
+	return ratio(margins->correct[class], margins->actual[class]);
 }
 
-static double
-class_f1(const Confusion *confusion, uint32_t class)
+double
+pf_class_f1(const PfMargins *margins, uint32_t class)
 {
-	return ratio(2 * confusion->correct[class],
-				 confusion->actual[class] + confusion->predicted[class]);
+	return ratio(2 * margins->correct[class],
+				 margins->actual[class] + margins->predicted[class]);
 }
 
 /* What the predicted classes say of the whole set. */
-static void
-put_set_metrics(const Confusion *confusion, PfMetrics *out)
+void
+pf_put_set_metrics(const PfMargins *margins, PfMetrics *out)
 {
-	double		n = confusion->n;
+	double		n = margins->n;
 	double		correct = 0,
 				precision = 0,
 				recall = 0,
@@ -153,19 +150,19 @@ put_set_metrics(const Confusion *confusion, PfMetrics *out)
 				spread_actual = n * n,
 				spread_predicted = n * n,
 				mcc;
-	double		largest = confusion->largest;
-	double		noccurring = confusion->noccurring,
-				nseen = confusion->nseen;
+	double		largest = margins->largest;
+	double		noccurring = margins->noccurring,
+				nseen = margins->nseen;
 
-	for (uint32_t c = 0; c < confusion->nclasses; c++)
+	for (uint32_t c = 0; c < margins->nclasses; c++)
 	{
-		double		actual = confusion->actual[c],
-					predicted = confusion->predicted[c];
+		double		actual = margins->actual[c],
+					predicted = margins->predicted[c];
 
-		correct += confusion->correct[c];
-		precision += class_precision(confusion, c);
-		recall += class_recall(confusion, c);
-		f1 += class_f1(confusion, c);
+		correct += margins->correct[c];
+		precision += pf_class_precision(margins, c);
+		recall += pf_class_recall(margins, c);
+		f1 += pf_class_f1(margins, c);
 		covariance -= actual * predicted;
 		spread_actual -= actual * actual;
 		spread_predicted -= predicted * predicted;
@@ -173,17 +170,17 @@ put_set_metrics(const Confusion *confusion, PfMetrics *out)
 	covariance += correct * n;
 	mcc = ratio(covariance, sqrt(spread_actual) * sqrt(spread_predicted));
 
-	put(out, "accuracy", -1, correct / n, largest);
-	put(out, "balanced_accuracy", -1, recall / noccurring, 1 / noccurring);
+	pf_metric_put(out, "accuracy", -1, correct / n, largest);
+	pf_metric_put(out, "balanced_accuracy", -1, recall / noccurring, 1 / noccurring);
 	/* a constant predictor scores in one class only, and 0 in the others that occur */
-	put(out, "precision", -1, precision / nseen, largest / noccurring);
-	put(out, "recall", -1, recall / nseen, 1 / noccurring);
-	put(out, "f1", -1, f1 / nseen, 2 * largest / (1 + largest) / noccurring);
-	put(out, "mcc", -1, mcc, 0);
+	pf_metric_put(out, "precision", -1, precision / nseen, largest / noccurring);
+	pf_metric_put(out, "recall", -1, recall / nseen, 1 / noccurring);
+	pf_metric_put(out, "f1", -1, f1 / nseen, 2 * largest / (1 + largest) / noccurring);
+	pf_metric_put(out, "mcc", -1, mcc, 0);
 }
 
-static double
-clip(double share)
+double
+pf_clip_share(double share)
 {
 	if (!(share > DBL_EPSILON))
 		return DBL_EPSILON;
@@ -192,13 +189,13 @@ clip(double share)
 
 /* What the shares say of the whole set. */
 static void
-put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
+put_share_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				  const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	uint32_t	nclasses = confusion->nclasses;
+	uint32_t	nclasses = margins->nclasses;
 	/* the Brier score of two classes is that of the positive one alone */
 	uint32_t	first = nclasses == 2 ? 1 : 0;
-	size_t		chunk = rows_per_chunk(nclasses);
+	size_t		chunk = pf_rows_per_chunk(nclasses);
 	PfSum		log_loss = {0, 0},
 				brier = {0, 0};
 	double		best_log_loss = 0,
@@ -206,35 +203,27 @@ put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 
 	for (size_t i = 0; i < n; i++)
 	{
-		const double *row = shares + i * nclasses;
-		double		total = 0,
-					squares = 0;
+		double		row_log_loss,
+					row_brier;
 
 		if (i % chunk == 0)
 			pf_check(env);
-		for (uint32_t c = 0; c < nclasses; c++)
-		{
-			double		miss = row[c] - (c == actual[i]);
-
-			total += clip(row[c]);
-			if (c >= first)
-				squares += miss * miss;
-		}
-		pf_sum_add(&log_loss, -log(clip(row[actual[i]]) / total));
-		pf_sum_add(&brier, squares);
+		pf_share_losses(nclasses, shares + i * nclasses, actual[i], &row_log_loss, &row_brier);
+		pf_sum_add(&log_loss, row_log_loss);
+		pf_sum_add(&brier, row_brier);
 	}
 
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		double		share = confusion->actual[c] / confusion->n;
+		double		share = margins->actual[c] / margins->n;
 
 		if (share > 0)
 			best_log_loss -= share * log(share);
 		if (c >= first)
 			best_brier += share * (1 - share);
 	}
-	put(out, "log_loss", -1, pf_sum_value(&log_loss) / confusion->n, best_log_loss);
-	put(out, "brier", -1, pf_sum_value(&brier) / confusion->n, best_brier);
+	pf_metric_put(out, "log_loss", -1, pf_sum_value(&log_loss) / margins->n, best_log_loss);
+	pf_metric_put(out, "brier", -1, pf_sum_value(&brier) / margins->n, best_brier);
 }
 
 /*
@@ -244,10 +233,10 @@ put_share_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
  * curve, are not alone).
  */
 static void
-put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
+put_class_metrics(const PfEnv *env, const PfMargins *margins, size_t n,
 				  const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	uint32_t	nclasses = confusion->nclasses;
+	uint32_t	nclasses = margins->nclasses;
 	PfMetric   *set_auc = &out->metrics[out->count];
 	PfMetric   *set_precision = set_auc + 1;
 	PfRanking	ranking;
@@ -255,24 +244,24 @@ put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 				precisions = {0, 0};
 	uint32_t	naucs = 0;
 
-	put(out, "roc_auc", -1, NAN, NAN);
-	put(out, "average_precision", -1, NAN, NAN);
+	pf_metric_put(out, "roc_auc", -1, NAN, NAN);
+	pf_metric_put(out, "average_precision", -1, NAN, NAN);
 
 	pf_ranking_create(env, n, &ranking);
 	for (uint32_t c = 0; c < nclasses; c++)
 	{
-		double		share = confusion->actual[c] / confusion->n;
+		double		share = margins->actual[c] / margins->n;
 		double		auc,
 					average_precision;
 
 		pf_ranking_fill(env, &ranking, nclasses, n, actual, shares, c);
 		pf_ranking_areas(env, &ranking, &auc, &average_precision);
 
-		put(out, "precision", (int32_t) c, class_precision(confusion, c), share);
-		put(out, "recall", (int32_t) c, class_recall(confusion, c), share > 0 ? 1 : 0);
-		put(out, "f1", (int32_t) c, class_f1(confusion, c), 2 * share / (1 + share));
-		put(out, "roc_auc", (int32_t) c, auc, isnan(auc) ? NAN : 0.5);
-		put(out, "average_precision", (int32_t) c, average_precision, share);
+		pf_metric_put(out, "precision", (int32_t) c, pf_class_precision(margins, c), share);
+		pf_metric_put(out, "recall", (int32_t) c, pf_class_recall(margins, c), share > 0 ? 1 : 0);
+		pf_metric_put(out, "f1", (int32_t) c, pf_class_f1(margins, c), 2 * share / (1 + share));
+		pf_metric_put(out, "roc_auc", (int32_t) c, auc, isnan(auc) ? NAN : 0.5);
+		pf_metric_put(out, "average_precision", (int32_t) c, average_precision, share);
 
 		if (nclasses == 2)
 		{
@@ -295,9 +284,9 @@ put_class_metrics(const PfEnv *env, const Confusion *confusion, size_t n,
 	{
 		set_auc->value = pf_sum_value(&aucs) / naucs;
 		set_auc->baseline = naucs > 0 ? 0.5 : NAN;
-		set_precision->value = pf_sum_value(&precisions) / confusion->noccurring;
+		set_precision->value = pf_sum_value(&precisions) / margins->noccurring;
 		/* the mean share of the classes that occur */
-		set_precision->baseline = 1.0 / confusion->noccurring;
+		set_precision->baseline = 1.0 / margins->noccurring;
 	}
 	set_auc->class = set_precision->class = -1;
 }
@@ -306,17 +295,17 @@ void
 pf_measure_classes(const PfEnv *env, uint32_t nclasses, size_t n,
 				   const uint32_t *actual, const double *shares, PfMetrics *out)
 {
-	Confusion	confusion;
+	PfMargins	margins;
 
 	out->count = 0;
-	out->metrics = pf_alloc(env, (SET_METRICS + (size_t) nclasses * CLASS_METRICS) *
+	out->metrics = pf_alloc(env, (PF_SET_METRICS + (size_t) nclasses * PF_CLASS_METRICS) *
 							sizeof(PfMetric));
 
-	confusion_create(env, &confusion, nclasses, n, actual, shares);
-	put_set_metrics(&confusion, out);
-	put_share_metrics(env, &confusion, n, actual, shares, out);
-	put_class_metrics(env, &confusion, n, actual, shares, out);
-	confusion_release(env, &confusion);
+	count_margins(env, &margins, nclasses, n, actual, shares);
+	pf_put_set_metrics(&margins, out);
+	put_share_metrics(env, &margins, n, actual, shares, out);
+	put_class_metrics(env, &margins, n, actual, shares, out);
+	pf_margins_release(env, &margins);
 
 	/* of no rows nothing is known */
 	for (uint32_t i = 0; n == 0 && i < out->count; i++)

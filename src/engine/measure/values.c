@@ -7,21 +7,10 @@
  *
  * Memory: 24 bytes a row while it runs; the result is the caller's.
  */
-#include <float.h>
-
 #include "engine/bins/sort.h"
 #include "engine/measure/parts.h"
 
 #define NMETRICS 4
-
-/* Weight of an error relative to the actual value. */
-static double
-relative_weight(double actual)
-{
-	double		size = fabs(actual);
-
-	return 1 / (size > DBL_EPSILON ? size : DBL_EPSILON);
-}
 
 /*
  * The mean as an offset from the first value: exact when all are equal, so that
@@ -53,13 +42,13 @@ weighted_median(const PfEnv *env, size_t n, const double *values)
 	{
 		if (i % PF_CHUNK == 0)
 			pf_check(env);
-		pf_sum_add(&total, relative_weight(values[i]));
+		pf_sum_add(&total, pf_relative_weight(values[i]));
 	}
 	for (i = 0; i < n - 1; i++)
 	{
 		if (i % PF_CHUNK == 0)
 			pf_check(env);
-		pf_sum_add(&reached, relative_weight(values[i]));
+		pf_sum_add(&reached, pf_relative_weight(values[i]));
 		if (pf_sum_value(&reached) >= pf_sum_value(&total) / 2)
 			break;
 	}
@@ -121,21 +110,12 @@ errors_of(const PfEnv *env, size_t n, const double *actual, const double *predic
 		miss = actual[i] - guess.squared;
 		pf_sum_add(&squared, miss * miss);
 		pf_sum_add(&absolute, fabs(actual[i] - guess.absolute));
-		pf_sum_add(&relative, fabs(actual[i] - guess.relative) * relative_weight(actual[i]));
+		pf_sum_add(&relative, fabs(actual[i] - guess.relative) * pf_relative_weight(actual[i]));
 	}
 	errors.squared = pf_sum_value(&squared) / (double) n;
 	errors.absolute = pf_sum_value(&absolute) / (double) n;
 	errors.relative = pf_sum_value(&relative) / (double) n;
 	return errors;
-}
-
-/* 1 - error / spread, with scikit-learn's answers where that is not finite. */
-static double
-r2_of(double error, double spread)
-{
-	if (error == 0)
-		return 1;
-	return spread == 0 ? 0 : 1 - error / spread;
 }
 
 void
@@ -159,8 +139,8 @@ pf_measure_values(const PfEnv *env, size_t n,
 	/* one value has no spread to explain */
 	if (n > 1)
 	{
-		r2 = r2_of(model.squared, best.squared);
-		best_r2 = r2_of(best.squared, best.squared);
+		r2 = pf_r2(model.squared, best.squared);
+		best_r2 = pf_r2(best.squared, best.squared);
 	}
 
 	out->count = NMETRICS;

@@ -135,6 +135,17 @@ pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_
 				   nrows - i < BLOCK ? nrows - i : BLOCK, out + (size_t) i * model->width);
 }
 
+void
+pf_walk_finish(const PfEnv *env, const PfModel *model, uint32_t nrows, double *out)
+{
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		pf_output_finish(model, out + (size_t) i * model->width);
+		if (i % BLOCK == 0)
+			pf_check(env);
+	}
+}
+
 uint32_t
 pf_best_class(const double *shares, uint32_t nclasses)
 {

@@ -21,6 +21,9 @@ extern void pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8
 extern void pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows,
 						  size_t stride, uint32_t nrows, double *out);
 
+/* Of rows whose leaves are summed up already, in the order of the trees: what remains to be done. */
+extern void pf_walk_finish(const PfEnv *env, const PfModel *model, uint32_t nrows, double *out);
+
 /* The class with the largest share, the first of equals. */
 extern uint32_t pf_best_class(const double *shares, uint32_t nclasses);
 
