@@ -18,6 +18,9 @@ SELECT model, version FROM ml_train('quantiles', 't', 'v', features => '{a,colou
 SELECT model, version FROM ml_train('boosting', 't', 'v', algorithm => 'gradient_boosting', features => '{a,colour}', params => '{"n_estimators": 5}');
 SELECT model, version FROM ml_train('linear', 't', 'y', algorithm => 'linear', features => '{a,colour,pair}');
 SELECT model, version FROM ml_train('odd', 't', algorithm => 'isolation_forest', features => '{a,pair}', params => '{"n_estimators": 5}');
+SELECT recipe, version FROM ml_recipe('cook', 't', '[{"step": "scale", "columns": ["a"], "method": "standard"}, {"step": "target_mean", "columns": ["colour"], "target": "v"}, {"step": "drop", "columns": ["pair", "y"]}]');
+SELECT model, version FROM ml_train('cooked', 't', 'v', key => '{id}', recipe => 'cook', params => '{"n_estimators": 5}');
+SELECT ml_drop_recipe('cook');
 SELECT count(*) > 0 AS measured FROM ml_evaluate('forest@1', 't');
 CREATE TABLE box AS SELECT name, ml_export(name || '@1') AS data FROM pgforest.models;
 CREATE VIEW known AS SELECT model, jsonb_build_object('version', to_jsonb(v) - '{model,version,trained_by,aliases}'::text[],
