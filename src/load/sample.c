@@ -21,6 +21,7 @@
 #define SAMPLE_ROWS			200000	/* if there are few features */
 #define SAMPLE_VALUES		(1 << 26)	/* if there are many */
 #define SAMPLE_LEAST_ROWS	10000
+#define PROFILE_ROWS		20000	/* of it, where bins are not wanted */
 #define HISTOGRAM_BITS		16
 #define SLACK_ROWS			32768	/* in a team: so many rows too many are not worth dropping */
 #define TILE				16	/* elements of an array that are gathered together */
@@ -427,6 +428,8 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 	double		mean = load->task == PF_REGRESSION ? mean_target(load, rows, n) : 0;
 	uint32		first = 0;
 	int			categories = 0;
+	/* models of values want no bins, and are trained fast: then a part of the sample has to do */
+	bool		profile_only = load->values && !load->folds;
 
 	/* numbers do not mind the order, memory does */
 	memcpy(ascending, rows, n * sizeof(uint32));
@@ -447,7 +450,8 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 		if (column->store == PF_CODES)
 			bin_categories(load, env, column, rows, n, mean, categories++);
 		else
-			bin_numbers(load, env, column, ascending, n);
+			bin_numbers(load, env, column, profile_only ? rows : ascending,
+						profile_only ? Min(n, PROFILE_ROWS) : n);
 	}
 	pf_profile_target(load, env, ascending, n);
 	pfree(ascending);

@@ -212,7 +212,23 @@ moved(const PfEnv *env, const PfColumnPair *pair)
 	if (pair->values[0] == NULL && fabs(pair->mean[1] - pair->mean[0]) > distance)
 		distance = fabs(pair->mean[1] - pair->mean[0]);
 	/* of one value there is no deviation, and any other is infinitely far */
-	return distance == 0 || isnan(distance) ? distance : distance / pair->sd;
+	return distance == 0 || isnan(distance) ? distance : distance / pair->sd[0];
+}
+
+/*
+ * The p-value of counts and of the means together: what moves within cells shows in the
+ * means only.  One of two may be small by chance, so the smaller is doubled.
+ */
+static double
+with_means(const PfColumnPair *pair, double p)
+{
+	double		error = sqrt(pair->sd[0] * pair->sd[0] / known(pair, 0) + pair->sd[1] * pair->sd[1] / known(pair, 1));
+	double		apart = fabs(pair->mean[1] - pair->mean[0]);
+	double		of_means = error > 0 ? erfc(apart / error / M_SQRT2) : apart > 0 ? 0 : 1;
+
+	if (isnan(apart) || isnan(error))
+		return p;
+	return fmin(1, 2 * fmin(p, of_means));
 }
 
 /* By default: as few rows are judged by the p-value, many by how far or how many. */
@@ -226,6 +242,8 @@ choose_test(const PfEnv *env, const PfColumnPair *pair, const Cells *cells, List
 	{
 		row = make_row(pair, few ? "ks" : "wasserstein");
 		ks(env, pair, &row->statistic, &row->p_value);
+		if (pair->values[0] == NULL)
+			row->p_value = with_means(pair, row->p_value);
 		row->effect = moved(env, pair);
 		row->least = LEAST_MOVED;
 	}

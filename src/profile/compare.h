@@ -33,7 +33,7 @@ typedef struct PfColumnPair
 	uint64_t   *cells[2];
 	double	   *places;			/* of a number: where on the scale a cell lies */
 	double		mean[2];		/* of a number */
-	double		sd;				/* of the reference */
+	double		sd[2];
 
 	/* numbers as they are, ascending; NULL: only counts are known */
 	double	   *values[2];

@@ -221,7 +221,6 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 		const PfFrame *frame = &watched->frames[i];
 		const PfTally *tallies[] = {&watched->baseline.tallies[i], &profile->tallies[i]};
 		PfColumnPair *pair = &pairs->pairs[pairs->npairs];
-		double		sd;
 
 		/* a target that is not among the source's columns */
 		if (!frame->present || (i >= watched->model->nfeatures && tallies[1]->rows == 0))
@@ -237,7 +236,7 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 			pair->cells[side] = palloc0((frame->ncells + 2) * sizeof(uint64));
 			memcpy(pair->cells[side] + (pair->number ? 1 : 0), tallies[side]->cells,
 				   frame->ncells * sizeof(uint64));
-			pf_tally_moments(frame, tallies[side], &pair->mean[side], side == 0 ? &pair->sd : &sd);
+			pf_tally_moments(frame, tallies[side], &pair->mean[side], &pair->sd[side]);
 			if (i < watched->model->nfeatures)
 				pairs->rows[side] = Max(pairs->rows[side], (int64) tallies[side]->rows);
 		}

@@ -446,7 +446,7 @@ pair_numbers(Pairing *pairing, Kept *const *kept, PfColumnPair *pair)
 		pf_sort_numbers(pairing->env, pair->values[side], pair->nvalues[side]);
 		pf_check_interrupts();
 	}
-	pair->sd = deviation(pair->values[0], pair->nvalues[0]);
+	pair->sd[0] = deviation(pair->values[0], pair->nvalues[0]);
 
 	for (Size i = 0; i < pair->nvalues[0]; i++)
 	{

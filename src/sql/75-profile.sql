@@ -81,7 +81,7 @@ CREATE FUNCTION @extschema@.ml_drift(model text, source text, reference text DEF
 	RETURNS TABLE (feature text, test text, statistic float8, p_value float8, threshold float8,
 				   drifted boolean, reference_rows bigint, current_rows bigint, effect float8,
 				   slice text)
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 20;
 COMMENT ON FUNCTION @extschema@.ml_drift(text, text, text, text, float8, text, text[]) IS
 	'whether rows are still like those of the training, or of a reference: the tests of each feature and of the prediction';
 
@@ -105,6 +105,6 @@ COMMENT ON FUNCTION @extschema@.ml_profile(text, bytea) IS
 CREATE FUNCTION @extschema@.ml_check(model text, source text, limits jsonb DEFAULT NULL)
 	RETURNS TABLE (feature text, problem text, severity text, value float8, threshold float8,
 				   rows bigint, detail text)
-	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 5;
 COMMENT ON FUNCTION @extschema@.ml_check(text, text, jsonb) IS
 	'what is wrong with rows for a version: columns, types, NULLs, new categories, ranges, constants, number of rows';

@@ -25,7 +25,7 @@ import report
 PROMISED = 0.95
 MOST = 4
 CHANGED_ROWS = 5000
-PARAMS = '{"n_estimators": 10, "max_depth": 8}'
+PARAMS = '{"n_estimators": 5, "max_depth": 6}'
 
 CHANGES = {
     "mean": "mean moved by 0.3 standard deviations",
@@ -53,8 +53,9 @@ class Subject:
                 continue
             self.suitable["new"].append((name, "'never seen'", "0.01"))
             top = db.rows(f"""SELECT {name} AS value, count(*)::float8 / sum(count(*)) OVER () AS share
-                              FROM {data.table} WHERE {name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 2""")
-            if len(top) == 2 and float(top[0]["share"]) > 0.05:
+                              FROM {data.table} GROUP BY 1 ORDER BY {name} IS NULL, 2 DESC, 1 LIMIT 2""")
+            # the most common value must be that of more than 5 % of the rows
+            if len(top) == 2 and top[1]["value"] and float(top[0]["share"]) > 0.06:
                 # of the rows with the most common value, so many that it makes 5 % of all
                 self.suitable["share"].append(
                     (name, f"CASE WHEN {name} = {db.literal(top[0]['value'])} THEN {db.literal(top[1]['value'])} "
@@ -81,9 +82,9 @@ def alarms(subject, draws):
     for draw in range(draws):
         half = f"hashint8extended(id, {draw} + 1000000) & 1"
         db.run(["DROP TABLE IF EXISTS drift_old, drift_new, drift_rows",
-                f"CREATE TABLE drift_old AS SELECT {columns} FROM {data.table} WHERE {half} = 0",
-                f"CREATE TABLE drift_new AS SELECT {columns} FROM {data.table} WHERE {half} = 1",
-                f"""CREATE TABLE drift_rows AS SELECT * FROM drift_new
+                f"CREATE UNLOGGED TABLE drift_old AS SELECT {columns} FROM {data.table} WHERE {half} = 0",
+                f"CREATE UNLOGGED TABLE drift_new AS SELECT {columns} FROM {data.table} WHERE {half} = 1",
+                f"""CREATE UNLOGGED TABLE drift_rows AS SELECT * FROM drift_new
                     ORDER BY hashint8extended(id, {draw} + 2000000) LIMIT {CHANGED_ROWS}"""])
         version = db.rows(f"""SELECT version FROM ml_train({db.literal('drift ' + data.name)}, 'drift_old',
             {db.literal(data.target)}, exclude => '{{id}}', params => '{PARAMS}')""")[0]["version"]

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies|gates]
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies|gates|drift]
 # (make bench, make bench BENCH=quality, and so on)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
@@ -12,11 +12,12 @@
 #   FOLDS=5         tune: folds of each
 #   SEEDS=10        quality, anomalies: how many seeds
 #   ONE_HOT=10      quality: how many of them for scikit-learn with a column for each text, which is slow
-#   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist)
-#   ROWS=1000000    memory: rows of the table; 10000000 is what the promise is for, and takes a while
+#   SETS=htru2,...  quality: only these data sets (htru2 diabetes cars iris mnist); drift: the first three
+#   DRAWS=100       drift: how often each is halved
+#   ROWS=1000000    memory and drift: rows of the table; 10000000 is what the promise is for, and takes a while
 #   DECISIONS=200   gates: decisions of each kind
 #   RESULTS=DIR     keep what was printed, and a line for each training
-#   WRITE=docs      put the tables into docs/benchmarks.md; gates: into docs/gates.md
+#   WRITE=docs      put the tables into docs/benchmarks.md; gates: into docs/gates.md; drift: into docs/monitoring.md
 #
 # The tables of shared/bench and the files of shared/data are used when that
 # folder stands beside the project; else the speed test makes a like table of
@@ -29,8 +30,8 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality | tune | memory | anomalies | gates) ;;
-	*) echo "no such benchmark: $what (speed, quality, tune, memory, anomalies or gates)" >&2; exit 2 ;;
+	speed | quality | tune | memory | anomalies | gates | drift) ;;
+	*) echo "no such benchmark: $what (speed, quality, tune, memory, anomalies, gates or drift)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
@@ -93,6 +94,15 @@ elif [ "$what" = anomalies ]; then
 elif [ "$what" = gates ]; then
 	heading "Gates"
 	arguments+=(--decisions "${DECISIONS:-200}")
+elif [ "$what" = drift ]; then
+	heading "Drift"
+	arguments=(--draws "${DRAWS:-100}" --rows "${ROWS:-1000000}" --data "$inputs")
+	if [ -d "$shared/data" ]; then
+		cp "$shared"/data/{htru2,diabetes_130_hospitals,used_cars_uk}.csv.gz "$inputs"
+		arguments+=(--sets "${SETS:-htru2,diabetes,cars}")
+	else
+		arguments+=(--sets "")
+	fi
 elif [ "$what" = quality ]; then
 	heading "Quality"
 	if ! [ -d "$shared/data" ]; then
@@ -122,6 +132,7 @@ fi
 # Each part of the page that was measured now is replaced.
 page=docs/benchmarks.md
 [ "$what" != gates ] || page=docs/gates.md
+[ "$what" != drift ] || page=docs/monitoring.md
 if [ "${WRITE:-}" = docs ] && grep -q '^<!-- begin ' "$workspace/$what.md"; then
 	awk '
 		NR == FNR && /^<!-- end / { name = "" }

@@ -58,6 +58,27 @@ SELECT is(pg_temp.arguments('ml_resolve'), 'model text, OUT model text, OUT vers
 SELECT is(pg_temp.arguments('ml_importance'), 'model text', 'ml_importance: arguments');
 SELECT is(pg_temp.results('ml_importance'), 'TABLE(feature text, importance double precision)', 'ml_importance: result');
 
+-- ----- drift -----
+
+SELECT results_eq($$ SELECT * FROM pg_temp.arguments('ml_drift') $$, ARRAY[
+	'model text, profile bytea, tests text DEFAULT ''auto''::text, threshold double precision DEFAULT NULL::double precision, '
+	'correction text DEFAULT ''bonferroni''::text',
+	'model text, source text, reference text DEFAULT NULL::text, tests text DEFAULT ''auto''::text, '
+	'threshold double precision DEFAULT NULL::double precision, correction text DEFAULT ''bonferroni''::text, by text[] DEFAULT NULL::text[]'],
+	'ml_drift: arguments');
+SELECT is(pg_temp.results('ml_drift'), 'TABLE(feature text, test text, statistic double precision, p_value double precision, '
+	'threshold double precision, drifted boolean, reference_rows bigint, current_rows bigint, effect double precision, slice text)',
+	'ml_drift: result');
+SELECT is(pg_temp.arguments('ml_check'), 'model text, source text, limits jsonb DEFAULT NULL::jsonb', 'ml_check: arguments');
+SELECT is(pg_temp.results('ml_check'), 'TABLE(feature text, problem text, severity text, value double precision, '
+	'threshold double precision, rows bigint, detail text)', 'ml_check: result');
+SELECT is(pg_temp.arguments('ml_profile'), 'model text, profile bytea DEFAULT NULL::bytea', 'ml_profile: arguments');
+SELECT is(pg_temp.results('ml_profile'), 'TABLE(feature text, kind text, rows bigint, missing bigint, unseen bigint, "distinct" bigint, '
+	'mean double precision, sd double precision, min double precision, max double precision, quantiles double precision[], '
+	'bounds double precision[], categories text[], counts bigint[])', 'ml_profile: result');
+SELECT is(pg_temp.arguments('ml_profile_agg'), 'model text, features record', 'ml_profile_agg: arguments');
+SELECT is(pg_temp.arguments('ml_profile_merge'), 'model text, profile bytea', 'ml_profile_merge: arguments');
+
 -- ----- evaluation -----
 
 SELECT is(pg_temp.arguments('ml_evaluate'), 'model text, source text DEFAULT NULL::text', 'ml_evaluate: arguments');
