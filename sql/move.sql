@@ -182,5 +182,6 @@ SELECT count(*) FILTER (WHERE state LIKE 'XX000' OR state LIKE '57%' OR state LI
 RESET client_min_messages;
 
 SELECT count(ml_drop(name)) > 0 AS dropped FROM pgforest.models;
+SELECT ml_drop_recipe('moved');
 DROP SCHEMA regress_move CASCADE;
 DROP ROLE regress_ml_mover, regress_ml_other;

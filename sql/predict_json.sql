@@ -71,6 +71,7 @@ SELECT ml_predict_json('label', '{"instances": [[3, "red", 1, 2]]}') -> 'predict
 RESET ROLE;
 
 SELECT count(ml_drop(name)) FROM pgforest.models;
+SELECT ml_drop_recipe('requested');
 \set VERBOSITY terse
 DROP SCHEMA regress_predict_json CASCADE;
 DROP ROLE regress_ml_gateway;
