@@ -23,7 +23,7 @@ CALL ml_watch();
 SELECT model, version, monitor, set, metric, rows, from_at - at AS from_at, until_at - h.today AS until_at, value > 5 * baseline_at AS much_worse
 FROM (SELECT m.*, t.at AS today, (SELECT value FROM pgforest.metric_history WHERE set = 'validation' AND metric = 'rmse' AND model = m.model) AS baseline_at FROM pgforest.metric_history m, today t) h
 WHERE monitor IS NOT NULL AND metric = 'rmse' ORDER BY h.at;
-SELECT event, severity, state, model, version, monitor, count, details - 'value' - 'training' - 'from' - 'until' AS details, key FROM pgforest.alerts ORDER BY id;
+SELECT event, severity, state, model, version, monitor, count, details - 'value' - 'training' - 'from' - 'until' - 'drifted' AS details, key FROM pgforest.alerts ORDER BY id;
 SELECT watched_until - at AS watched, measured_until - at AS measured, last_status, last_at BETWEEN now() - interval '1 minute' AND now() AS now FROM pgforest.monitors, today;
 -- Nothing is due.
 CALL ml_watch();
@@ -44,9 +44,9 @@ SELECT event, state FROM pgforest.alerts WHERE event = 'rows' ORDER BY id;
 SELECT ml_drop_monitor('daily');
 SELECT event, state FROM pgforest.alerts WHERE state = 'open';
 UPDATE cars SET price = price * 1.2 WHERE sold >= (SELECT at - interval '1 day' FROM today);
-SELECT ml_monitor('threshold', 'monitor price', 'cars', truth => 'price', time_column => 'sold', metric => 'r2', threshold => 0.95, since => at - interval '2 days'),
-       ml_monitor('learned', 'monitor price@1', 'cars', truth => 'price', time_column => 'sold', metric => 'mae', learn => 4, since => at - interval '6 days'),
-       ml_monitor('too loose', 'monitor price', 'cars', truth => 'price', time_column => 'sold', threshold => 1e6, max_regression => 1e6, learn => 10, since => at - interval '2 days') FROM today;
+SELECT ml_monitor('threshold', 'monitor price', 'cars', truth => 'price', time_column => 'sold', metric => 'r2', threshold => 0.95, drift => false, since => at - interval '2 days'),
+       ml_monitor('learned', 'monitor price@1', 'cars', truth => 'price', time_column => 'sold', metric => 'mae', learn => 4, drift => false, since => at - interval '6 days'),
+       ml_monitor('too loose', 'monitor price', 'cars', truth => 'price', time_column => 'sold', threshold => 1e6, max_regression => 1e6, learn => 10, drift => false, since => at - interval '2 days') FROM today;
 CALL ml_watch();
 SELECT event, monitor, state, regexp_replace(regexp_replace(title, '[0-9.]{3,}', '#', 'g'), '-?#', '#', 'g') AS title, details ?& '{metric,value,training,from,until,rows,set}' AS figures, details ? 'learned' AS learned, details ? 'threshold' AS threshold
 FROM pgforest.alerts WHERE state = 'open' ORDER BY id;
@@ -76,6 +76,14 @@ CALL ml_watch();
 SELECT from_at - t.at AS from_at, rows FROM pgforest.metric_history, today t WHERE monitor = 'late' AND metric = 'rmse' ORDER BY 1;
 SELECT ml_drop_monitor('late');
 
+-- Drift of a feature and of what is predicted with it; the target is tested where all of it is known.
+CREATE TABLE drifting AS SELECT id, sold, least(age + CASE WHEN sold >= at - interval '2 days' AND sold < at - interval '1 day' THEN 4 ELSE 0 END, 10) AS age, miles, price FROM cars, today;
+SELECT ml_monitor('drifts', 'monitor price', 'SELECT id, sold, age, miles FROM drifting', time_column => 'sold', since => at - interval '3 days') FROM today;
+CALL ml_watch();
+SELECT until_at - t.at AS until_at, feature, drifted, reference_rows > 0 AS reference, current_rows, h.at = until_at AS at, h.version FROM pgforest.drift_history h, today t WHERE monitor = 'drifts' ORDER BY h.at, h.feature COLLATE "C";
+SELECT event, severity, state, title, count, details ? 'drifted' AS figures FROM pgforest.alerts WHERE monitor = 'drifts';
+SELECT ml_drop_monitor('drifts');
+
 -- Without a column of time all rows are looked at, each time that a period is over.
 SELECT ml_monitor('whole', 'monitor price', 'SELECT * FROM cars', truth => 'price', period => '1 hour');
 CALL ml_watch();
@@ -103,9 +111,9 @@ SELECT ml_drop_monitor('guess');
 -- One that fails does not keep the others from their turn, is told of, and is looked at again.
 CREATE TABLE gone AS SELECT * FROM cars;
 CREATE FUNCTION fail(price numeric) RETURNS numeric LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no price today' USING DETAIL = 'It is a holiday.', HINT = 'Come back tomorrow.'; END $$;
-SELECT ml_monitor('a', 'monitor price', 'gone', truth => 'price', time_column => 'sold', since => at - interval '1 day'),
-       ml_monitor('b', 'monitor price', 'SELECT id, sold, age, miles, regress_monitor.fail(price) AS price FROM regress_monitor.cars', truth => 'price', time_column => 'sold', since => at - interval '1 day'),
-       ml_monitor('c', 'monitor price', 'cars', truth => 'price', time_column => 'sold', since => at - interval '1 day') FROM today;
+SELECT ml_monitor('a', 'monitor price', 'gone', truth => 'price', time_column => 'sold', drift => false, since => at - interval '1 day'),
+       ml_monitor('b', 'monitor price', 'SELECT id, sold, age, miles, regress_monitor.fail(price) AS price FROM regress_monitor.cars', truth => 'price', time_column => 'sold', drift => false, since => at - interval '1 day'),
+       ml_monitor('c', 'monitor price', 'cars', truth => 'price', time_column => 'sold', drift => false, since => at - interval '1 day') FROM today;
 DROP TABLE gone;
 CALL ml_watch();
 SELECT name, last_status, last_sqlstate, last_message, last_detail, last_hint, watched_until = at AS watched FROM pgforest.monitors, today ORDER BY name;
@@ -131,7 +139,7 @@ GRANT USAGE ON SCHEMA regress_monitor TO regress_ml_one, regress_ml_two;
 GRANT SELECT ON cars, today TO regress_ml_one;
 SELECT ml_grant('monitor price', 'regress_ml_one', 'predict'), ml_grant('monitor price', 'regress_ml_two', 'predict');
 SET ROLE regress_ml_one;
-SELECT ml_monitor('mine', 'monitor price', 'cars', truth => 'price', time_column => 'sold', since => at - interval '1 day') FROM today;
+SELECT ml_monitor('mine', 'monitor price', 'cars', truth => 'price', time_column => 'sold', drift => false, since => at - interval '1 day') FROM today;
 CALL refuse('ml_monitor(''other'', ''monitor liked'', ''cars'')');
 SET ROLE regress_ml_two;
 SELECT name, owner FROM pgforest.monitors;

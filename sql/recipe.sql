@@ -89,6 +89,13 @@ SELECT version FROM ml_recipe('order', 'raw', '[{"step": "scale", "columns": ["n
 SELECT version FROM ml_recipe('order', 'SELECT * FROM raw ORDER BY md5(id::text)', '[{"step": "scale", "columns": ["n", "f", "g"], "method": "standard"}, {"step": "target_mean", "columns": ["c"], "target": "y", "key": ["id"]}]');
 SELECT count(DISTINCT document -> 'steps') FROM pgforest.recipe WHERE name = 'order';
 
+-- Sums are exact: what is great and goes away again takes nothing along.
+SELECT version FROM ml_recipe('exact', 'SELECT x, -x AS y, x / 3 AS z FROM (VALUES (1e308::float8), (1), (-1e308), (1e-300), (5e-324), (-7), (NULL)) AS v (x)',
+	'[{"step": "impute", "columns": ["x", "y"], "method": "mean"}, {"step": "clip", "columns": ["x", "y", "z"], "method": "constant", "low": -10, "high": 10}, {"step": "scale", "columns": ["x"], "method": "standard"}]');
+SELECT version FROM ml_recipe('exact', 'SELECT 5e-324::float8 AS x FROM generate_series(1, 3) UNION ALL SELECT NULL', '[{"step": "impute", "columns": ["x"], "method": "mean"}]');
+SELECT version, (document #>> '{steps,0,fitted,x,value}')::float8 AS x, (document #>> '{steps,0,fitted,y,value}')::float8 AS y, (document #>> '{steps,2,fitted,x,scale}')::float8 AS scale
+FROM pgforest.recipe WHERE name = 'exact' ORDER BY version;
+
 -- ml_clean adds what is new, whatever its key, with the version that filled the table.
 CREATE TABLE batch (id int, x float8, c text);
 INSERT INTO batch SELECT i, i, chr(97 + i % 3) FROM generate_series(1, 100) AS i WHERE i <> 50;

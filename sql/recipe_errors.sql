@@ -163,6 +163,7 @@ CALL refuse($$ml_train('stolen', 'SELECT 1 AS x', 'x', recipe => 'cooked')$$);
 CALL refuse($$ml_recipe_sql('cookd')$$);
 SELECT count(*) FROM pgforest.recipes;
 SELECT count(*) FROM pgforest.cleaning;
+SELECT count(*) AS version, (SELECT count(*) FROM pgforest.version_recipe) AS recipe FROM pgforest.versions WHERE model = 'cooked';
 SELECT ml_predict('cooked@1', '{"id": 3, "c": "c1", "d": "2024-01-05", "b": true}'::jsonb, NULL::float8) IS NOT NULL AS answered;
 RESET ROLE;
 SELECT ml_drop(name) FROM pgforest.models WHERE name IN ('m', 'cooked');

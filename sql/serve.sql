@@ -144,6 +144,23 @@ CALL ml_score('serve label', 'rows', 'undone', '{id}');
 ROLLBACK;
 SELECT to_regclass('undone');
 
+-- Drift: nothing is written, or it is told, or not looked at.
+CREATE TABLE drifted AS SELECT id, 15 - a % 2 AS a, b, c FROM rows;
+CALL ml_score('serve label', 'drifted', 'stopped', '{id}', on_drift => 'stop');
+SELECT to_regclass('stopped');
+CALL ml_score('serve label', 'rows', 'batch', '{id}', on_drift => 'stop');
+DELETE FROM batch;
+CALL ml_score('serve label', 'drifted', 'batch', '{id}', on_drift => 'stop');
+SELECT count(*) FROM batch;
+SELECT event, severity, state, model, version, title, key FROM pgforest.alerts WHERE model = 'serve label' ORDER BY id;
+CALL ml_score('serve label', 'drifted', 'batch', '{id}');
+SELECT count(*) FROM batch;
+CALL ml_score('serve label', 'drifted', 'batch', '{id}', on_drift => 'ignore');
+SELECT severity, state, count FROM pgforest.alerts WHERE key LIKE '%batch' ORDER BY id;
+CALL ml_score('serve label', 'rows', 'batch', '{id}');
+SELECT state, count FROM pgforest.alerts WHERE key LIKE '%batch' ORDER BY id;
+SELECT feature, bool_or(drifted) AS drifted, count(DISTINCT at) >= 5 AS times, count(monitor) AS monitors FROM pgforest.drift_history WHERE model = 'serve label' GROUP BY feature ORDER BY feature COLLATE "C";
+
 -- Errors come before the first row is read.
 CREATE PROCEDURE refuse_score(arguments text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -210,7 +227,8 @@ RESET ROLE;
 -- What belongs to a model goes with it.
 SELECT ml_capture('serve odd', 0.1);
 SELECT ml_drop('serve label'), ml_drop('serve value'), ml_drop('serve odd');
-SELECT (SELECT count(*) FROM pgforest.prediction) AS predictions, (SELECT count(*) FROM pgforest.capture) AS captures;
+SELECT (SELECT count(*) FROM pgforest.prediction) AS predictions, (SELECT count(*) FROM pgforest.capture) AS captures, (SELECT count(*) FROM pgforest.drift) AS drifts;
+DELETE FROM pgforest.alert;
 DROP OWNED BY regress_ml_app, regress_ml_else;
 DROP ROLE regress_ml_app, regress_ml_else;
 \set VERBOSITY terse

@@ -24,11 +24,12 @@
 #define MAX_HEADERS	20
 #define MAX_SECRET	1000			/* bytes; of a header, too */
 
-/* The statement of an error in here stays out of the log. */
+/* The statement of an error in here stays out of the log, and so do its parameters. */
 static void
 hide_statement(void *arg)
 {
 	errhidestmt(true);
+	errhidecontext(true);
 }
 
 static bool

@@ -18,7 +18,7 @@
 
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
-	"trial", "prediction", "origin", "baseline", "drift"};
+	"trial", "prediction", "origin", "baseline", "drift", "version_recipe"};
 static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
 	"capture", "monitor"};
 

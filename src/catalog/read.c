@@ -60,12 +60,34 @@ read_bytes(const PfScan *scan, AttrNumber column, uint8 *out, int length)
 	memcpy(out, VARDATA_ANY(bytes), length);
 }
 
+/* The recipe that a version carries. */
+static Jsonb *
+read_recipe(int64 model, int32 version)
+{
+	PfScan		scan;
+	ScanKeyData key[2];
+	Jsonb	   *document = NULL;
+
+	pf_key_int8(&key[0], VERSION_RECIPE_MODEL_ID, model);
+	pf_key_int4(&key[1], VERSION_RECIPE_VERSION, version);
+	pf_scan_begin(&scan, "version_recipe", "version_recipe_pkey", 2, key);
+	if (pf_scan_next(&scan))
+		document = DatumGetJsonbPCopy(pf_scan_datum(&scan, VERSION_RECIPE_DOCUMENT));
+	pf_scan_end(&scan);
+	if (document == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("the recipe of version %d is missing", version));
+	return document;
+}
+
 bool
 pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info)
 {
 	PfScan		scan;
 	ScanKeyData key[2];
 	bool		found;
+	bool		carries = false;
 
 	pf_key_int8(&key[0], VERSION_MODEL_ID, model->id);
 	pf_key_int4(&key[1], VERSION_VERSION, version);
@@ -93,10 +115,11 @@ pf_catalog_version(const PfModelInfo *model, int32 version, PfVersionInfo *info)
 			info->fingerprint[i / 8] = info->fingerprint[i / 8] << 8 | fingerprint[i];
 		info->metric = pf_scan_text(&scan, VERSION_METRIC);
 		info->score = pf_scan_float8(&scan, VERSION_SCORE);
-		info->recipe = pf_scan_isnull(&scan, VERSION_RECIPE) ? NULL :
-			DatumGetJsonbPCopy(pf_scan_datum(&scan, VERSION_RECIPE));
+		carries = !pf_scan_isnull(&scan, VERSION_RECIPE);
 	}
 	pf_scan_end(&scan);
+	if (found)
+		info->recipe = carries ? read_recipe(model->id, version) : NULL;
 	return found;
 }
 

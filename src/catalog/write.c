@@ -563,8 +563,21 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 			 "note, rows, features, metric, score, data_fingerprint, sha256, bytes, trained_by, "
 			 "seconds, stage_seconds, recipe, fit, extension_version) "
 			 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, "
+			 "$18, $19, $20, $21, $22, $23, $24, $25, $26, "
+			 "($27 ->> 'recipe') || '@' || ($27 ->> 'version'), $28, "
 			 "(SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgforest'))", &args);
+}
+
+/* What its rows go through. */
+static void
+write_recipe(int64 model, int32 number, Jsonb *recipe)
+{
+	PfArgs		args = {0};
+
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, number);
+	pf_arg(&args, JSONBOID, JsonbPGetDatum(recipe), false);
+	pf_write("INSERT INTO pgforest.version_recipe (model_id, version, document) VALUES ($1, $2, $3)", &args);
 }
 
 void
@@ -629,6 +642,8 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 
 	/* the version's row last: it says how long the rest has taken */
 	pf_write_bytes(model.id, number, version->bytes, version->nbytes);
+	if (version->recipe != NULL)
+		write_recipe(model.id, number, version->recipe);
 	at = GetCurrentTimestamp();
 	for (int i = 0; i < version->nmeasured; i++)
 		write_measured(model.id, number, &version->measured[i], NULL, at, role);

@@ -23,7 +23,6 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/lock.h"
@@ -33,52 +32,10 @@
 #include "utils/timestamp.h"
 
 #include "catalog/tables.h"
-#include "ingest/ingest.h"
+#include "ingest/call.h"
 #include "settings.h"
 
 #define LOCK_CLASS		0x7066	/* user's advisory locks are of class 1 and 2 */
-#define INFER_SIZE		(16 * 1024 * 1024)	/* of the first batch is looked at for types */
-
-typedef struct Ingest
-{
-	/* the call */
-	char	   *target_name;
-	char	   *source;			/* as the ledger has it */
-	char	   *order_by;
-	int32		batch_size;
-	int32		max_batches;
-	bool		reject;
-	bool		create;
-	bool		restart;
-	PfFormat   *format;
-
-	/* what is held */
-	MemoryContext context;
-	LOCKTAG		lock;
-	bool		locked;
-	PfInput    *input;
-	PfRecords	records;
-	PfSpool		spool;
-
-	/* the load */
-	PfTarget   *target;
-	PfQuery    *query;			/* or NULL: bytes */
-	char		stream[PF_STREAM_SIZE];
-	List	   *loaded;			/* PfBatch *, of earlier calls */
-	PfBatch		batch;			/* the one being made; its load, number and end say what was before */
-	List	   *columns;		/* of the target, char *; NIL: not known yet */
-	int64		from;			/* in the spool: where its records begin */
-	int64		line;			/* lines before that */
-	int64		count;			/* records in the spool */
-	bool		convert;
-	bool		at_end;
-
-	/* this call */
-	int32		batches;
-	int64		rows;
-	int64		rejected;
-	TimestampTz next_notice;
-} Ingest;
 
 /* ----- arguments ----- */
 
@@ -126,7 +83,7 @@ flag_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 }
 
 static void
-read_arguments(FunctionCallInfo fcinfo, Ingest *ing)
+read_arguments(FunctionCallInfo fcinfo, PfIngest *ing)
 {
 	char	   *on_error;
 
@@ -168,8 +125,8 @@ need_own_transaction(FunctionCallInfo fcinfo)
 
 /* ----- notices ----- */
 
-static void
-say_progress(Ingest *ing, const char *doing, int64 count, const char *what)
+void
+pf_ingest_progress(PfIngest *ing, const char *doing, int64 count, const char *what)
 {
 	TimestampTz now;
 
@@ -186,7 +143,7 @@ say_progress(Ingest *ing, const char *doing, int64 count, const char *what)
 }
 
 static void
-say_result(const Ingest *ing)
+say_result(const PfIngest *ing)
 {
 	char	   *rejected = ing->rejected > 0 ? psprintf(", " INT64_FORMAT " rejected", ing->rejected) : "";
 
@@ -199,19 +156,10 @@ say_result(const Ingest *ing)
 						ing->batches, ing->batches == 1 ? "batch" : "batches", rejected)));
 }
 
-/* Which batch an error is of. */
-static void
-show_batch(void *arg)
-{
-	const Ingest *ing = arg;
-
-	errcontext("batch %d into %s", ing->batch.number, ing->target->qualified);
-}
-
 /* ----- the beginning ----- */
 
 static void
-take_lock(Ingest *ing)
+take_lock(PfIngest *ing)
 {
 	uint32		high = (uint32) strtoul(pnstrdup(ing->stream, 8), NULL, 16);
 	uint32		low = (uint32) strtoul(pnstrdup(ing->stream + 8, 8), NULL, 16);
@@ -238,7 +186,7 @@ ledger_columns(const PfBatch *batch)
 
 /* Where the load stands, by the ledger. */
 static void
-read_ledger(Ingest *ing)
+read_ledger(PfIngest *ing)
 {
 	const PfBatch *last;
 
@@ -285,7 +233,7 @@ query_names(const PfQuery *query)
 
 /* Columns that are known before a byte is read: those asked for, and those of a query. */
 static void
-find_columns(Ingest *ing)
+find_columns(PfIngest *ing)
 {
 	List	   *there = pf_target_columns(ing->target);
 	List	   *given = ing->format->columns;
@@ -315,7 +263,7 @@ find_columns(Ingest *ing)
 
 /* All that can be checked before something is read; ends with no snapshot and no transaction id. */
 static void
-begin(Ingest *ing)
+begin(PfIngest *ing)
 {
 	PushActiveSnapshot(GetTransactionSnapshot());
 	ing->target = pf_target_open(ing->target_name, ing->create);
@@ -345,385 +293,8 @@ begin(Ingest *ing)
 	SPI_commit();
 }
 
-/* ----- what was loaded before: bytes ----- */
-
 static void
-source_changed(const Ingest *ing, const PfBatch *batch, int64 bytes)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("source \"%s\" has changed in the part that was loaded already", ing->input->name),
-			 bytes < batch->end_byte ?
-			 errdetail("It ends after " INT64_FORMAT " bytes; " INT64_FORMAT " were loaded.", bytes, batch->end_byte)
-			 : errdetail("Batch %d, bytes " INT64_FORMAT " to " INT64_FORMAT ", is not the same.",
-						 batch->number, batch->start_byte, batch->end_byte),
-			 errhint("restart => true loads all of it once more.")));
-}
-
-static void
-hash_failed(pg_cryptohash_ctx *hash)
-{
-	elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(hash));
-}
-
-/* Reads the bytes of a batch and compares; returns the last one. */
-static char
-check_batch(Ingest *ing, pg_cryptohash_ctx *hash, const PfBatch *batch)
-{
-	uint8		digest[32];
-	const char *bytes;
-	Size		size;
-	char		last = '\n';
-
-	if (pg_cryptohash_init(hash) < 0)
-		hash_failed(hash);
-	while (ing->records.offset < batch->end_byte)
-	{
-		CHECK_FOR_INTERRUPTS();
-		size = pf_records_bytes(&ing->records, batch->end_byte - ing->records.offset, &bytes);
-		if (size == 0)
-			source_changed(ing, batch, ing->records.offset);
-		if (pg_cryptohash_update(hash, (const uint8 *) bytes, size) < 0)
-			hash_failed(hash);
-		last = bytes[size - 1];
-	}
-	if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
-		hash_failed(hash);
-	if (memcmp(digest, batch->sha256, sizeof(digest)) != 0)
-		source_changed(ing, batch, ing->records.offset);
-	return last;
-}
-
-static char
-check_batches(Ingest *ing)
-{
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	volatile char last = '\n';
-	ListCell   *lc;
-
-	PG_TRY();
-	{
-		foreach(lc, ing->loaded)
-		{
-			last = check_batch(ing, hash, lfirst(lc));
-			say_progress(ing, "comparing with what was loaded", ing->records.offset, "bytes");
-		}
-	}
-	PG_FINALLY();
-	{
-		pg_cryptohash_free(hash);
-	}
-	PG_END_TRY();
-	return last;
-}
-
-/* Without a check: as quickly as the input can; returns the last byte. */
-static char
-skip_batches(Ingest *ing)
-{
-	int64		bytes = ing->batch.end_byte - 1;
-	const char *byte;
-
-	if (ing->input->skip != NULL)
-	{
-		ing->input->skip(ing->input, bytes);
-		ing->records.offset = bytes;
-	}
-	while (ing->records.offset < bytes)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (pf_records_bytes(&ing->records, bytes - ing->records.offset, &byte) == 0)
-			source_changed(ing, &ing->batch, ing->records.offset);
-	}
-	if (pf_records_bytes(&ing->records, 1, &byte) == 0)
-		source_changed(ing, &ing->batch, ing->records.offset);
-	return *byte;
-}
-
-/*
- * Passes what was loaded.  When it ended without a line end, as a file may, what has
- * come since must begin with one: else its last record has grown.
- */
-static void
-pass_loaded(Ingest *ing)
-{
-	char		last = ing->format->verify ? check_batches(ing) : skip_batches(ing);
-	const char *byte;
-
-	ing->line = ing->records.line = ing->batch.end_line;
-	list_free_deep(ing->loaded);
-	ing->loaded = NIL;
-	if (last == '\n' || last == '\r')
-		return;
-	while (last != '\n' && pf_records_bytes(&ing->records, 1, &byte) > 0)
-	{
-		if (*byte != '\r' && *byte != '\n')
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("source \"%s\" has changed in the part that was loaded already", ing->input->name),
-					 errdetail("The record that was its last one has grown."),
-					 errhint("restart => true loads all of it once more.")));
-		pf_spool_add(&ing->spool, byte, 1);
-		last = *byte;
-	}
-	ing->from = ing->spool.bytes;
-}
-
-/* ----- the beginning of bytes ----- */
-
-/* A byte-order mark is no data. */
-static void
-pass_mark(Ingest *ing, const PfRecord *record, Size *size)
-{
-	*size = 0;
-	if (record->size >= 2 && (memcmp(record->bytes, "\xff\xfe", 2) == 0 || memcmp(record->bytes, "\xfe\xff", 2) == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
-				 errmsg("source \"%s\" is in UTF-16", ing->input->name),
-				 errhint("Convert it to UTF-8 first, for example with iconv -f UTF-16 -t UTF-8.")));
-	if (ing->format->encoding == PG_UTF8 && record->size >= 3 && memcmp(record->bytes, "\xef\xbb\xbf", 3) == 0)
-		*size = 3;
-}
-
-/* Is the first record a header, and of which columns? */
-static bool
-take_header(Ingest *ing, const char *bytes, Size size)
-{
-	PfFormat   *format = ing->format;
-	PfFields   *header = pf_read_fields(format, bytes, size);
-	List	   *there = pf_target_columns(ing->target);
-	List	   *matched;
-
-	if (format->header == PF_HEADER_SKIP)
-	{
-		if (ing->columns == NIL)
-			ing->columns = ing->target->exists ? there : pf_new_columns(header, header->count);
-		return true;
-	}
-	if (!ing->target->exists)
-	{
-		/* whoever has a table made from a file means its first line to name the columns */
-		if (ing->columns == NIL)
-			ing->columns = pf_new_columns(header, header->count);
-		return true;
-	}
-	matched = pf_match_columns(there, header->fields, header->count,
-							   format->header == PF_HEADER_MATCH ? "the header of source" : NULL);
-	if (matched == NIL)
-		return false;
-	if (ing->columns == NIL || format->header == PF_HEADER_MATCH)
-		ing->columns = matched;
-	return true;
-}
-
-/*
- * The first record goes into the spool in any case; a header is passed by there, so that the
- * bytes of the first batch begin with the source's.
- */
-static void
-read_first(Ingest *ing)
-{
-	PfRecord	record;
-	Size		mark;
-
-	if (!pf_records_next(&ing->records, &record))
-		return;
-	pass_mark(ing, &record, &mark);
-	pf_spool_add(&ing->spool, record.bytes, record.size);
-	if (ing->format->header != PF_HEADER_NONE && take_header(ing, record.bytes + mark, record.size - mark))
-	{
-		ing->from = ing->spool.bytes;
-		ing->line = ing->records.line;
-		return;
-	}
-	ing->from = mark;
-	ing->line = 0;
-	if (record.size > mark)
-		ing->count = 1;
-}
-
-/* ----- a batch ----- */
-
-static void
-collect_bytes(Ingest *ing)
-{
-	PfRecord	record;
-
-	ing->convert = false;
-	while (!ing->at_end && ing->count < ing->batch_size && (!ing->reject || ing->spool.bytes < PF_SPOOL_MEMORY))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!pf_records_next(&ing->records, &record))
-			break;
-		if (record.is_end && !ing->format->csv)
-		{
-			/* what follows COPY's mark of the end does not count, for COPY either */
-			ing->at_end = true;
-			break;
-		}
-		ing->convert = ing->convert || record.is_end;
-		pf_spool_add(&ing->spool, record.bytes, record.size);
-		ing->count++;
-	}
-}
-
-/* A table for the first batch, in its transaction. */
-static void
-make_target(Ingest *ing)
-{
-	List	   *types = NIL;
-
-	if (ing->query != NULL)
-	{
-		TupleDesc	desc = pf_query_columns(ing->query);
-
-		for (int i = 0; i < desc->natts; i++)
-			types = lappend(types, format_type_with_typemod(TupleDescAttr(desc, i)->atttypid,
-															TupleDescAttr(desc, i)->atttypmod));
-	}
-	else
-	{
-		PfRecords	records;
-		PfRecord	record;
-		StringInfoData sample;
-
-		initStringInfo(&sample);
-		pf_records_open_spool(&records, ing->format, &ing->spool, ing->from, 0, 0, ing->records.line_end);
-		while (sample.len < INFER_SIZE && pf_records_next(&records, &record) &&
-			   record.size < MaxAllocSize / 4)
-		{
-			enlargeStringInfo(&sample, (int) record.size + 2);
-			sample.len += (int) pf_record_convert(ing->format, &record, sample.data + sample.len);
-		}
-		pf_records_close(&records);
-		if (ing->columns == NIL)
-			ing->columns = pf_new_columns(NULL, pf_read_fields(ing->format, sample.data, sample.len)->count);
-		types = pf_infer_types(ing->format, sample.data, sample.len, list_length(ing->columns));
-		pfree(sample.data);
-	}
-	pf_target_create(ing->target, ing->columns, types);
-}
-
-static void
-hash_spool(Ingest *ing, int64 bytes, uint8 *digest)
-{
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	char	   *buffer = palloc(PF_READ_SIZE);
-
-	PG_TRY();
-	{
-		if (pg_cryptohash_init(hash) < 0)
-			hash_failed(hash);
-		for (int64 at = 0; at < bytes;)
-		{
-			Size		size = pf_spool_read(&ing->spool, at, buffer, Min(PF_READ_SIZE, bytes - at));
-
-			CHECK_FOR_INTERRUPTS();
-			if (pg_cryptohash_update(hash, (const uint8 *) buffer, size) < 0)
-				hash_failed(hash);
-			at += size;
-		}
-		if (pg_cryptohash_final(hash, digest, 32) < 0)
-			hash_failed(hash);
-	}
-	PG_FINALLY();
-	{
-		pg_cryptohash_free(hash);
-	}
-	PG_END_TRY();
-	pfree(buffer);
-}
-
-/* Loads what is in the spool, with a snapshot pushed. */
-static void
-load_batch(Ingest *ing)
-{
-	PfBatch    *batch = &ing->batch;
-	MemoryContext context = CurrentMemoryContext;
-	PfFill		fill = {0};
-	ListCell   *lc;
-
-	MemoryContextSwitchTo(ing->context);
-	if (!ing->target->exists)
-		make_target(ing);
-	if (ing->columns == NIL)
-		ing->columns = pf_target_columns(ing->target);
-	MemoryContextSwitchTo(context);
-
-	fill.target = ing->target;
-	fill.format = ing->format;
-	fill.columns = ing->columns;
-	fill.spool = &ing->spool;
-	fill.from = ing->from;
-	fill.offset = batch->start_byte + ing->from;
-	fill.line = ing->line;
-	fill.line_end = ing->query ? EOL_NL : ing->records.line_end;
-	fill.convert = ing->convert;
-	fill.reject = ing->reject;
-	fill.is_query = ing->query != NULL;
-	fill.reject_limit = ing->format->reject_limit - ing->rejected;
-	fill.end_line = ing->records.line;
-	pf_fill(&fill);
-
-	batch->rows = fill.rows;
-	batch->rejected = list_length(fill.rejects);
-	batch->order_by = ing->order_by;
-	batch->ncolumns = 0;
-	batch->columns = palloc(sizeof(char *) * list_length(ing->columns));
-	foreach(lc, ing->columns)
-		batch->columns[batch->ncolumns++] = lfirst(lc);
-	if (ing->query == NULL)
-	{
-		batch->end_byte = batch->start_byte + fill.loaded;
-		batch->end_line = fill.end_line;
-		hash_spool(ing, fill.loaded, batch->sha256);
-		if (fill.loaded < ing->spool.bytes)
-			pf_records_unread(&ing->records, &ing->spool, fill.loaded, fill.end_line);
-	}
-	pf_catalog_add_batch(ing->stream, ing->target->qualified, ing->input ? ing->input->name : ing->source, ing->query != NULL, batch, fill.rejects);
-	ing->rows += fill.rows;
-	ing->rejected += batch->rejected;
-}
-
-/* One batch; false when there is none. */
-static bool
-do_batch(Ingest *ing, MemoryContext context)
-{
-	PfBatch    *batch = &ing->batch;
-	MemoryContext caller = MemoryContextSwitchTo(context);
-	ErrorContextCallback callback = {.callback = show_batch,.arg = ing,.previous = error_context_stack};
-
-	batch->number++;
-	batch->start_byte = batch->end_byte;
-	error_context_stack = &callback;
-	if (ing->query == NULL)
-	{
-		collect_bytes(ing);
-		if (ing->count > 0)
-			PushActiveSnapshot(GetTransactionSnapshot());
-	}
-	else
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		ing->count = pf_query_batch(ing->query, batch->number > 1 ? batch->end_key : NULL, ing->batch_size,
-									&ing->spool, batch);
-		if (ing->count == 0)
-			PopActiveSnapshot();
-	}
-	if (ing->count > 0)
-	{
-		load_batch(ing);
-		PopActiveSnapshot();
-		SPI_commit();
-		ing->batches++;
-	}
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(caller);
-	return ing->count > 0;
-}
-
-static void
-run(Ingest *ing)
+run(PfIngest *ing)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest batch", ALLOCSET_DEFAULT_SIZES);
 
@@ -735,16 +306,16 @@ run(Ingest *ing)
 		pf_records_open(&ing->records, ing->format, ing->input);
 		ing->records.split_long = ing->reject;
 		if (ing->loaded != NIL)
-			pass_loaded(ing);
+			pf_ingest_pass_loaded(ing);
 		else
-			read_first(ing);
+			pf_ingest_read_first(ing);
 	}
 	else if (ing->order_by == NULL && ing->loaded != NIL)
 		return;
 
-	while (ing->batches < ing->max_batches && do_batch(ing, context))
+	while (ing->batches < ing->max_batches && pf_ingest_batch(ing, context))
 	{
-		say_progress(ing, "loading", ing->rows, "rows");
+		pf_ingest_progress(ing, "loading", ing->rows, "rows");
 		pf_spool_empty(&ing->spool);
 		ing->from = 0;
 		ing->count = 0;
@@ -756,7 +327,7 @@ run(Ingest *ing)
 }
 
 static void
-release(Ingest *ing)
+release(PfIngest *ing)
 {
 	if (ing->input != NULL)
 		ing->input->close(ing->input);
@@ -772,7 +343,7 @@ PG_FUNCTION_INFO_V1(ml_ingest);
 Datum
 ml_ingest(PG_FUNCTION_ARGS)
 {
-	Ingest	   *ing;
+	PfIngest   *ing;
 	MemoryContext context;
 
 	need_own_transaction(fcinfo);
@@ -780,7 +351,7 @@ ml_ingest(PG_FUNCTION_ARGS)
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	context = AllocSetContextCreate(CurrentMemoryContext, "pgforest ingest", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	ing = palloc0(sizeof(Ingest));
+	ing = palloc0(sizeof(PfIngest));
 	ing->context = ing->spool.context = context;
 	read_arguments(fcinfo, ing);
 	PG_TRY();

@@ -29,7 +29,7 @@ static TimestampTz since_argument(FunctionCallInfo fcinfo, int n);
 static void check_name(const char *name);
 static void read_limits(FunctionCallInfo fcinfo, PfMonitor *monitor);
 static void check_metric(const PfMonitor *monitor, const PfModel *model);
-static void check_source(PfMonitor *monitor, const PfModel *model);
+static void check_source(PfMonitor *monitor, const PfVersionInfo *version, const PfModel *model);
 
 PG_FUNCTION_INFO_V1(ml_monitor);
 PG_FUNCTION_INFO_V1(ml_drop_monitor);
@@ -78,7 +78,7 @@ ml_monitor(PG_FUNCTION_ARGS)
 	model = pf_hold_model(CurrentMemoryContext, &version);
 	monitor.model = version.model.id;
 	check_metric(&monitor, model);
-	check_source(&monitor, model);
+	check_source(&monitor, &version, model);
 
 	/* from the beginning of a window; without any say, of the last one that is complete */
 	monitor.watched_until = DT_NOBEGIN;
@@ -233,7 +233,7 @@ check_metric(const PfMonitor *monitor, const PfModel *model)
 
 /* The columns that are named, and those that the model needs. */
 static void
-check_source(PfMonitor *monitor, const PfModel *model)
+check_source(PfMonitor *monitor, const PfVersionInfo *version, const PfModel *model)
 {
 	PfSource   *source = pf_source_open(monitor->source);
 	StringInfoData missing;
@@ -248,7 +248,7 @@ check_source(PfMonitor *monitor, const PfModel *model)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("source lacks columns that the monitor names"),
 				 errdetail("Missing: %s.", missing.data)));
-	pf_binder_create(model, monitor->reference, source->desc);
+	pf_check_rows(version, model, monitor->reference, source->desc);
 
 	if (monitor->time_column != NULL)
 	{

@@ -11,6 +11,10 @@
  * does not have: to score a batch twice, or to go on where a call was interrupted, adds
  * nothing twice.
  *
+ * The batch is tested for drift first.  With on_drift => 'stop' nothing is written then, and the
+ * call says so by a warning and in its result, not by an error: the alert that it raises would
+ * be undone with everything else.
+ *
  * Rights: all statements run as the caller, with his search_path; equality of keys is that
  * of the types' default operator class.
  *
@@ -22,6 +26,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "catalog/alert.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
@@ -32,14 +37,18 @@
 #include "funcapi.h"
 #include "load/source.h"
 #include "miscadmin.h"
+#include "monitor/found.h"
 #include "nodes/makefuncs.h"
 #include "predict/bind.h"
+#include "profile/drift.h"
 #include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -62,6 +71,7 @@ typedef struct Scoring
 	char	   *target_name;	/* quoted */
 	char	   *functions;		/* schema of our functions, quoted */
 	TimestampTz now;
+	char	   *on_drift;
 } Scoring;
 
 static void check_on_drift(const char *on_drift);
@@ -69,6 +79,8 @@ static List *need_key(FunctionCallInfo fcinfo, int n);
 static void check_source(const Scoring *scoring);
 static void find_target(Scoring *scoring, text *name);
 static void check_target(const Scoring *scoring);
+static void check_query(const Scoring *scoring);
+static bool has_drifted(const Scoring *scoring);
 static char *scoring_query(const Scoring *scoring);
 static uint64 run(const char *statement, int expected);
 static uint64 fill_new(const Scoring *scoring);
@@ -79,16 +91,17 @@ PG_FUNCTION_INFO_V1(pf_best_of);
 
 PGDLLEXPORT Datum pf_best_of(PG_FUNCTION_ARGS);
 
-/* ml_score(model text, source text, target text, key text[], on_drift text, INOUT version, rows) */
+/* ml_score(model text, source text, target text, key text[], on_drift text, INOUT version, rows, drifted) */
 Datum
 ml_score(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"model", "source", "target", "key", "on_drift"};
 	Scoring		scoring = {0};
 	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-	uint64		rows;
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+	bool		drifted;
+	uint64		rows = 0;
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 	{
@@ -102,7 +115,8 @@ ml_score(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("ml_score()");
 	PreventCommandIfParallelMode("ml_score()");
 
-	check_on_drift(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+	scoring.on_drift = text_to_cstring(PG_GETARG_TEXT_PP(4));
+	check_on_drift(scoring.on_drift);
 	scoring.key = need_key(fcinfo, 3);
 	scoring.now = GetCurrentTimestamp();
 	scoring.functions = pstrdup(quote_identifier(get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid))));
@@ -114,14 +128,21 @@ ml_score(PG_FUNCTION_ARGS)
 	scoring.source = pf_source_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	check_source(&scoring);
 	find_target(&scoring, PG_GETARG_TEXT_PP(2));
+	check_query(&scoring);
 
-	SPI_connect();
-	rows = OidIsValid(scoring.target) ? add_missing(&scoring) : fill_new(&scoring);
-	SPI_finish();
+	drifted = strcmp(scoring.on_drift, "ignore") != 0 && has_drifted(&scoring);
+	if (!drifted || strcmp(scoring.on_drift, "stop") != 0)
+	{
+		SPI_connect();
+		rows = OidIsValid(scoring.target) ? add_missing(&scoring) : fill_new(&scoring);
+		SPI_finish();
+	}
 	PopActiveSnapshot();
 
 	values[0] = Int32GetDatum(scoring.version.version);
 	values[1] = Int64GetDatum((int64) rows);
+	values[2] = BoolGetDatum(drifted);
+	nulls[2] = strcmp(scoring.on_drift, "ignore") == 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -212,7 +233,7 @@ check_source(const Scoring *scoring)
 				 errmsg("key has columns whose names the scores need"),
 				 errdetail("Taken: %s.", taken.data),
 				 errhint("Give them other names in the query passed as source.")));
-	pf_binder_create(scoring->model, scoring->reference, scoring->source->desc);
+	pf_check_rows(&scoring->version, scoring->model, scoring->reference, scoring->source->desc);
 }
 
 /* May the caller add rows to it, perhaps to some columns only?  Asked before it is locked. */
@@ -230,18 +251,17 @@ find_target(Scoring *scoring, text *text_name)
 {
 	List	   *parts = textToQualifiedNameList(text_name);
 	RangeVar   *name = makeRangeVarFromNameList(parts);
+	Oid			schema;
 
 	scoring->target = RangeVarGetRelidExtended(name, ShareRowExclusiveLock, RVR_MISSING_OK,
 											   may_insert, NULL);
-	if (!OidIsValid(scoring->target))
-	{
-		scoring->target_name = (char *) quote_qualified_identifier(name->schemaname, name->relname);
-		return;
-	}
+	schema = OidIsValid(scoring->target) ? get_rel_namespace(scoring->target) :
+		RangeVarGetAndCheckCreationNamespace(name, NoLock, NULL);
 	scoring->target_name = (char *)
-		quote_qualified_identifier(get_namespace_name(get_rel_namespace(scoring->target)),
-								   get_rel_name(scoring->target));
-	check_target(scoring);
+		quote_qualified_identifier(isTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema),
+								   name->relname);
+	if (OidIsValid(scoring->target))
+		check_target(scoring);
 }
 
 static void
@@ -274,6 +294,69 @@ check_target(const Scoring *scoring)
 				 errdetail("Missing: %s.", missing.data),
 				 errhint("Add them, or name a table that does not exist yet: it is made with the columns that are needed.")));
 	relation_close(relation, NoLock);
+}
+
+/* What PostgreSQL has against the query, such as a label that is no value of its column's type. */
+static void
+check_query(const Scoring *scoring)
+{
+	SPI_connect();
+	if (SPI_prepare(scoring_query(scoring), 0, NULL) == NULL)
+		elog(ERROR, "could not prepare the query: %s", SPI_result_code_string(SPI_result));
+	SPI_finish();
+}
+
+/* ----- drift ----- */
+
+/* Tests all rows of the source; an empty one has not drifted. */
+static bool
+has_drifted(const Scoring *scoring)
+{
+	PfDriftOptions options = PF_DRIFT_DEFAULTS;
+	PfWindow	window = {.monitor = 0,.from = DT_NOBEGIN,.until = scoring->now};
+	char	   *key = psprintf("drift of model %s in batch %s", scoring->version.model.name,
+								   scoring->target_name);
+	bool		stop = strcmp(scoring->on_drift, "stop") == 0;
+	PfAlert		alert = {0};
+	StringInfoData details;
+	List	   *rows;
+	char	   *summary;
+	bool		empty;
+
+	SPI_connect();
+	empty = run(psprintf("SELECT FROM %s LIMIT 1", scoring->source->from), SPI_OK_SELECT) == 0;
+	SPI_finish();
+	if (empty)
+		return false;
+
+	initStringInfo(&details);
+	rows = pf_drift(&scoring->version, psprintf("SELECT %s FROM %s", pf_columns_but(scoring->source, scoring->version.target),
+												scoring->source->from), &options);
+	pf_drift_keep(&scoring->version, &window, rows);
+	summary = pf_drift_summary(rows, &details);
+	if (summary == NULL)
+	{
+		pf_alert_resolve(key);
+		return false;
+	}
+
+	appendStringInfoString(&details, ", \"target\": ");
+	escape_json(&details, scoring->target_name);
+	alert.event = "drift";
+	alert.severity = stop ? PF_CRITICAL : PF_WARNING;
+	alert.key = key;
+	alert.title = psprintf("model %s, version %d: %s in the batch for %s%s", scoring->version.model.name,
+						   scoring->version.version, summary, scoring->target_name,
+						   stop ? ", which was not scored" : "");
+	alert.model = scoring->version.model.name;
+	alert.version = scoring->version.version;
+	alert.details = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+													   CStringGetDatum(psprintf("{%s}", details.data))));
+	pf_alert_raise(&alert);
+	ereport(WARNING,
+			(stop ? errmsg("nothing was scored: %s", summary) : errmsg("scored in spite of %s", summary),
+			 errhint("See pgforest.drift_history%s.", stop ? "; on_drift => 'warn' scores all the same" : "")));
+	return true;
 }
 
 /* ----- the statements ----- */

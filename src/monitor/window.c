@@ -22,8 +22,10 @@
 #include "catalog/pgenv.h"
 #include "evaluate/score.h"
 #include "executor/spi.h"
+#include "monitor/found.h"
 #include "monitor/window.h"
 #include "predict/bind.h"
+#include "profile/drift.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -48,9 +50,11 @@ typedef struct View
 static MemoryContext open_view(View *view, const PfMonitor *monitor, const PfWindow *window);
 static char *rows_of(const View *view);
 static void count_rows(const View *view, int64 *rows, int64 *with_truth);
-static PfSource *open_rows(const View *view, const char *target);
+static char *select_rows(const View *view, const char *target);
+static char *truth_of(const View *view);
 static void check_rows(View *view, int64 rows);
 static void estimate(View *view);
+static void test_drift(View *view, bool target);
 static void judge(View *view, const char *set, const PfMeasured *measured, PfSeverity severity);
 static char *find_breach(const View *view, const char *metric, double value, StringInfo details);
 static void raise_or_resolve(View *view, const char *event, const char *what, PfSeverity severity,
@@ -95,6 +99,8 @@ pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	check_rows(&view, rows);
 	if (rows > 0 && pf_can_estimate(view.model))
 		estimate(&view);
+	if (rows > 0 && monitor->drift)
+		test_drift(&view, with_truth == rows);
 
 	*alerts += view.alerts;
 	MemoryContextDelete(MemoryContextSwitchTo(caller));
@@ -112,7 +118,7 @@ pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	if (with_truth > 0)
 	{
 		const PfVersionInfo *version = &view.version;
-		PfSource   *source = open_rows(&view, psprintf("source.%s", quote_identifier(monitor->truth)));
+		PfSource   *source = pf_source_open(select_rows(&view, truth_of(&view)));
 		PfScores   *scores = pf_score(source, (PfVersionInfo *const *) &version, &view.model, 1, false, NIL);
 		PfMeasured	measured = {.set = "window",.window = window,.rows = scores->rows};
 
@@ -191,18 +197,37 @@ count_rows(const View *view, int64 *rows, int64 *with_truth)
 	SPI_finish();
 }
 
-/* What the model needs, and an expression under the target's name. */
-static PfSource *
-open_rows(const View *view, const char *target)
+/* SELECT the columns of the source, with an expression (or NULL: none) in the place of the target. */
+static char *
+select_rows(const View *view, const char *target)
 {
 	StringInfoData sql;
+	const char *name = view->version.target;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ");
-	for (uint32 i = 0; i < view->model->ncolumns; i++)
-		appendStringInfo(&sql, "source.%s, ", quote_identifier(view->model->columns[i].name));
-	appendStringInfo(&sql, "%s AS %s %s", target, quote_identifier(view->version.target), view->rows);
-	return pf_source_open(sql.data);
+	appendStringInfo(&sql, "SELECT %s", pf_columns_but(view->source, name));
+	if (target != NULL)
+		appendStringInfo(&sql, ", %s AS %s", target, quote_identifier(name));
+	appendStringInfo(&sql, " %s", view->rows);
+	return sql.data;
+}
+
+/* The truth in the place of the target. */
+static char *
+truth_of(const View *view)
+{
+	return psprintf("source.%s", quote_identifier(view->monitor->truth));
+}
+
+/* A label in the target's type, if the source has that column. */
+static char *
+constant_target(const View *view)
+{
+	int			place = pf_source_column(view->source, view->version.target);
+
+	return psprintf("CAST(%s AS %s)", quote_literal_cstr(view->model->classes[0]),
+					place < 0 ? "pg_catalog.text" :
+					format_type_be_qualified(TupleDescAttr(view->source->desc, place)->atttypid));
 }
 
 /* ----- what is found ----- */
@@ -226,8 +251,7 @@ static void
 estimate(View *view)
 {
 	const PfVersionInfo *version = &view->version;
-	PfSource   *source = open_rows(view, psprintf("%s::pg_catalog.text",
-												  quote_literal_cstr(view->model->classes[0])));
+	PfSource   *source = pf_source_open(select_rows(view, constant_target(view)));
 	PfScores   *scores = pf_score(source, (PfVersionInfo *const *) &version, &view->model, 1, false, NIL);
 	PfMeasured	measured = {.set = "estimated",.window = view->window,.rows = scores->rows};
 
@@ -240,6 +264,20 @@ estimate(View *view)
 	/* what will be measured in the same breath need not be guessed */
 	if (view->monitor->truth == NULL || view->monitor->delay > 0)
 		judge(view, PF_ALERT_ESTIMATE, &measured, PF_WARNING);
+}
+
+/* The target is tested as well when all of it is known: what is not there yet has not drifted. */
+static void
+test_drift(View *view, bool target)
+{
+	PfDriftOptions options = PF_DRIFT_DEFAULTS;
+	List	   *rows = pf_drift(&view->version, select_rows(view, target ? truth_of(view) : NULL), &options);
+	StringInfoData details;
+
+	initStringInfo(&details);
+	pf_drift_keep(&view->version, view->window, rows);
+	raise_or_resolve(view, "drift", PF_ALERT_DRIFT, PF_WARNING,
+					 pf_drift_summary(rows, &details), &details);
 }
 
 /* The metric that alerts are about. */

@@ -79,6 +79,11 @@ extern PfRawBinder *pf_raw_binder_create(const PfModel *model, const char *refer
 										 const PfRecipe *recipe, TupleDesc desc);
 extern void pf_bind_raw_row(PfRawBinder *raw, const Datum *values, const bool *nulls, uint8 *row);
 extern void pf_bind_raw_json(PfRawBinder *raw, Jsonb *document, uint8 *row);
+
+/* Errors when rows with these columns are not what the version needs, through its recipe if it has one. */
+extern void pf_check_rows(const PfVersionInfo *version, const PfModel *model,
+						  const char *reference, TupleDesc desc);
+
 /*
  * An array of the features in their order; arrays in it, such as the lines of an image,
  * are taken apart.

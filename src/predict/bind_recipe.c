@@ -25,6 +25,16 @@ static bool read_array(JsonbContainer *array, Datum *datum);
 static void complain(const PfRawBinder *raw, Jsonb *document);
 static const char *wanted_type(Oid type);
 
+void
+pf_check_rows(const PfVersionInfo *version, const PfModel *model, const char *reference,
+			  TupleDesc desc)
+{
+	if (version->recipe != NULL)
+		pf_raw_binder_create(model, reference, pf_recipe_read(version->recipe), desc);
+	else
+		pf_binder_create(model, reference, desc);
+}
+
 PfRawBinder *
 pf_raw_binder_create(const PfModel *model, const char *reference, const PfRecipe *recipe, TupleDesc desc)
 {

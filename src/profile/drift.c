@@ -278,10 +278,10 @@ pf_drift(const PfVersionInfo *version, const char *text, const PfDriftOptions *o
 
 	if (reference == NULL)
 		pf_watch_need_baseline(watched, REFERENCE_HINT);
-	pf_check_columns(watched, source, options->by, "source");
+	pf_check_pair_columns(watched, source, options->by, "source");
 	if (reference != NULL)
 	{
-		pf_check_columns(watched, reference, options->by, "reference");
+		pf_check_pair_columns(watched, reference, options->by, "reference");
 		slices = pf_pair_sources(watched, reference, source, options->by);
 	}
 	else

@@ -26,8 +26,8 @@ typedef struct PfPairs
  * Has the source the columns that the model and the slices need, and are they of their types?
  * Else an error; which: the argument that it is, for the message.
  */
-extern void pf_check_columns(const PfWatched *watched, const PfSource *source, List *by,
-							 const char *which);
+extern void pf_check_pair_columns(const PfWatched *watched, const PfSource *source, List *by,
+									const char *which);
 
 /* How to read the columns that make slices. */
 extern void pf_slice_readers(const PfSource *source, List *by, char ***names, PfReader **readers);

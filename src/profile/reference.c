@@ -88,7 +88,7 @@ typedef struct Pairing
 } Pairing;
 
 void
-pf_check_columns(const PfWatched *watched, const PfSource *source, List *by, const char *which)
+pf_check_pair_columns(const PfWatched *watched, const PfSource *source, List *by, const char *which)
 {
 	const PfModel *model = watched->model;
 	StringInfoData missing;

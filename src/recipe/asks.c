@@ -46,16 +46,29 @@ pf_fit_number(SPITupleTable *table, uint64 row, int column)
 	return null ? NAN : DatumGetFloat8(value);
 }
 
-void
-pf_fit_ask(PfFit *fit, char *value, const char *aggregate)
+static PfAsk *
+add_ask(PfFit *fit, char *value, PfAskKind kind)
 {
-	PfAsk		   *one = palloc0(sizeof(PfAsk));
+	PfAsk	   *one = palloc0(sizeof(PfAsk));
 
 	one->step = fit->step;
 	one->column = fit->column;
+	one->kind = kind;
 	one->value = value;
-	one->aggregate = pstrdup(aggregate);
 	fit->asks = lappend(fit->asks, one);
+	return one;
+}
+
+void
+pf_fit_ask(PfFit *fit, char *value, const char *aggregate)
+{
+	add_ask(fit, value, PF_ASK_AGGREGATE)->aggregate = aggregate;
+}
+
+void
+pf_fit_ask_kind(PfFit *fit, char *value, PfAskKind kind)
+{
+	add_ask(fit, value, kind);
 }
 
 void
@@ -74,17 +87,18 @@ pf_fit_run_asks(PfFit *fit)
 	List	   *values = NIL;
 	StringInfoData sql;
 	SPITupleTable *table;
+	int			column = 1;
 	ListCell   *lc;
 
-	if (fit->asks == NIL && fit->rows >= 0)
-		return;
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT pg_catalog.count(*)");
 	foreach(lc, fit->asks)
 	{
-		const PfAsk  *one = lfirst(lc);
+		const PfAsk *one = lfirst(lc);
 		int			place = list_length(values) + 1;
 
+		if (one->kind != PF_ASK_AGGREGATE)
+			continue;
 		for (int i = 0; i < list_length(values); i++)
 		{
 			if (strcmp(list_nth(values, i), one->value) == 0)
@@ -101,6 +115,8 @@ pf_fit_run_asks(PfFit *fit)
 				appendStringInfoChar(&sql, *p);
 		}
 	}
+	if (values == NIL && fit->rows >= 0)
+		return;
 	appendStringInfo(&sql, "\nFROM (%s\nOFFSET 0) AS s", pf_program_select(fit->program, values, fit->from));
 
 	table = pf_fit_query(fit, sql.data, 0);
@@ -116,9 +132,11 @@ pf_fit_run_asks(PfFit *fit)
 	}
 	foreach(lc, fit->asks)
 	{
-		PfAsk		   *one = lfirst(lc);
-		int			column = foreach_current_index(lc) + 2;
+		PfAsk	   *one = lfirst(lc);
 
+		if (one->kind != PF_ASK_AGGREGATE)
+			continue;
+		column++;
 		if (SPI_gettypeid(table->tupdesc, column) == TEXTOID)
 			one->null = (one->text = pf_fit_text(table, 0, column)) == NULL;
 		else

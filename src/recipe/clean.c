@@ -66,6 +66,13 @@ run(const char *sql, bool *answer, uint64 *rows)
 	SPI_finish();
 }
 
+/* Another session's number of its temporary schema is none of the ledger's business. */
+static char *
+name_of(Oid schema, const char *table)
+{
+	return quote_qualified_identifier(isTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema), table);
+}
+
 /* Finds the table and keeps others from writing it; or the place where it is to be. */
 static void
 find_target(text *clean, Target *target)
@@ -78,7 +85,7 @@ find_target(text *clean, Target *target)
 	if (!OidIsValid(target->relation))
 	{
 		schema = RangeVarGetCreationNamespace(name);
-		target->name = quote_qualified_identifier(get_namespace_name(schema), name->relname);
+		target->name = name_of(schema, name->relname);
 		target->empty = true;
 		return;
 	}
@@ -90,7 +97,7 @@ find_target(text *clean, Target *target)
 	if (pg_class_aclcheck(target->relation, GetUserId(), ACL_INSERT) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, name->relname);
 	LockRelationOid(target->relation, ShareRowExclusiveLock);
-	target->name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(target->relation)), name->relname);
+	target->name = name_of(get_rel_namespace(target->relation), name->relname);
 	run(psprintf("SELECT EXISTS (SELECT FROM %s)", target->name), &any, NULL);
 	target->empty = !any;
 }

@@ -8,7 +8,7 @@
  * target mean takes a query for each of its columns.  The queries run as the caller, read only.
  *
  * Every constant is independent of the order in which rows are read, and of parallel
- * workers: sums are those of numerics, which are exact.
+ * workers: sums are exact, as in sums.c or as those of numerics.
  */
 #include "postgres.h"
 
@@ -68,6 +68,7 @@ run_pending(PfFit *fit)
 	ListCell   *lc;
 
 	pf_fit_run_asks(fit);
+	pf_fit_run_sums(fit);
 	pf_fit_run_listings(fit);
 	fit->next_ask = fit->next_listing = 0;
 	foreach(lc, fit->pending)

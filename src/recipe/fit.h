@@ -11,13 +11,21 @@
 
 #define PF_MAX_CATEGORIES	10000
 
+typedef enum PfAskKind
+{
+	PF_ASK_AGGREGATE,
+	PF_ASK_MEAN,
+	PF_ASK_DEVIATION
+} PfAskKind;
+
 /* One value of all rows. */
 typedef struct PfAsk
 {
 	const PfStep *step;			/* who asks, for which column */
 	const char *column;
+	PfAskKind	kind;
 	char	   *value;			/* expression of a row */
-	char	   *aggregate;		/* with $ for the value */
+	const char *aggregate;		/* with $ for the value; NULL of the other kinds */
 	bool		null;
 	double		number;
 	char	   *text;			/* when the result is a text */
@@ -60,6 +68,7 @@ typedef struct PfFit
  * one with their numbers.
  */
 extern void pf_fit_ask(PfFit *fit, char *value, const char *aggregate);
+extern void pf_fit_ask_kind(PfFit *fit, char *value, PfAskKind kind);
 extern void pf_fit_list(PfFit *fit, char *value);
 extern void pf_fit_run_asks(PfFit *fit);
 extern void pf_fit_run_listings(PfFit *fit);
@@ -68,6 +77,11 @@ extern void pf_fit_run_listings(PfFit *fit);
 extern SPITupleTable *pf_fit_query(PfFit *fit, const char *sql, uint64 limit);
 extern char *pf_fit_text(SPITupleTable *table, uint64 row, int column);
 extern double pf_fit_number(SPITupleTable *table, uint64 row, int column);	/* of an SQL NULL: NaN */
+
+/* ----- sums.c ----- */
+
+/* Means and standard deviations (of the whole, not of a sample), independent of the rows' order. */
+extern void pf_fit_run_sums(PfFit *fit);
 
 /* ----- fitted.c ----- */
 

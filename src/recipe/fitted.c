@@ -21,8 +21,6 @@
 
 /* ----- what each step asks ----- */
 
-#define MEAN	"pg_catalog.avg($::pg_catalog.numeric)::pg_catalog.float8"
-#define SD		"pg_catalog.stddev_pop($::pg_catalog.numeric)::pg_catalog.float8"
 #define MEDIAN	"pg_catalog.percentile_cont(0.5) WITHIN GROUP (ORDER BY $)"
 #define LEAST	"pg_catalog.min($)"
 #define MOST	"pg_catalog.max($)"
@@ -57,7 +55,7 @@ pf_fit_begin(PfFit *fit, const PfStep *step, PfField *field)
 	{
 		case PF_IMPUTE:
 			if (is_method(step, "mean"))
-				pf_fit_ask(fit, number, MEAN);
+				pf_fit_ask_kind(fit, number, PF_ASK_MEAN);
 			else if (is_method(step, "median"))
 				pf_fit_ask(fit, number, MEDIAN);
 			else if (is_method(step, "most_frequent"))
@@ -83,8 +81,8 @@ pf_fit_begin(PfFit *fit, const PfStep *step, PfField *field)
 		case PF_SCALE:
 			if (is_method(step, "standard"))
 			{
-				pf_fit_ask(fit, number, MEAN);
-				pf_fit_ask(fit, number, SD);
+				pf_fit_ask_kind(fit, number, PF_ASK_MEAN);
+				pf_fit_ask_kind(fit, number, PF_ASK_DEVIATION);
 			}
 			else if (is_method(step, "min_max"))
 			{
@@ -360,20 +358,27 @@ finish_target_mean(PfFit *fit, StringInfo json, const PfStep *step, PfField *fie
 									pf_program_fold(program, step)->expr);
 	uint64		limit = (uint64) (PF_MAX_CATEGORIES + 2) * (step->folds + 1);
 	uint64		all_end = 0;
+	const char *sums;
 	SPITupleTable *table;
 	uint64		row;
 	bool		null = false;
 
+	/* of a class the sum and the sum of squares are numbers of rows */
+	if (step->positive.text != NULL)
+		sums = "pg_catalog.count(*) FILTER (WHERE s.v2" PF_OP("=") "'1'::pg_catalog.float8)::pg_catalog.numeric AS s,\n"
+			"  pg_catalog.count(*) FILTER (WHERE s.v2" PF_OP("=") "'1'::pg_catalog.float8)::pg_catalog.numeric AS q";
+	else
+		sums = "pg_catalog.sum(s.v2::pg_catalog.numeric) AS s,\n"
+			"  pg_catalog.sum(s.v2::pg_catalog.numeric" PF_OP("*") "s.v2::pg_catalog.numeric) AS q";
 	table = pf_fit_query(fit, psprintf("SELECT f.k, GROUPING(g.v), g.v, g.v IS NULL, pg_catalog.sum(g.n)::pg_catalog.float8,\n"
-									"  (pg_catalog.sum(g.s)" PF_OP("/") "pg_catalog.sum(g.n))::pg_catalog.float8,\n"
-									"  GREATEST(pg_catalog.sum(g.q)" PF_OP("-") "((pg_catalog.sum(g.s)" PF_OP("*") "pg_catalog.sum(g.s))"
-									PF_OP("/") "pg_catalog.sum(g.n)), 0::pg_catalog.numeric)::pg_catalog.float8\n"
-									"FROM (SELECT s.v1 AS v, s.v3 AS f, pg_catalog.count(*) AS n, pg_catalog.sum(s.v2::pg_catalog.numeric) AS s,\n"
-									"  pg_catalog.sum(s.v2::pg_catalog.numeric" PF_OP("*") "s.v2::pg_catalog.numeric) AS q\n"
-									"FROM (%s\nOFFSET 0) AS s WHERE s.v2 IS NOT NULL GROUP BY s.v1, s.v3) AS g\n"
-									"JOIN pg_catalog.generate_series(-1, %d) AS f (k) ON g.f" PF_OP("<>") "f.k\n"
-									"GROUP BY GROUPING SETS ((f.k, g.v), (f.k)) ORDER BY 1, 2 DESC, g.v COLLATE pg_catalog.\"C\"",
-									pf_program_select(program, values, fit->from), step->folds - 1), limit);
+									   "  (pg_catalog.sum(g.s)" PF_OP("/") "pg_catalog.sum(g.n))::pg_catalog.float8,\n"
+									   "  GREATEST(pg_catalog.sum(g.q)" PF_OP("-") "((pg_catalog.sum(g.s)" PF_OP("*") "pg_catalog.sum(g.s))"
+									   PF_OP("/") "pg_catalog.sum(g.n)), 0::pg_catalog.numeric)::pg_catalog.float8\n"
+									   "FROM (SELECT s.v1 AS v, s.v3 AS f, pg_catalog.count(*) AS n, %s\n"
+									   "FROM (%s\nOFFSET 0) AS s WHERE s.v2 IS NOT NULL GROUP BY s.v1, s.v3) AS g\n"
+									   "JOIN pg_catalog.generate_series(-1, %d) AS f (k) ON g.f" PF_OP("<>") "f.k\n"
+									   "GROUP BY GROUPING SETS ((f.k, g.v), (f.k)) ORDER BY 1, 2 DESC, g.v COLLATE pg_catalog.\"C\"",
+									   sums, pf_program_select(program, values, fit->from), step->folds - 1), limit);
 	if (table->numvals == limit)
 		too_many_categories(step, field->name, PF_MAX_CATEGORIES);
 	if (table->numvals == 0)

@@ -2,7 +2,7 @@
  * parts.h
  *	  What the files of this folder share.
  *
- * steps.c reads steps; fit.c, asks.c and fitted.c find their constants; program.c holds columns as SQL
+ * steps.c reads steps; fit.c, asks.c, sums.c and fitted.c find their constants; program.c holds columns as SQL
  * expressions, layer by layer; columns.c finds those that a step names, apply.c and categories.c
  * do what it says, with constants.c and words.c; recipe.c keeps documents; cleaner.c evaluates
  * a program for one row; clean.c and calls.c are the SQL calls.

@@ -115,7 +115,7 @@ CREATE TABLE pgforest.version (
 	extension_version text NOT NULL,
 	seconds float8 NOT NULL,
 	stage_seconds jsonb,
-	recipe jsonb,
+	recipe text,
 	fit jsonb,
 	PRIMARY KEY (model_id, version)
 );
@@ -148,7 +148,7 @@ COMMENT ON COLUMN pgforest.version.trained_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.version.extension_version IS 'version of pgforest that trained it';
 COMMENT ON COLUMN pgforest.version.seconds IS 'how long the training took';
 COMMENT ON COLUMN pgforest.version.stage_seconds IS 'how long each stage of it took';
-COMMENT ON COLUMN pgforest.version.recipe IS 'the recipe that its rows go through, as it was at training; NULL: none';
+COMMENT ON COLUMN pgforest.version.recipe IS 'name and version of the recipe that its rows go through; NULL: none';
 COMMENT ON COLUMN pgforest.version.fit IS 'how it ended: iterations and converged of linear, rounds and rounds_grown of early stopping; NULL for others';
 
 CREATE TABLE pgforest.version_data (
@@ -424,8 +424,7 @@ CREATE VIEW pgforest.versions WITH (security_invoker = true) AS
 			  WHERE a.model_id = v.model_id AND a.version = v.version
 			  ORDER BY a.alias) AS aliases,
 		v.target, v.query, v.columns, v.column_types, v.identity, v.holdout, v.note,
-		v.extension_version,
-		(v.recipe ->> 'recipe') || '@' || (v.recipe ->> 'version') AS recipe, v.fit
+		v.extension_version, v.recipe, v.fit
 	FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id;
 COMMENT ON VIEW pgforest.versions IS 'the versions of the models you may use';
 COMMENT ON COLUMN pgforest.versions.model IS 'name of the model';

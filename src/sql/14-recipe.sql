@@ -25,6 +25,17 @@ COMMENT ON COLUMN pgforest.recipe.made_by IS 'role that made this version, and s
 COMMENT ON COLUMN pgforest.recipe.made_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.recipe.seconds IS 'how long the fit took';
 
+CREATE TABLE pgforest.version_recipe (
+    model_id bigint NOT NULL,
+    version integer NOT NULL,
+    document jsonb NOT NULL,
+    PRIMARY KEY (model_id, version)
+);
+COMMENT ON TABLE pgforest.version_recipe IS 'recipes that versions of models carry, for the model''s owner only, as they hold values of the rows';
+COMMENT ON COLUMN pgforest.version_recipe.model_id IS 'the model';
+COMMENT ON COLUMN pgforest.version_recipe.version IS 'the version';
+COMMENT ON COLUMN pgforest.version_recipe.document IS 'the recipe as it was at training';
+
 CREATE TABLE pgforest.cleaning (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     target text COLLATE "C" NOT NULL,
@@ -51,14 +62,17 @@ COMMENT ON COLUMN pgforest.cleaning.at IS 'when';
 COMMENT ON COLUMN pgforest.cleaning.seconds IS 'how long it took';
 
 SELECT pg_extension_config_dump('pgforest.recipe', '');
+SELECT pg_extension_config_dump('pgforest.version_recipe', '');
 SELECT pg_extension_config_dump('pgforest.cleaning', '');
 SELECT pg_extension_config_dump('pgforest.cleaning_id_seq', '');
 
 ALTER TABLE pgforest.recipe ENABLE ROW LEVEL SECURITY;
+ALTER TABLE pgforest.version_recipe ENABLE ROW LEVEL SECURITY;
 ALTER TABLE pgforest.cleaning ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON pgforest.recipe FOR SELECT USING (EXISTS (
     SELECT FROM pg_catalog.pg_roles r
     WHERE r.rolname OPERATOR(pg_catalog.=) owner AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+CREATE POLICY visible ON pgforest.version_recipe FOR SELECT USING (pgforest.is_owner(model_id));
 CREATE POLICY visible ON pgforest.cleaning FOR SELECT USING (EXISTS (
     SELECT FROM pg_catalog.pg_roles r
     WHERE r.rolname OPERATOR(pg_catalog.=) role AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
@@ -77,7 +91,7 @@ COMMENT ON COLUMN pgforest.recipes.made_by IS 'role that made this version';
 COMMENT ON COLUMN pgforest.recipes.made_at IS 'when it was stored';
 COMMENT ON COLUMN pgforest.recipes.seconds IS 'how long the fit took';
 
-GRANT SELECT ON pgforest.recipe, pgforest.cleaning, pgforest.recipes TO PUBLIC;
+GRANT SELECT ON pgforest.recipe, pgforest.version_recipe, pgforest.cleaning, pgforest.recipes TO PUBLIC;
 GRANT SELECT ON SEQUENCE pgforest.cleaning_id_seq TO PUBLIC;
 
 CREATE FUNCTION ml_recipe(

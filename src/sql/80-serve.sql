@@ -82,9 +82,10 @@ COMMENT ON FUNCTION pgforest.best_class(float8[]) IS
 CREATE PROCEDURE @extschema@.ml_score(model text, source text, target text, key text[],
 									  on_drift text DEFAULT 'warn',
 									  INOUT version integer DEFAULT NULL,
-									  INOUT rows bigint DEFAULT NULL)
+									  INOUT rows bigint DEFAULT NULL,
+									  INOUT drifted boolean DEFAULT NULL)
 	AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON PROCEDURE @extschema@.ml_score(text, text, text, text[], text, integer, bigint) IS
+COMMENT ON PROCEDURE @extschema@.ml_score(text, text, text, text[], text, integer, bigint, boolean) IS
 	'writes key, prediction, probabilities, model, version and time of each row of a source into a table, once for each key';
 
 -- ---------------------------------------------------------------------

@@ -12,6 +12,16 @@ CREATE FUNCTION pg_temp.results(name text) RETURNS SETOF text LANGUAGE sql AS $$
 		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgforest') WHERE proname = name ORDER BY 1
 $$;
 
+-- ----- loading -----
+
+SELECT is(pg_temp.arguments('ml_ingest'), 'IN target text, IN source text, IN batch_size integer DEFAULT 15000, '
+	'IN max_batches integer DEFAULT NULL::integer, IN order_by text DEFAULT NULL::text, IN format jsonb DEFAULT ''{}''::jsonb, '
+	'IN on_error text DEFAULT ''stop''::text, IN create_table boolean DEFAULT false, IN restart boolean DEFAULT false',
+	'ml_ingest: arguments');
+SELECT columns_are('pgforest', 'batch', '{id,stream,load,number,target,source,order_by,columns,rows,rejected,start_byte,end_byte,end_line,'
+	'start_key,end_key,sha256,role,at}'::name[], 'batch: columns');
+SELECT columns_are('pgforest', 'reject', '{id,batch_id,line,start_byte,bytes,text,sqlstate,reason,role}'::name[], 'reject: columns');
+
 -- ----- training -----
 
 SELECT is(pg_temp.arguments('ml_train'), 'model text, source text, target text DEFAULT NULL::text, '
@@ -143,8 +153,9 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM ours WHERE obj_description(oid,
 -- ----- the catalog -----
 
 SELECT has_table('pgforest', name, 'table ' || name)
-	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery,pipeline,run_step}'::text[]) AS name;
-SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,alerts,alert_targets,deliveries,pipelines,run_steps,schedules}'::text[]) AS name;
+	FROM unnest('{model,version,version_data,alias,alias_history,metric,run,alert,alert_target,outbox,delivery,pipeline,run_step,batch,reject,recipe,baseline,drift,monitor,prediction,trial}'::text[]) AS name;
+SELECT has_view('pgforest', name, 'view ' || name) FROM unnest('{models,versions,metrics,leaderboard,runs,settings,alerts,alert_targets,deliveries,pipelines,'
+	'run_steps,schedules,trials,recipes}'::text[]) AS name;
 SELECT columns_are('pgforest', 'models', '{name,task,target,owner,versions,production}'::name[], 'models: columns');
 SELECT is(array(SELECT unnest('{model,version,task,algorithm,rows,features,classes,params,seed,metric,score,sha256,data_fingerprint,bytes,'
 		'trained_by,trained_at,seconds,stage_seconds,aliases}'::text[])

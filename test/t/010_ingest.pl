@@ -344,11 +344,25 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM ((TABLE copied EXCEPT ALL
 
 my $call = "CALL ml_ingest('again', '$big', format => $format, batch_size => 1500)";
 my %stops;
+
+# The server may still be busy with starting anew after a kill.
+sub next_session
+{
+	my $session;
+
+	for (1 .. 600)
+	{
+		last if ($session = eval { new_session($node) }) && $session->pid;
+		sleep 0.1;
+	}
+	return $session;
+}
+
 srand(4711);
 for my $round (1 .. 80)
 {
 	my $way     = (qw(kill cancel timeout immediate kill kill))[ $round % 6 ];
-	my $session = new_session($node);
+	my $session = next_session();
 	my $wait    = rand(0.25);
 	my $done;
 
@@ -356,7 +370,7 @@ for my $round (1 .. 80)
 	$session->begin($call);
 	sleep $wait if $way ne 'timeout';
 	kill 'KILL', $session->pid if $way eq 'kill';
-	$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')') if $way eq 'cancel';
+	$node->psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')') if $way eq 'cancel';
 	$node->stop('immediate') if $way eq 'immediate';
 	$session->finish;
 	$done = $session->error =~ /loaded|nothing new/;

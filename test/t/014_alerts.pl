@@ -361,6 +361,9 @@ for my $more (q{, events => '{no}'}, q{, template => 'no'}, q{, events => '{}'})
 {
 	like(error_of($node, "SELECT $secret_target$more)"), qr/^22023: /, 'an error says nothing of them');
 }
+my $bound = q{SET log_parameter_max_length_on_error = -1; PREPARE to_secret(text) AS SELECT ml_alert_to($1, events => ARRAY['no']); }
+  . q{EXECUTE to_secret('} . $http->url('/hush-path') . q{')};
+like(error_of($node, $bound), qr/^22023: unrecognized events/, '... nor of parameters');
 like(error_of($node, q{SELECT ml_alert_to('http://hush-user:hush-secret@localhost/')}), qr/^22023: invalid URL/, '... nor one of the URL');
 $node->safe_psql('postgres', $raise);
 is(deliver(), '0|1', 'a server that repeats all it hears');
