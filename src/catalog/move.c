@@ -60,8 +60,6 @@ pf_catalog_describe(const PfVersionInfo *version)
 				 "FROM pgforest.version_recipe x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'baseline', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
 				 "FROM pgforest.baseline x WHERE x.model_id = $1 AND x.version = $2), "
-				 "'recipe', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
-				 "FROM pgforest.version_recipe x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'origin', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
 				 "FROM pgforest.origin x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'exported', jsonb_build_object('database', current_database(), 'by', $3::text, "
@@ -163,7 +161,6 @@ pf_catalog_import(const PfImport *import)
 				  "set, source, class, threshold, tpr, fpr, precision, recall");
 	write_section(import, model.id, number, "version_recipe", "recipe", "document");
 	write_section(import, model.id, number, "baseline", "baseline", "profile");
-	write_section(import, model.id, number, "version_recipe", "recipe", "document");
 	write_origin(import, model.id, number, role);
 	write_run(import, model.id, number, role);
 	SPI_finish();
