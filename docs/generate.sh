@@ -28,7 +28,7 @@ parameters() {
 declare -A part=(
 	[functions]="SELECT '\`' || p.proname || '(' || regexp_replace(regexp_replace(replace(
 				pg_get_function_arguments(p.oid), 'double precision', 'float8'),
-				',? ?(?:IN)?OUT .*|\mIN ', '', 'g'), 'DEFAULT (\S+)::[a-z0-9]+(\[\])?', 'DEFAULT \1', 'g') || ')\`' AS function,
+				',? ?(?:IN)?OUT .*|\mIN ', '', 'g'), 'DEFAULT (''[^'']*''|\S+)::[a-z0-9]+( with time zone)?(\[\])?', 'DEFAULT \1', 'g') || ')\`' AS function,
 			obj_description(p.oid, 'pg_proc') AS \"what it does\"
 		FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
 		WHERE d.classid = 'pg_proc'::regclass AND d.deptype = 'e' AND p.proname LIKE 'ml\\_%'

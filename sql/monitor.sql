@@ -83,6 +83,15 @@ CALL ml_watch();
 SELECT until_at - t.at AS until_at, feature, drifted, reference_rows > 0 AS reference, current_rows, h.at = until_at AS at, h.version FROM pgforest.drift_history h, today t WHERE monitor = 'drifts' ORDER BY h.at, h.feature COLLATE "C";
 SELECT event, severity, state, title, count, details ? 'drifted' AS figures FROM pgforest.alerts WHERE monitor = 'drifts';
 SELECT ml_drop_monitor('drifts');
+-- What ml_check has against the rows.
+CREATE TABLE broken AS SELECT id, sold, CASE WHEN sold < at - interval '1 day' OR id % 4 > 0 THEN age END AS age, CASE WHEN sold < at - interval '1 day' THEN miles ELSE -5 END AS miles FROM cars, today;
+SELECT ml_monitor('quality', 'monitor price', 'broken', time_column => 'sold', drift => false, since => at - interval '2 days') FROM today;
+CALL ml_watch();
+SELECT event, severity, state, title, count, jsonb_path_query_array(details, '$.violations[*].problem') AS problems FROM pgforest.alerts WHERE monitor = 'quality';
+SELECT ml_monitor('quality', 'monitor price', 'broken', time_column => 'sold', drift => false, since => at - interval '1 day', limits => '{"max_missing": 0.5, "features": {"miles": {"ignore": true}}}') FROM today;
+CALL ml_watch();
+SELECT state FROM pgforest.alerts WHERE monitor = 'quality';
+SELECT ml_drop_monitor('quality');
 
 -- Without a column of time all rows are looked at, each time that a period is over.
 SELECT ml_monitor('whole', 'monitor price', 'SELECT * FROM cars', truth => 'price', period => '1 hour');
@@ -177,6 +186,7 @@ CALL refuse('ml_monitor(''m'', ''monitor price'', ''cars'', period => ''1 month'
 CALL refuse('ml_monitor(''m'', ''monitor price'', ''cars'', period => ''0'')');
 CALL refuse('ml_monitor(''m'', ''monitor price'', ''cars'', delay => ''-1 day'')');
 CALL refuse('ml_monitor(''m'', ''monitor price'', ''cars'', time_column => ''sold'', since => ''infinity'')');
+CALL refuse('ml_monitor(''m'', ''monitor price'', ''cars'', limits => ''{"max_missin": 1}'')');
 CALL refuse('ml_drop_monitor(NULL)');
 CALL refuse('ml_drop_monitor(''no such monitor'')');
 SELECT version FROM ml_train('monitor odd', 'cars', algorithm => 'isolation_forest', features => '{age,miles}', params => '{"n_estimators": 5}');

@@ -18,6 +18,8 @@ SELECT model, version FROM ml_train('quantiles', 't', 'v', features => '{a,colou
 SELECT model, version FROM ml_train('boosting', 't', 'v', algorithm => 'gradient_boosting', features => '{a,colour}', params => '{"n_estimators": 5}');
 SELECT model, version FROM ml_train('linear', 't', 'y', algorithm => 'linear', features => '{a,colour,pair}');
 SELECT model, version FROM ml_train('odd', 't', algorithm => 'isolation_forest', features => '{a,pair}', params => '{"n_estimators": 5}');
+SELECT recipe FROM ml_recipe('moved', 'SELECT id, a, colour, y FROM t', '[{"step": "scale", "columns": ["a"], "method": "standard"}, {"step": "one_hot", "columns": ["colour"]}]');
+SELECT model, version FROM ml_train('raw', 'SELECT id, a, colour, y FROM t', 'y', key => '{id}', recipe => 'moved', params => '{"n_estimators": 5}');
 SELECT count(*) > 0 AS measured FROM ml_evaluate('forest@1', 't');
 CREATE TABLE box AS SELECT name, ml_export(name || '@1') AS data FROM pgforest.models;
 CREATE VIEW known AS SELECT model, jsonb_build_object('version', to_jsonb(v) - '{model,version,trained_by,aliases}'::text[],
@@ -30,6 +32,10 @@ SELECT model, version, task, algorithm, features, bytes = (SELECT bytes FROM pgf
 FROM box, ml_import(data, 'copy of ' || name) ORDER BY model;
 SELECT b.model, a.facts = b.facts AS same FROM before b JOIN known a ON a.model = 'copy of ' || b.model ORDER BY 1;
 SELECT name, bool_and(ml_predict(name || '@1', t) = ml_predict('copy of ' || name || '@1', t)) AS same FROM box, t GROUP BY 1 ORDER BY 1;
+-- With the recipe that it carries, and what its rows were like.
+SELECT a.document = b.document AS same_recipe, c.profile = d.profile AS same_baseline
+FROM pgforest.version_recipe a JOIN pgforest.model m ON m.id = a.model_id AND m.name = 'raw' JOIN pgforest.baseline c ON c.model_id = a.model_id,
+     pgforest.version_recipe b JOIN pgforest.model n ON n.id = b.model_id AND n.name = 'copy of raw' JOIN pgforest.baseline d ON d.model_id = b.model_id;
 -- The name that it had is there no more: it is the default.
 SELECT ml_drop('forest');
 SELECT model, version FROM box, ml_import(data) WHERE name = 'forest';
@@ -111,8 +117,8 @@ $$;
 CREATE FUNCTION big(b bytea) RETURNS int LANGUAGE sql AS $$ SELECT get_byte(b, 0) + get_byte(b, 1) * 256 + get_byte(b, 2) * 65536 $$;
 CREATE TABLE parts AS SELECT name, convert_from(substr(data, 33, big(substr(data, 17, 3))), 'UTF8')::jsonb AS sections, substr(data, 33 + big(substr(data, 17, 3)), big(substr(data, 25, 3))) AS model, data FROM box;
 SELECT name, container(convert_to(sections::text, 'UTF8'), model) = data AS taken_apart FROM parts ORDER BY 1;
-CREATE FUNCTION forged(change jsonb, path text[]) RETURNS text LANGUAGE sql AS $$
-    SELECT format('parts, ml_import(container(convert_to(jsonb_set(sections, %L, %L)::text, %L), model), %L) WHERE name = %L', path, change, 'UTF8', 'forged', 'forest')
+CREATE FUNCTION forged(change jsonb, path text[], model text DEFAULT 'forest') RETURNS text LANGUAGE sql AS $$
+    SELECT format('parts, ml_import(container(convert_to(jsonb_set(sections, %L, %L)::text, %L), model), %L) WHERE name = %L', path, change, 'UTF8', 'forged', model)
 $$;
 \set VERBOSITY terse
 CALL refuse(forged('"x"', '{version,sha256}'));
@@ -122,6 +128,9 @@ CALL refuse(forged('["a"]', '{version,columns}'));
 CALL refuse(forged('["high", "low", "more"]', '{version,classes}'));
 CALL refuse(forged('null', '{version,params}'));
 CALL refuse(forged('"soon"', '{version,trained_at}'));
+CALL refuse(forged('null', '{recipe}', 'raw'));
+CALL refuse(forged('{"document": {"recipe": "x", "version": 1, "columns": [], "steps": [{"step": "run", "sql": "DROP TABLE t"}]}}', '{recipe}', 'raw'));
+CALL refuse(forged(E'{"profile": "\\\\x00"}', '{baseline}'));
 CALL refuse(forged('7', '{version}'));
 CALL refuse(forged('[[1]]', '{metrics}'));
 CALL refuse(forged('[1, 2]', '{confusion,0,counts}'));
@@ -148,7 +157,7 @@ DECLARE
     code text;
 BEGIN
     FOR seed IN first .. last LOOP
-        SELECT * INTO part FROM parts ORDER BY name OFFSET seed % 5 LIMIT 1;
+        SELECT * INTO part FROM parts ORDER BY name OFFSET seed % 6 LIMIT 1;
         sections := convert_to(part.sections::text, 'UTF8');
         changed := mutate(CASE WHEN seed % 2 = 0 THEN sections ELSE part.model END, seed);
         IF seed % 2 = 0 THEN
@@ -173,5 +182,6 @@ SELECT count(*) FILTER (WHERE state LIKE 'XX000' OR state LIKE '57%' OR state LI
 RESET client_min_messages;
 
 SELECT count(ml_drop(name)) > 0 AS dropped FROM pgforest.models;
+SELECT ml_drop_recipe('moved');
 DROP SCHEMA regress_move CASCADE;
 DROP ROLE regress_ml_mover, regress_ml_other;

@@ -56,6 +56,29 @@ CALL ml_run('carried');
 SELECT step, kind, status, version, reason IS NOT NULL AS reason FROM last_steps;
 SELECT version, recipe FROM pgforest.versions WHERE model = 'c' ORDER BY version;
 
+-- Drift: of the rows that arrive, from those that the version in production was trained on.
+CREATE VIEW usual AS SELECT x, kind, id FROM clean;
+CREATE VIEW shifted AS SELECT x + 5 AS x, kind, id FROM clean;
+SELECT step, kind FROM ml_pipeline('drift', '{"model": "m", "on_drift": {"action": "retrain", "source": "usual"}, "gate": {"promote": "never"}}');
+CALL ml_run('drift');
+SELECT step, kind, status, rows, reason IS NOT NULL AS reason FROM last_steps;
+SELECT count(*) FROM ml_pipeline('drift', '{"model": "m", "on_drift": {"action": "retrain", "source": "shifted"}, "gate": {"promote": "never"}, "run_when_rows": 1000}');
+CALL ml_run('drift');
+SELECT step, kind, status, rows, CASE WHEN kind <> 'retrain' THEN reason END AS reason FROM last_steps;
+SELECT count(*) FROM ml_pipeline('drift', '{"model": "m", "on_drift": "stop", "score": {"source": "shifted", "target": "late", "key": "id"}}');
+CALL ml_run('drift');
+SELECT step, kind, status, sqlstate FROM last_steps;
+SELECT count(*) FROM ml_pipeline('drift', '{"model": "m", "on_drift": {"action": "alert", "source": "shifted"}, "gate": {"promote": "never"}}');
+CALL ml_run('drift');
+SELECT event, severity, key, title, resolved_at IS NULL AS open FROM pgforest.alert WHERE event = 'drift' AND pipeline = 'drift';
+SELECT count(*) FROM ml_pipeline('drift', '{"model": "m", "on_drift": {"action": "alert", "source": "usual"}, "gate": {"promote": "never"}}');
+CALL ml_run('drift');
+SELECT event, resolved_at IS NULL AS open FROM pgforest.alert WHERE event = 'drift' AND pipeline = 'drift';
+SELECT ml_pipeline('x', '{"model": "m", "on_drift": "sometimes"}');
+SELECT ml_pipeline('x', '{"model": "m", "on_drift": {"source": "raw"}}');
+-- The interval of the difference may be demanded.
+SELECT version, promoted, reason FROM ml_retrain('c', confidence => 0.95);
+
 SELECT count(ml_drop_pipeline(name)) FROM pgforest.pipelines;
 SELECT count(ml_drop(name)) FROM pgforest.models;
 SELECT ml_drop_recipe('p'), ml_drop_recipe('mine');

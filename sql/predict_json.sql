@@ -31,6 +31,13 @@ SELECT bool_and((answer #>> ARRAY['scores', (id - 1)::text])::float8 = ml_predic
 SELECT train('label', 'y');
 SELECT ml_predict_json('label', '{"instances": []}') -> 'version' AS production, ml_predict_json('label@1', '{"instances": []}') -> 'version' AS asked_for;
 
+-- A model with a recipe takes raw objects.
+SELECT recipe FROM ml_recipe('requested', 'SELECT id, a, colour, y FROM t', '[{"step": "scale", "columns": ["a"], "method": "standard"}, {"step": "one_hot", "columns": ["colour"]}]');
+SELECT version FROM ml_train('raw', 'SELECT id, a, colour, y FROM t', 'y', key => '{id}', recipe => 'requested', params => '{"n_estimators": 5}');
+SELECT bool_and((answer #>> ARRAY['predictions', (id - 1)::text]) = ml_predict('raw@1', t)) AS same FROM requests, ml_predict_json('raw@1', by_name) answer, t;
+CALL refuse($$ml_predict_json('raw@1', '{"instances": [{"a": 1, "colour": "red"}, [1, "red"]]}')$$);
+CALL refuse($$ml_predict_json('raw@1', '{"instances": [{"a": 1, "colour": "red"}, {"a": 1}]}')$$);
+
 -- It never writes: in a read-only transaction, in a view, in a parallel plan.
 BEGIN READ ONLY;
 SELECT ml_predict_json('label', '{"instances": [[3, "red", 1, 2]]}') -> 'predictions';
@@ -64,6 +71,7 @@ SELECT ml_predict_json('label', '{"instances": [[3, "red", 1, 2]]}') -> 'predict
 RESET ROLE;
 
 SELECT count(ml_drop(name)) FROM pgforest.models;
+SELECT ml_drop_recipe('requested');
 \set VERBOSITY terse
 DROP SCHEMA regress_predict_json CASCADE;
 DROP ROLE regress_ml_gateway;

@@ -161,6 +161,16 @@ CALL ml_score('serve label', 'rows', 'batch', '{id}');
 SELECT state, count FROM pgforest.alerts WHERE key LIKE '%batch' ORDER BY id;
 SELECT feature, bool_or(drifted) AS drifted, count(DISTINCT at) >= 5 AS times, count(monitor) AS monitors FROM pgforest.drift_history WHERE model = 'serve label' GROUP BY feature ORDER BY feature COLLATE "C";
 
+-- A version that carries a recipe takes raw rows everywhere: what has drifted is told from the clean ones.
+SELECT version FROM ml_recipe('serve recipe', 'SELECT id, a, c, y FROM rows', '[{"step": "impute", "columns": ["a"], "method": "mean"}, {"step": "scale", "columns": ["a"], "method": "standard"}]');
+SELECT version FROM ml_train('serve raw', 'SELECT id, a, c, y FROM rows', 'y', key => '{id}', params => '{"n_estimators": 10}', holdout => 0, recipe => 'serve recipe');
+SELECT prediction FROM ml_infer('serve raw@1', '{"a": 12, "c": "dark"}');
+CALL ml_score('serve raw@1', 'SELECT id, a, c FROM rows', 'raw_scores', '{id}', on_drift => 'stop');
+SELECT count(*), bool_and(prediction = ml_predict('serve raw@1', r)) AS same FROM raw_scores JOIN rows r USING (id);
+SELECT DISTINCT drifted FROM ml_drift('serve raw@1', 'rows');
+CALL ml_score('serve raw@1', 'SELECT id, a + 8 AS a, c FROM rows', 'stopped', '{id}', on_drift => 'stop');
+SELECT ml_drop('serve raw'), ml_drop_recipe('serve recipe');
+
 -- Errors come before the first row is read.
 CREATE PROCEDURE refuse_score(arguments text) LANGUAGE plpgsql AS $$
 DECLARE

@@ -90,19 +90,23 @@ pf_monitor_store(PfMonitor *monitor, TimestampTz start)
 	arg_time(&args, monitor->watched_until);
 	pf_arg_name(&args, owner ? owner : monitor->owner);
 	arg_time(&args, start);
+	arg_bool(&args, monitor->quality);
+	pf_arg(&args, JSONBOID, monitor->limits ? JsonbPGetDatum(monitor->limits) : (Datum) 0,
+		   monitor->limits == NULL);
 
 	/* another session may have stored one since: it is replaced only if it is ours, too */
 	if (pf_write("INSERT INTO pgforest.monitor AS m (name, owner, model_id, reference, source, truth, "
 				 "time_column, period, delay, metric, threshold, max_regression, learn, min_rows, drift, "
-				 "watched_until, measured_until) "
+				 "watched_until, measured_until, quality, limits) "
 				 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-				 "coalesce($16, $18), coalesce($16, $18)) "
+				 "coalesce($16, $18), coalesce($16, $18), $19, $20) "
 				 "ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, model_id = excluded.model_id, "
 				 "reference = excluded.reference, source = excluded.source, truth = excluded.truth, "
 				 "time_column = excluded.time_column, period = excluded.period, delay = excluded.delay, "
 				 "metric = excluded.metric, threshold = excluded.threshold, "
 				 "max_regression = excluded.max_regression, learn = excluded.learn, "
-				 "min_rows = excluded.min_rows, drift = excluded.drift, "
+				 "min_rows = excluded.min_rows, drift = excluded.drift, quality = excluded.quality, "
+				 "limits = excluded.limits, "
 				 "watched_until = coalesce($16, m.watched_until, $18), "
 				 "measured_until = coalesce($16, m.measured_until, $18) "
 				 "WHERE m.owner = $17 RETURNING id", &args) != 1)
@@ -196,14 +200,16 @@ pf_monitor_lock(int64 id, PfMonitor *monitor)
 {
 	MemoryContext context = CurrentMemoryContext;
 	PfArgs		args = {0};
+	Datum		limits;
 	bool		isnull;
 	bool		found;
 
+	memset(monitor, 0, sizeof(*monitor));
 	SPI_connect();
 	pf_arg_int8(&args, id);
 	found = pf_write("SELECT id, name, owner, model_id, reference, source, truth, time_column, period, delay, "
 					 "metric, threshold, max_regression, coalesce(learn, 0), min_rows, drift, watched_until, "
-					 "measured_until FROM pgforest.monitor WHERE id = $1 FOR UPDATE SKIP LOCKED",
+					 "measured_until, quality, limits FROM pgforest.monitor WHERE id = $1 FOR UPDATE SKIP LOCKED",
 					 &args) == 1;
 	if (found)
 	{
@@ -225,6 +231,15 @@ pf_monitor_lock(int64 id, PfMonitor *monitor)
 		monitor->drift = DatumGetBool(pf_written(16, &isnull));
 		monitor->watched_until = time_of(17);
 		monitor->measured_until = time_of(18);
+		monitor->quality = DatumGetBool(pf_written(19, &isnull));
+		limits = pf_written(20, &isnull);
+		if (!isnull)
+		{
+			MemoryContext spi = MemoryContextSwitchTo(context);
+
+			monitor->limits = DatumGetJsonbPCopy(limits);
+			MemoryContextSwitchTo(spi);
+		}
 	}
 	SPI_finish();
 	return found;

@@ -28,6 +28,8 @@ typedef struct PfMonitor
 	int32		learn;			/* windows; 0: none */
 	int64		min_rows;
 	bool		drift;
+	bool		quality;
+	Jsonb	   *limits;			/* of ml_check, or NULL */
 	TimestampTz watched_until;	/* DT_NOBEGIN: never yet */
 	TimestampTz measured_until;
 } PfMonitor;

@@ -56,6 +56,8 @@ pf_catalog_describe(const PfVersionInfo *version)
 				 "FROM pgforest.confusion x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'curves', (SELECT jsonb_agg(to_jsonb(x) - '{model_id,version,id}'::text[] ORDER BY x.id) "
 				 "FROM pgforest.curve x WHERE x.model_id = $1 AND x.version = $2), "
+				 "'recipe', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
+				 "FROM pgforest.version_recipe x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'baseline', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
 				 "FROM pgforest.baseline x WHERE x.model_id = $1 AND x.version = $2), "
 				 "'origin', (SELECT to_jsonb(x) - '{model_id,version}'::text[] "
@@ -157,6 +159,7 @@ pf_catalog_import(const PfImport *import)
 				  "set, source, classes, counts, rows, measured_at, measured_by");
 	write_section(import, model.id, number, "curve", "curves",
 				  "set, source, class, threshold, tpr, fpr, precision, recall");
+	write_section(import, model.id, number, "version_recipe", "recipe", "document");
 	write_section(import, model.id, number, "baseline", "baseline", "profile");
 	write_origin(import, model.id, number, role);
 	write_run(import, model.id, number, role);

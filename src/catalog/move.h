@@ -9,7 +9,7 @@
 
 /*
  * Everything about a version but its bytes, as the text of one JSON object of sections: "model",
- * "version", "metrics", "confusion", "curves", "baseline" and "origin", each of the columns that the tables have, by
+ * "version", "metrics", "confusion", "curves", "recipe", "baseline" and "origin", each of the columns that the tables have, by
  * name; and "exported": where, by whom, when.
  */
 extern char *pf_catalog_describe(const PfVersionInfo *version);

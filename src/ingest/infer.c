@@ -61,12 +61,60 @@ end_fields(CopyFromState state, Relation relation)
 	table_close(relation, AccessShareLock);
 }
 
-PfFields *
-pf_read_fields(const PfFormat *format, const char *bytes, Size size)
+/*
+ * Looks at fields in a subtransaction: false when COPY cannot read them.  The load will say what is wrong
+ * with them, and on which line.
+ */
+static bool
+look_safely(void (*look) (void *arg), void *arg)
 {
-	PfFields   *row = palloc0(sizeof(PfFields));
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool good = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		look(arg);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		good = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return good;
+}
+
+/* What is looked at, and what came of it. */
+typedef struct Look
+{
+	const PfFormat *format;
+	const char *bytes;
+	Size		size;
+	PfFields   *row;
+	int			count;
+	int		   *kinds;
+} Look;
+
+static void
+look_at_first(void *arg)
+{
+	Look	   *look = arg;
 	Relation	relation;
-	CopyFromState state = begin_fields(format, bytes, size, &relation);
+	CopyFromState state = begin_fields(look->format, look->bytes, look->size, &relation);
+	PfFields   *row = palloc0(sizeof(PfFields));
 	char	  **fields;
 
 	if (NextCopyFromRawFields(state, &fields, &row->count))
@@ -76,7 +124,19 @@ pf_read_fields(const PfFormat *format, const char *bytes, Size size)
 			row->fields[i] = fields[i] ? pstrdup(fields[i]) : NULL;
 	}
 	end_fields(state, relation);
-	return row;
+	look->row = row;
+}
+
+PfFields *
+pf_read_fields(const PfFormat *format, const char *bytes, Size size, bool must)
+{
+	Look		look = {.format = format,.bytes = bytes,.size = size};
+
+	if (must)
+		look_at_first(&look);
+	else if (!look_safely(look_at_first, &look))
+		return NULL;
+	return look.row;
 }
 
 /* ----- names ----- */
@@ -269,60 +329,36 @@ common_kind(Kind a, Kind b)
 }
 
 static void
-look_at_rows(const PfFormat *format, const char *bytes, Size size, Kind *kinds, int count)
+look_at_rows(void *arg)
 {
+	Look	   *look = arg;
 	Relation	relation;
-	CopyFromState state = begin_fields(format, bytes, size, &relation);
+	CopyFromState state = begin_fields(look->format, look->bytes, look->size, &relation);
 	char	  **fields;
-	int			nfields;
+	int			count;
 
-	while (NextCopyFromRawFields(state, &fields, &nfields))
+	while (NextCopyFromRawFields(state, &fields, &count))
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; nfields == count && i < count; i++)
+		for (int i = 0; count == look->count && i < count; i++)
 		{
 			if (fields[i] != NULL)
-				kinds[i] = common_kind(kinds[i], value_kind(fields[i]));
+				look->kinds[i] = common_kind(look->kinds[i], value_kind(fields[i]));
 		}
 	}
 	end_fields(state, relation);
 }
 
-/*
- * A record that COPY cannot read ends the look at them; the load will say what is wrong with it, and
- * on which line.
- */
+/* A record that COPY cannot read ends the look at them. */
 List *
 pf_infer_types(const PfFormat *format, const char *bytes, Size size, int count)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Kind	   *kinds = palloc0(sizeof(Kind) * count);
+	Look		look = {.format = format,.bytes = bytes,.size = size,.count = count};
 	List	   *types = NIL;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		look_at_rows(format, bytes, size, kinds, count);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-
+	look.kinds = palloc0(sizeof(int) * count);
+	(void) look_safely(look_at_rows, &look);
 	for (int i = 0; i < count; i++)
-		types = lappend(types, pstrdup(type_names[kinds[i]]));
+		types = lappend(types, pstrdup(type_names[look.kinds[i]]));
 	return types;
 }

@@ -10,6 +10,8 @@
  *		  spool		as above, as lines of COPY
  *		target		the table, its rights, making it	target.c, infer.c
  *
+ * What puts them together is in ingest.c, prefix.c and step.c (call.h).
+ *
  * What a batch needs is collected first, while no snapshot, lock or transaction id
  * is held (a query's rows excepted); then it is loaded and commits.
  */
@@ -166,14 +168,14 @@ extern void pf_target_create(PfTarget *target, List *names, List *types);
 
 /* ----- fields (infer.c) ----- */
 
-/* The fields of a record, as COPY reads them; NULL for NULL. */
+/* The fields of the first record, as COPY reads them; NULL for NULL.  must: else NULL where it cannot. */
 typedef struct PfFields
 {
 	char	  **fields;
 	int			count;
 } PfFields;
 
-extern PfFields *pf_read_fields(const PfFormat *format, const char *bytes, Size size);
+extern PfFields *pf_read_fields(const PfFormat *format, const char *bytes, Size size, bool must);
 /* A name that needs no quotes: small letters, digits and underscores; it may be empty. */
 extern char *pf_plain_name(const char *given);
 /* Such names for so many columns, each one different; header: NULL or those it gives. */

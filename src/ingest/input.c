@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
+#include "compat.h"
 #include "ingest/ingest.h"
 #include "net/net.h"
 
@@ -139,6 +140,15 @@ look_at_file(FileInput *input)
 	input->base.skip = NULL;
 }
 
+pg_noreturn static void
+cannot_open(const char *name)
+{
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not open file \"%s\" for reading: %m", name),
+			 errhint("The file must be on the server, where the server's user can read it.")));
+}
+
 static PfInput *
 open_file(const char *name)
 {
@@ -150,20 +160,14 @@ open_file(const char *name)
 
 	/* a pipe would have us wait in open() for a writer, deaf to a cancel */
 	if (stat(name, &status) < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\" for reading: %m", name),
-				 errhint("The file must be on the server, where the server's user can read it.")));
+		cannot_open(name);
 	if (!S_ISREG(status.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a regular file", name)));
 	file = PathNameOpenFile(name, O_RDONLY | PG_BINARY);
 	if (file < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open file \"%s\" for reading: %m", name),
-				 errhint("The file must be on the server, where the server's user can read it.")));
+		cannot_open(name);
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pgforest file", ALLOCSET_DEFAULT_SIZES);
 	caller = MemoryContextSwitchTo(context);

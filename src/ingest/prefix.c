@@ -161,19 +161,24 @@ static bool
 take_header(PfIngest *ing, const char *bytes, Size size)
 {
 	PfFormat   *format = ing->format;
-	PfFields   *header = pf_read_fields(format, bytes, size);
-	List	   *there = pf_target_columns(ing->target);
+	PfTarget   *target = ing->target;
+	List	   *there = pf_target_columns(target);
+	PfFields   *header;
 	List	   *matched;
 
-	if (format->header == PF_HEADER_SKIP)
+	if (format->header == PF_HEADER_SKIP && target->exists)
 	{
 		if (ing->columns == NIL)
-			ing->columns = ing->target->exists ? there : pf_new_columns(header, header->count);
+			ing->columns = there;
 		return true;
 	}
-	if (!ing->target->exists)
+	header = pf_read_fields(format, bytes, size, format->header == PF_HEADER_MATCH || !target->exists);
+	if (header == NULL)
+		return false;
+
+	/* whoever has a table made from a file means its first line to name the columns */
+	if (!target->exists)
 	{
-		/* whoever has a table made from a file means its first line to name the columns */
 		if (ing->columns == NIL)
 			ing->columns = pf_new_columns(header, header->count);
 		return true;

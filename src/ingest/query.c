@@ -42,6 +42,8 @@ struct PfQuery
 	MemoryContext context;		/* of the query */
 	MemoryContext row;			/* emptied after each block of rows */
 	FmgrInfo   *output;			/* by column */
+	Datum	   *values;			/* of the row */
+	bool	   *nulls;
 	pg_cryptohash_ctx *hash;	/* while rows are read: it ends with the transaction */
 	int			key;			/* column, or -1 */
 	char	   *key_name;
@@ -132,6 +134,8 @@ pf_query_open(const char *source, const char *order_by)
 	if (order_by != NULL)
 		find_key(query, order_by);
 	query->output = palloc0(sizeof(FmgrInfo) * query->source->desc->natts);
+	query->values = palloc0(sizeof(Datum) * query->source->desc->natts);
+	query->nulls = palloc0(sizeof(bool) * query->source->desc->natts);
 	for (int i = 0; i < query->source->desc->natts; i++)
 	{
 		Oid			function;
@@ -216,18 +220,16 @@ append_escaped(StringInfo line, const char *value)
 static void
 make_line(PfQuery *query, HeapTuple tuple, TupleDesc desc, StringInfo line)
 {
+	heap_deform_tuple(tuple, desc, query->values, query->nulls);
 	resetStringInfo(line);
 	for (int i = 0; i < desc->natts; i++)
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, i + 1, desc, &isnull);
-
 		if (i > 0)
 			appendStringInfoChar(line, '\t');
-		if (isnull)
-			appendStringInfoString(line, "\\N");
+		if (query->nulls[i])
+			appendBinaryStringInfo(line, "\\N", 2);
 		else
-			append_escaped(line, OutputFunctionCall(&query->output[i], value));
+			append_escaped(line, OutputFunctionCall(&query->output[i], query->values[i]));
 	}
 	appendStringInfoChar(line, '\n');
 }
@@ -255,14 +257,13 @@ add_hash(PfQuery *query, const StringInfo line, uint8 *sum)
 typedef struct Reading
 {
 	PfQuery    *query;
-	void		(*take) (struct Reading *reading, HeapTuple tuple, TupleDesc desc, StringInfo line);
+	void		(*take) (struct Reading *reading, StringInfo line);
 	/* a batch */
 	PfSpool    *spool;
 	PfBatch    *batch;
 	int64		most;
 	int64		rows;
 	Datum		last_key;
-	bool		more;
 	/* verification */
 	PfBatch   **loaded;
 	Datum	   *end_keys;
@@ -310,7 +311,7 @@ read_rows(Reading *reading, const char *sql, const char *key)
 		{
 			CHECK_FOR_INTERRUPTS();
 			make_line(query, SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &line);
-			reading->take(reading, SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &line);
+			reading->take(reading, &line);
 		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(query->row);
@@ -323,15 +324,13 @@ read_rows(Reading *reading, const char *sql, const char *key)
 	pfree(line.data);
 }
 
+/* Of the row that was made a line last. */
 static Datum
-key_of(const PfQuery *query, HeapTuple tuple, TupleDesc desc)
+key_of(const PfQuery *query)
 {
-	bool		isnull;
-	Datum		key = heap_getattr(tuple, query->key + 1, desc, &isnull);
-
-	if (isnull)
+	if (query->nulls[query->key])
 		report_null_key(query);
-	return key;
+	return query->values[query->key];
 }
 
 static int
@@ -342,7 +341,7 @@ compare(PfQuery *query, Datum a, Datum b)
 
 /* A copy of a key that outlives the row; frees the one before. */
 static Datum
-keep_key(const PfQuery *query, HeapTuple tuple, TupleDesc desc, Datum key, Datum before)
+keep_key(const PfQuery *query, Datum key, Datum before)
 {
 	MemoryContext caller = MemoryContextSwitchTo(query->context);
 	Form_pg_attribute attribute = TupleDescAttr(query->source->desc, query->key);
@@ -365,13 +364,13 @@ key_text(PfQuery *query, Datum key)
 }
 
 static void
-take_for_batch(Reading *reading, HeapTuple tuple, TupleDesc desc, StringInfo line)
+take_for_batch(Reading *reading, StringInfo line)
 {
 	PfQuery    *query = reading->query;
 
 	if (query->key >= 0)
 	{
-		Datum		key = key_of(query, tuple, desc);
+		Datum		key = key_of(query);
 
 		if (reading->rows > 0 && compare(query, reading->last_key, key) == 0)
 			ereport(ERROR,
@@ -381,13 +380,10 @@ take_for_batch(Reading *reading, HeapTuple tuple, TupleDesc desc, StringInfo lin
 							   OutputFunctionCall(&query->output[query->key], key)),
 					 errhint("A batch that ends between two such rows would lose one: order by a unique column.")));
 		if (reading->rows >= reading->most)
-		{
-			reading->more = true;
-			return;
-		}
+			return;				/* the one row more */
 		if (reading->rows == 0)
 			reading->batch->start_key = key_text(query, key);
-		reading->last_key = keep_key(query, tuple, desc, key, reading->last_key);
+		reading->last_key = keep_key(query, key, reading->last_key);
 	}
 	pf_spool_add(reading->spool, line->data, line->len);
 	add_hash(query, line, reading->batch->sha256);
@@ -425,14 +421,14 @@ pf_query_batch(PfQuery *query, const char *after, int32 size, PfSpool *spool, Pf
 /* ----- verification ----- */
 
 static void
-take_for_check(Reading *reading, HeapTuple tuple, TupleDesc desc, StringInfo line)
+take_for_check(Reading *reading, StringInfo line)
 {
 	PfQuery    *query = reading->query;
 	int			low = 0;
 
 	if (query->key >= 0)
 	{
-		Datum		key = key_of(query, tuple, desc);
+		Datum		key = key_of(query);
 		int			high = reading->nloaded - 1;
 
 		/* the first batch that ends at the key or above */

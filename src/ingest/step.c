@@ -81,7 +81,7 @@ make_target(PfIngest *ing)
 		}
 		pf_records_close(&records);
 		if (ing->columns == NIL)
-			ing->columns = pf_new_columns(NULL, pf_read_fields(ing->format, sample.data, sample.len)->count);
+			ing->columns = pf_new_columns(NULL, pf_read_fields(ing->format, sample.data, sample.len, true)->count);
 		types = pf_infer_types(ing->format, sample.data, sample.len, list_length(ing->columns));
 		pfree(sample.data);
 	}

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "monitor/found.h"
+#include "profile/check.h"
 #include "profile/drift.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -100,4 +101,38 @@ pf_drift_summary(List *rows, StringInfo details)
 	if (drifted > MAX_NAMED)
 		return psprintf("drift of %s and %d more", names.data, drifted - MAX_NAMED);
 	return psprintf("drift of %s", drifted > 0 ? names.data : "the rows");
+}
+
+char *
+pf_quality_summary(List *violations, PfSeverity *severity, StringInfo details)
+{
+	StringInfoData names;
+	int			count = 0;
+	ListCell   *lc;
+
+	*severity = PF_INFO;
+	initStringInfo(&names);
+	appendStringInfoString(details, "\"violations\": [");
+	foreach(lc, violations)
+	{
+		const PfViolation *violation = lfirst(lc);
+		bool		critical = strcmp(violation->severity, "critical") == 0;
+
+		if (!critical && strcmp(violation->severity, "warning") != 0)
+			continue;
+		*severity = Max(*severity, critical ? PF_CRITICAL : PF_WARNING);
+		appendStringInfo(details, "%s{\"feature\": ", count > 0 ? ", " : "");
+		escape_json(details, violation->feature ? violation->feature : "");
+		appendStringInfo(details, ", \"problem\": \"%s\", \"severity\": \"%s\", \"value\": %s, \"threshold\": %s}",
+						 violation->problem, violation->severity, json_number(violation->value),
+						 json_number(violation->threshold));
+		if (count < MAX_NAMED)
+			appendStringInfo(&names, "%s%s%s%s", count > 0 ? ", " : "", violation->problem,
+							 violation->feature ? " of " : "", violation->feature ? violation->feature : "");
+		count++;
+	}
+	appendStringInfoChar(details, ']');
+	if (count > MAX_NAMED)
+		appendStringInfo(&names, " and %d more", count - MAX_NAMED);
+	return count > 0 ? names.data : NULL;
 }

@@ -7,6 +7,7 @@
 #define PF_MONITOR_FOUND_H
 
 #include "postgres.h"
+#include "catalog/alert.h"
 #include "catalog/monitor.h"
 #include "lib/stringinfo.h"
 #include "load/source.h"
@@ -23,5 +24,8 @@ extern void pf_drift_keep(const PfVersionInfo *version, const PfWindow *window, 
  * current context.
  */
 extern char *pf_drift_summary(List *rows, StringInfo details);
+
+/* The same of the rows of pf_check_source, as far as they are more than remarks; how severe the worst is. */
+extern char *pf_quality_summary(List *violations, PfSeverity *severity, StringInfo details);
 
 #endif							/* PF_MONITOR_FOUND_H */

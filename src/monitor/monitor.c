@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "monitor/window.h"
 #include "predict/bind.h"
+#include "profile/check.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -36,7 +37,7 @@ PG_FUNCTION_INFO_V1(ml_drop_monitor);
 
 /*
  * ml_monitor(name, model, source, truth, time_column, period, delay, metric, threshold, max_regression,
- * learn, min_rows, drift, since)
+ * learn, min_rows, drift, since, quality, limits)
  */
 Datum
 ml_monitor(PG_FUNCTION_ARGS)
@@ -46,7 +47,7 @@ ml_monitor(PG_FUNCTION_ARGS)
 		int			number;
 		const char *name;
 	}			needed[] = {{0, "name"}, {1, "model"}, {2, "source"}, {5, "period"}, {6, "delay"},
-	{11, "min_rows"}, {12, "drift"}};
+	{11, "min_rows"}, {12, "drift"}, {14, "quality"}};
 	PfMonitor	monitor = {0};
 	PfVersionInfo version;
 	const PfModel *model;
@@ -68,6 +69,8 @@ ml_monitor(PG_FUNCTION_ARGS)
 	monitor.delay = length_argument(fcinfo, 6, "delay", false);
 	monitor.metric = text_argument(fcinfo, 7);
 	monitor.drift = PG_GETARG_BOOL(12);
+	monitor.quality = PG_GETARG_BOOL(14);
+	monitor.limits = PG_ARGISNULL(15) ? NULL : PG_GETARG_JSONB_P(15);
 	check_name(monitor.name);
 	read_limits(fcinfo, &monitor);
 	PreventCommandIfReadOnly("ml_monitor()");
@@ -277,6 +280,10 @@ check_source(PfMonitor *monitor, const PfVersionInfo *version, const PfModel *mo
 					 errdetail("It has type %s, the model predicts %s.", format_type_be(type),
 							   model->nclasses > 0 ? "a class" : "a number")));
 	}
+	/* what is wrong with the limits is said now, without a row */
+	if (monitor->limits != NULL)
+		pf_check_source(version, psprintf("SELECT * FROM %s WHERE false", source->from), monitor->limits);
+
 	/* as it will be found by whoever watches, whatever his search_path */
 	monitor->source = source->query;
 }

@@ -25,6 +25,7 @@
 #include "monitor/found.h"
 #include "monitor/window.h"
 #include "predict/bind.h"
+#include "profile/check.h"
 #include "profile/drift.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -54,6 +55,7 @@ static char *select_rows(const View *view, const char *target);
 static char *truth_of(const View *view);
 static void check_rows(View *view, int64 rows);
 static void estimate(View *view);
+static void check_quality(View *view);
 static void test_drift(View *view, bool target);
 static void judge(View *view, const char *set, const PfMeasured *measured, PfSeverity severity);
 static char *find_breach(const View *view, const char *metric, double value, StringInfo details);
@@ -97,6 +99,8 @@ pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 
 	count_rows(&view, &rows, &with_truth);
 	check_rows(&view, rows);
+	if (rows > 0 && monitor->quality)
+		check_quality(&view);
 	if (rows > 0 && pf_can_estimate(view.model))
 		estimate(&view);
 	if (rows > 0 && monitor->drift)
@@ -264,6 +268,20 @@ estimate(View *view)
 	/* what will be measured in the same breath need not be guessed */
 	if (view->monitor->truth == NULL || view->monitor->delay > 0)
 		judge(view, PF_ALERT_ESTIMATE, &measured, PF_WARNING);
+}
+
+/* What ml_check has against the rows; what it only remarks is no alert. */
+static void
+check_quality(View *view)
+{
+	List	   *violations = pf_check_source(&view->version, select_rows(view, NULL), view->monitor->limits);
+	StringInfoData details;
+	PfSeverity	severity;
+	char	   *summary;
+
+	initStringInfo(&details);
+	summary = pf_quality_summary(violations, &severity, &details);
+	raise_or_resolve(view, "quality", PF_ALERT_QUALITY, severity, summary, &details);
 }
 
 /* The target is tested as well when all of it is known: what is not there yet has not drifted. */

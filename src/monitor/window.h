@@ -15,10 +15,12 @@
 #define PF_ALERT_METRIC		"metric"
 #define PF_ALERT_ESTIMATE	"metric (estimated)"
 #define PF_ALERT_DRIFT		"drift"
+#define PF_ALERT_QUALITY	"quality"
 #define PF_ALERT_FAILED		"run_failed"
 
 static const char *const pf_monitor_alerts[] = {
-	PF_ALERT_ROWS, PF_ALERT_METRIC, PF_ALERT_ESTIMATE, PF_ALERT_DRIFT, PF_ALERT_FAILED
+	PF_ALERT_ROWS, PF_ALERT_METRIC, PF_ALERT_ESTIMATE, PF_ALERT_DRIFT, PF_ALERT_QUALITY,
+	PF_ALERT_FAILED
 };
 
 static inline char *

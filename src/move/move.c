@@ -341,7 +341,7 @@ ml_import(PG_FUNCTION_ARGS)
 	pf_catalog_measured(&stored, true, &measured);
 	pf_catalog_baseline(env, &stored, model, &frames, &profile);
 	if (stored.recipe != NULL)
-		pf_recipe_read(stored.recipe);
+		pf_raw_binder_create(model, import.model, pf_recipe_read(stored.recipe), NULL);
 	PopActiveSnapshot();
 	return result_row(fcinfo, &stored, model, hex);
 }

@@ -131,9 +131,50 @@ held_out_rows(const PfMatrix *held)
 	return held[0].nrows + held[1].nrows;
 }
 
+/* The sums of the rows held out, before the first tree is added; in the caller's memory. */
+static void
+start_sums(PfHeldOut *held, uint32 width)
+{
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		Size		size;
+
+		if (held[i].rows == NULL)
+			continue;
+		size = mul_size(held[i].rows->nrows, width * sizeof(double));
+		held[i].sums = pf_alloc(env, size);
+		pf_clear(env, held[i].sums, size);
+	}
+}
+
+/* Adds the leaves of a tree to them; leaf_of has the leaf of each row. */
+static void
+add_leaves(PfHeldOut *held, const uint32 *leaf_of, const double *leaves, uint32 width)
+{
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		uint32		nrows = held[i].rows != NULL ? held[i].rows->nrows : 0;
+		double	   *sums = held[i].sums;
+
+		for (uint32 row = 0; row < nrows; row++, sums += width)
+		{
+			const double *leaf = leaves + (Size) *leaf_of++ * width;
+
+			for (uint32 c = 0; c < width; c++)
+				sums[c] += leaf[c];
+			if (row % 16384 == 0)
+				CHECK_FOR_INTERRUPTS();
+		}
+	}
+}
+
+/* Where the trees of a participant go: into a file, or only into the sums of the rows held out. */
 typedef struct TreeFile
 {
-	BufFile    *file;
+	BufFile    *file;			/* or NULL: alone, and nobody wants the trees */
+	PfHeldOut  *held;			/* then */
 	const PfEnv *env;
 } TreeFile;
 
@@ -155,6 +196,18 @@ write_tree(const Work *work, PfTree *tree, uint32 number, TreeFile *to)
 	TreeHeader	header = {number, tree->nnodes, tree->nleaves, tree->nsamples};
 	uint32	   *leaf_of = work->leaf_of;
 
+	for (int i = 0; i < PF_HELD_OUT; i++)
+	{
+		pf_find_leaves(to->env, &work->held[i], tree, leaf_of);
+		leaf_of += work->held[i].nrows;
+	}
+	if (file == NULL)
+	{
+		/* in their order */
+		add_leaves(to->held, work->leaf_of, tree->leaves, tree->width);
+		pf_tree_release(to->env, tree);
+		return;
+	}
 	BufFileWrite(file, &header, sizeof(header));
 	write_in_pieces(file, tree->nodes, tree->nnodes * sizeof(PfNode));
 	write_in_pieces(file, tree->leaves, (size_t) tree->nleaves * tree->width * sizeof(double));
@@ -162,11 +215,6 @@ write_tree(const Work *work, PfTree *tree, uint32 number, TreeFile *to)
 	{
 		write_in_pieces(file, tree->starts, tree->nnodes * sizeof(uint32));
 		write_in_pieces(file, tree->samples, tree->nsamples * sizeof(uint16));
-	}
-	for (int i = 0; i < PF_HELD_OUT; i++)
-	{
-		pf_find_leaves(to->env, &work->held[i], tree, leaf_of);
-		leaf_of += work->held[i].nrows;
 	}
 	write_in_pieces(file, work->leaf_of, held_out_rows(work->held) * sizeof(uint32));
 	pf_tree_release(to->env, tree);
@@ -274,30 +322,6 @@ spooled_rows(const Spool *spool)
 	return rows;
 }
 
-/* Adds the leaves of the tree at hand to the sums of the rows held out. */
-static void
-add_leaves(const Spool *spool)
-{
-	const uint32 *leaf_of = spool->leaf_of;
-	uint32		width = spool->width;
-
-	for (int i = 0; i < PF_HELD_OUT; i++)
-	{
-		uint32		nrows = spool->held[i].rows != NULL ? spool->held[i].rows->nrows : 0;
-		double	   *sums = spool->held[i].sums;
-
-		for (uint32 row = 0; row < nrows; row++, sums += width)
-		{
-			const double *leaf = spool->leaves + (Size) *leaf_of++ * width;
-
-			for (uint32 c = 0; c < width; c++)
-				sums[c] += leaf[c];
-			if (row % 16384 == 0)
-				CHECK_FOR_INTERRUPTS();
-		}
-	}
-}
-
 /* Notes where the trees of a file are. */
 static void
 list_trees(Spool *spool, BufFile *file)
@@ -363,7 +387,7 @@ read_tree(void *arg, uint32 number, PfTree *tree)
 	read_exactly(place->file, spool->starts, starts);
 	read_exactly(place->file, spool->samples, samples);
 	read_exactly(place->file, spool->leaf_of, spooled_rows(spool) * sizeof(uint32));
-	add_leaves(spool);
+	add_leaves(spool->held, spool->leaf_of, spool->leaves, spool->width);
 	memset(tree, 0, sizeof(*tree));
 	tree->nnodes = place->header.nnodes;
 	tree->nleaves = place->header.nleaves;
@@ -383,16 +407,7 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model, 
 	Spool		spool = {.width = pf_votes_width(matrix),.held = grown->held};
 	ListCell   *lc;
 
-	for (int i = 0; i < PF_HELD_OUT; i++)
-	{
-		Size		size = spool.held[i].rows == NULL ? 0
-			: mul_size(spool.held[i].rows->nrows, spool.width * sizeof(double));
-
-		if (spool.held[i].rows == NULL)
-			continue;
-		spool.held[i].sums = pf_alloc(env, size);
-		pf_clear(env, spool.held[i].sums, size);
-	}
+	start_sums(spool.held, spool.width);
 	spool.leaf_of = pf_alloc(env, spooled_rows(&spool) * sizeof(uint32) + 1);
 
 	spool.places = palloc0(ntrees * sizeof(TreePlace));
@@ -400,13 +415,20 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model, 
 		list_trees(&spool, lfirst(lc));
 
 	/* a model numbers its nodes in 31 bits */
-	if (spool.nnodes > PF_LINK_MASK)
+	if (spool.nnodes > PF_LINK_MASK && !grown->sums_only)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
 				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, spool.nnodes),
 				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
-	pf_model_take_trees(env, model, ntrees, spool.width, (uint32) spool.nnodes, read_tree, &spool);
+	for (uint32 t = 0; t < ntrees && grown->sums_only; t++)
+	{
+		PfTree		tree;
+
+		read_tree(&spool, t, &tree);
+	}
+	if (!grown->sums_only)
+		pf_model_take_trees(env, model, ntrees, spool.width, (uint32) spool.nnodes, read_tree, &spool);
 	foreach(lc, files)
 		BufFileClose(lfirst(lc));
 	if (spool.nodes)
@@ -756,12 +778,19 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));
-	own.file = BufFileCreateTemp(false);
+	if (grown->sums_only)
+	{
+		own.held = grown->held;
+		start_sums(own.held, pf_votes_width(matrix));
+	}
+	else
+		own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
 					  (const volatile int64 *) &done_trees);
 	grow_trees(&work, &own);
 	pf_progress_counted(params->n_estimators);
-	build_model(matrix, params->n_estimators, list_make1(own.file), model, grown);
+	if (!grown->sums_only)
+		build_model(matrix, params->n_estimators, list_make1(own.file), model, grown);
 }
 
 void
@@ -776,6 +805,7 @@ pf_grow_forest(PfMatrix *matrix, const PfForestParams *params, bool want_votes,
 		!grow_with_workers(matrix, params, nworkers, want_votes, importance, model, grown))
 		grow_alone(matrix, params, want_votes, importance, model, grown);
 
+	model->ntrees = params->n_estimators;
 	model->importance = palloc(matrix->nfeatures * sizeof(double));
 	pf_importance_finish(importance, matrix->nfeatures, model->importance);
 	pfree(importance);

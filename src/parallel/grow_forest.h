@@ -23,6 +23,7 @@ typedef struct PfGrown
 	PfVotes		votes;			/* sum NULL when none were asked for */
 	int			workers;		/* launched */
 	PfHeldOut	held[PF_HELD_OUT];	/* rows: what the caller wants to be predicted on the way */
+	bool		sums_only;		/* and that is all: a forest's trees need not be kept */
 	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 

@@ -531,7 +531,7 @@ ml_run(PG_FUNCTION_ARGS)
 	LockRelease(&tag, ExclusiveLock, true);
 	if (error != NULL)
 		ReThrowError(error);
-	MemoryContextDelete(run->context);
 	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(run->context);
 	PG_RETURN_VOID();
 }

@@ -307,6 +307,8 @@ call(PfPipelineStep *step)
 
 		if (!isnull && SPI_gettypeid(SPI_tuptable->tupdesc, column) == INT8OID)
 			step->outcome.rows = DatumGetInt64(rows);
+		if (step->kind == PF_STEP_SCORE && pf_result_bool("drifted"))
+			step->outcome.reason = "the rows have drifted";
 	}
 }
 
@@ -425,7 +427,7 @@ look_for_drift(PfRun *run, PfPipelineStep *step)
 	pf_statement_text(&sql, "model", spec->model);
 	pf_statement_text(&sql, "source", source);
 	step->statement = keep(run, psprintf("SELECT pg_catalog.bool_or(drifted) AS drifted, "
-										 "pg_catalog.string_agg(feature, ', ') FILTER (WHERE drifted "
+										 "pg_catalog.string_agg(DISTINCT feature, ', ') FILTER (WHERE drifted "
 										 "AND feature OPERATOR(pg_catalog.<>) '(all)') AS columns, "
 										 "pg_catalog.max(current_rows) AS rows FROM%s",
 										 pf_statement_end(&sql)));

@@ -281,7 +281,7 @@ List *
 pf_check_source(const PfVersionInfo *version, const char *text, Jsonb *document)
 {
 	Check		check = {.violations = NIL};
-	PfSource   *source = pf_source_open(text);
+	PfSource   *source = pf_watched_source(version, text);
 	PfWatched  *watched = pf_watch(version);
 	bool	   *usable = palloc(watched->ncolumns);
 	PfSource   *complete;

@@ -270,8 +270,8 @@ List *
 pf_drift(const PfVersionInfo *version, const char *text, const PfDriftOptions *options)
 {
 	PfRules		rules = parse_rules(options);
-	PfSource   *source = pf_source_open(text);
-	PfSource   *reference = options->reference ? pf_source_open(options->reference) : NULL;
+	PfSource   *source = pf_watched_source(version, text);
+	PfSource   *reference = options->reference ? pf_watched_source(version, options->reference) : NULL;
 	PfWatched  *watched = pf_watch(version);
 	List	   *slices;
 

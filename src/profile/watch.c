@@ -23,6 +23,16 @@ pf_watch(const PfVersionInfo *version)
 	return watched;
 }
 
+PfSource *
+pf_watched_source(const PfVersionInfo *version, const char *text)
+{
+	PfSource   *source = pf_source_open(text);
+
+	if (version->recipe == NULL)
+		return source;
+	return pf_recipe_rows(pf_recipe_read(version->recipe), source, version->target);
+}
+
 void
 pf_watch_need_baseline(const PfWatched *watched, const char *hint)
 {

@@ -11,6 +11,7 @@
 
 #include "catalog/models.h"
 #include "engine/measure/profile_bytes.h"
+#include "load/source.h"
 #include "predict/bind.h"
 
 typedef struct PfWatched
@@ -29,6 +30,9 @@ typedef struct PfWatched
  */
 extern PfWatched *pf_watch(const PfVersionInfo *version);
 extern void pf_watch_need_baseline(const PfWatched *watched, const char *hint);
+
+/* A source as the version's model sees its rows: through the recipe, if it has one. */
+extern PfSource *pf_watched_source(const PfVersionInfo *version, const char *text);
 
 /* The profile that bytes of a user are; an error when they are not one of this version. */
 extern void pf_watch_read(const PfWatched *watched, const bytea *bytes, PfProfile *profile);

@@ -311,6 +311,51 @@ pf_recipe_source(const PfRecipe *recipe, const PfSource *raw)
 	return source;
 }
 
+/* The raw source with NULL for a column that it lacks, if that is one of the recipe's; else as it is. */
+static const PfSource *
+with_column(const PfRecipe *recipe, const PfSource *raw, const char *column)
+{
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		if (strcmp(recipe->columns[i], column) == 0)
+			return pf_source_open(psprintf("SELECT source.*, NULL::%s AS %s FROM %s",
+										   OidIsValid(recipe->types[i]) ?
+										   format_type_be_qualified(recipe->types[i]) : "pg_catalog.text",
+										   quote_identifier(column), raw->from));
+	}
+	return raw;
+}
+
+PfSource *
+pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target)
+{
+	bool		lacks = target != NULL && pf_source_column(raw, target) < 0;
+	PfProgram  *program;
+	PfSource   *source;
+	StringInfoData sql;
+	const char *between = "SELECT ";
+
+	if (lacks)
+		raw = with_column(recipe, raw, target);
+	program = pf_recipe_program(recipe, raw, false);
+	source = pf_source_open(pf_program_sql(program, raw->from));
+	if (!lacks || pf_source_column(source, target) < 0)
+		return source;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < source->desc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(source->desc, i)->attname);
+
+		if (strcmp(name, target) == 0)
+			continue;
+		appendStringInfo(&sql, "%ssource.%s", between, quote_identifier(name));
+		between = ", ";
+	}
+	appendStringInfo(&sql, " FROM %s", source->from);
+	return pf_source_open(sql.data);
+}
+
 bool
 pf_recipe_keeps(const PfRecipe *recipe, const char *column)
 {

@@ -44,6 +44,12 @@ extern Jsonb *pf_recipe_find(const char *reference);
 extern PfSource *pf_recipe_source(const PfRecipe *recipe, const PfSource *raw);
 
 /*
+ * The same as predictions see them: no row is left out.  The raw source may lack the target, which is
+ * not among the clean columns then.
+ */
+extern PfSource *pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target);
+
+/*
  * Does a column come through the recipe as it is, with its name?  So a hash of it is the
  * same with or without the recipe.
  */

@@ -111,7 +111,7 @@ COMMENT ON FUNCTION ml_recipe(text, text, jsonb) IS
 'fits the steps that turn raw rows into clean ones on a source and stores them as a new version of a recipe';
 
 CREATE FUNCTION ml_recipe_sql(name text, prediction boolean DEFAULT false) RETURNS text
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION ml_recipe_sql(text, boolean) IS
 'the query that a recipe stands for, over the rows that it was fitted on; or as predictions use it';

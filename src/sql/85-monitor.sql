@@ -25,7 +25,9 @@ CREATE TABLE pgforest.monitor (
 	last_sqlstate text,
 	last_message text,
 	last_detail text,
-	last_hint text
+	last_hint text,
+	quality boolean NOT NULL,
+	limits jsonb
 );
 COMMENT ON TABLE pgforest.monitor IS 'monitors: what ml_watch looks at, and up to when it did';
 COMMENT ON COLUMN pgforest.monitor.id IS 'number of the monitor';
@@ -53,6 +55,8 @@ COMMENT ON COLUMN pgforest.monitor.last_sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.monitor.last_message IS 'its message';
 COMMENT ON COLUMN pgforest.monitor.last_detail IS 'its detail';
 COMMENT ON COLUMN pgforest.monitor.last_hint IS 'its hint';
+COMMENT ON COLUMN pgforest.monitor.quality IS 'are windows checked as by ml_check';
+COMMENT ON COLUMN pgforest.monitor.limits IS 'limits for that; NULL: none are given';
 
 SELECT pg_catalog.pg_extension_config_dump('pgforest.monitor', '');
 SELECT pg_catalog.pg_extension_config_dump('pgforest.monitor_id_seq', '');
@@ -108,9 +112,10 @@ CREATE FUNCTION @extschema@.ml_monitor(name text, model text, source text, truth
 									   threshold float8 DEFAULT NULL,
 									   max_regression float8 DEFAULT NULL,
 									   learn integer DEFAULT NULL, min_rows bigint DEFAULT 1,
-									   drift boolean DEFAULT true, since timestamptz DEFAULT NULL)
+									   drift boolean DEFAULT true, since timestamptz DEFAULT NULL,
+									   quality boolean DEFAULT true, limits jsonb DEFAULT NULL)
 	RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.ml_monitor(text, text, text, text, text, interval, interval, text, float8, float8, integer, bigint, boolean, timestamptz) IS
+COMMENT ON FUNCTION @extschema@.ml_monitor(text, text, text, text, text, interval, interval, text, float8, float8, integer, bigint, boolean, timestamptz, boolean, jsonb) IS
 	'declares what ml_watch looks at: rows of a source by windows of time, their drift, and what a metric must not fall below';
 
 CREATE FUNCTION @extschema@.ml_drop_monitor(name text)
@@ -129,7 +134,7 @@ CREATE VIEW pgforest.monitors WITH (security_invoker = true) AS
 	SELECT o.name, m.name AS model, o.reference, o.owner, o.source, o.truth, o.time_column,
 		o.period, o.delay, o.metric, o.threshold, o.max_regression, o.learn, o.min_rows, o.drift,
 		o.created_at, o.watched_until, o.measured_until, o.last_at, o.last_status,
-		o.last_sqlstate, o.last_message, o.last_detail, o.last_hint
+		o.last_sqlstate, o.last_message, o.last_detail, o.last_hint, o.quality, o.limits
 	FROM pgforest.monitor o LEFT JOIN pgforest.model m ON m.id = o.model_id;
 COMMENT ON VIEW pgforest.monitors IS 'the monitors of your own and of the models you may use';
 COMMENT ON COLUMN pgforest.monitors.name IS 'name of the monitor';
@@ -156,6 +161,8 @@ COMMENT ON COLUMN pgforest.monitors.last_sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.monitors.last_message IS 'its message';
 COMMENT ON COLUMN pgforest.monitors.last_detail IS 'its detail';
 COMMENT ON COLUMN pgforest.monitors.last_hint IS 'its hint';
+COMMENT ON COLUMN pgforest.monitors.quality IS 'are windows checked as by ml_check';
+COMMENT ON COLUMN pgforest.monitors.limits IS 'limits for that; NULL: none are given';
 
 CREATE VIEW pgforest.metric_history WITH (security_invoker = true) AS
 	SELECT coalesce(x.until_at, x.measured_at) AS at, m.name AS model, x.version,

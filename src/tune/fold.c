@@ -333,7 +333,7 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, trial);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
-	PfGrown		grown = {.held = {{.rows = &loaded->validation}}};
+	PfGrown		grown = {.held = {{.rows = &loaded->validation}},.sums_only = !goal->train_scores};
 	PfHeldOut	learnt = {0};
 
 	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */

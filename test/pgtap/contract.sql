@@ -153,6 +153,29 @@ SELECT is(pg_temp.arguments('ml_import'), 'data bytea, name text DEFAULT NULL::t
 	'OUT model text, OUT version integer, OUT task text, OUT algorithm text, OUT features integer, OUT bytes bigint, OUT sha256 text',
 	'ml_import: arguments and result');
 
+-- ----- serving and watching -----
+
+SELECT is(pg_temp.arguments('ml_infer'), 'model text, features jsonb, request_id text DEFAULT NULL::text, '
+	'OUT prediction text, OUT probabilities double precision[], OUT model text, OUT version integer', 'ml_infer: arguments and result');
+SELECT is(pg_temp.arguments('ml_score'), 'IN model text, IN source text, IN target text, IN key text[], '
+	'IN on_drift text DEFAULT ''warn''::text, INOUT version integer DEFAULT NULL::integer, INOUT rows bigint DEFAULT NULL::bigint, '
+	'INOUT drifted boolean DEFAULT NULL::boolean', 'ml_score: arguments and result');
+SELECT is(pg_temp.arguments('ml_monitor'), 'name text, model text, source text, truth text DEFAULT NULL::text, '
+	'time_column text DEFAULT NULL::text, period interval DEFAULT ''1 day''::interval, delay interval DEFAULT ''00:00:00''::interval, '
+	'metric text DEFAULT NULL::text, threshold double precision DEFAULT NULL::double precision, '
+	'max_regression double precision DEFAULT NULL::double precision, learn integer DEFAULT NULL::integer, min_rows bigint DEFAULT 1, '
+	'drift boolean DEFAULT true, since timestamp with time zone DEFAULT NULL::timestamp with time zone, quality boolean DEFAULT true, '
+	'limits jsonb DEFAULT NULL::jsonb', 'ml_monitor: arguments');
+SELECT is(pg_temp.arguments('ml_watch'), 'INOUT monitors integer DEFAULT NULL::integer, INOUT windows integer DEFAULT NULL::integer, '
+	'INOUT alerts integer DEFAULT NULL::integer, INOUT failed integer DEFAULT NULL::integer', 'ml_watch: result');
+SELECT columns_are('pgforest', 'metric_history', '{at,model,version,monitor,set,class,metric,value,baseline,rows,from_at,until_at,measured_at}'::name[],
+	'metric_history: columns');
+SELECT columns_are('pgforest', 'drift_history', '{at,model,version,monitor,feature,test,statistic,p_value,threshold,drifted,reference_rows,current_rows,effect,from_at,until_at,measured_at}'::name[],
+	'drift_history: columns');
+SELECT columns_are('pgforest', 'prediction_history', '{at,model,version,id,request_id,prediction,probability,probabilities,features,sample_rate,role}'::name[],
+	'prediction_history: columns');
+SELECT columns_are('pgforest', 'stat_models', '{model,version,calls,rows,errors,mean_time,p99_time,max_time,since,last_at}'::name[], 'stat_models: columns');
+
 -- ----- what kind of functions they are -----
 
 CREATE TEMP VIEW ours AS

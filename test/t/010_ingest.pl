@@ -131,6 +131,7 @@ for my $case (
 	[ 'UTF-16', encode('UTF-16', "a,b\n1,x\n"), qr/22021: source ".+" is in UTF-16\nHINT/, undef ],
 	[ 'NUL byte', "a,b\n1,x\n2,y\0y\n3,z\n", qr/22021: $utf8: 0x00\n.*line 3/s, "1|x\n3|z", "3|8|6|2,y\\x00y|22021|$utf8: 0x00" ],
 	[ 'wrong encoding', "a,b\n1,x\n2,caf\xe9\n3,z\n", qr/22021: $utf8: 0xe9.*line 3/s, "1|x\n3|z", "3|8|7|2,caf\\xE9|22021|$utf8: 0xe9 0x0a" ],
+	[ 'wrong encoding at once', "caf\xe9,x\n2,b\n", qr/22021: $utf8: 0xe9.*line 1/s, '2|b', "1|0|7|caf\\xE9,x|22021|$utf8: 0xe9 0x2c 0x78" ],
 	[ 'ragged', "a,b\n1,x\n2\n3,z,9\n4,w\n\n5,v\n", qr/22P04: missing data for column "b"\n.*line 3: "2"/s, "1|x\n4|w\n5|v",
 		"3|8|2|2|22P04|missing data for column \"b\"\n4|10|6|3,z,9|22P04|extra data after last expected column\n6|20|1||22P04|missing data for column \"b\"" ],
 	[ 'quote that is not closed', "a,b\n1,x\n2,\"broken\n3,y\n4,\"z\"\n5,w\n", qr/22P04: unterminated CSV quoted field/, "1|x\n3|y\n4|z\n5|w",
@@ -194,6 +195,27 @@ for my $case (
 	like(ingest('u', "$files/open"), qr/54000: the record that begins on line 3 is longer than 256 MB\nHINT:  There may be a quote that is not closed/, 'a record of more than 256 MB stops');
 	like(ingest('u', "$files/open", on_error => q{'reject'}), qr/loaded 271 rows .*, 1 rejected/, '... or loses its first line only');
 	unlink "$files/open";
+}
+
+# A batch that is larger than what is kept in memory, and a table with columns that are gone.
+{
+	open(my $long, '>:raw', "$files/large") or die;
+	print $long ("$_," . 'z' x 999_997 . "\n") for 1 .. 100;
+	close($long);
+	fresh();
+	$node->safe_psql('postgres', 'ALTER TABLE u ADD COLUMN gone int, ADD COLUMN c int DEFAULT 7; ALTER TABLE u DROP COLUMN gone');
+	my $some = q{'{"columns": ["a", "b"]}'};
+	like(ingest('u', "$files/large", format => $some), qr/loaded 100 rows into public.u in 1 batch$/, 'a batch of 100 MB');
+	is($node->safe_psql('postgres', 'SELECT count(*), sum(a), sum(length(b)), sum(c) FROM u'), '100|5050|99999700|700', '... is whole');
+	like(ingest('u', "$files/large", format => $some), qr/nothing new/, '... and known again');
+	like(ingest('v', 'SELECT a, b FROM u', create_table => 'true'), qr/loaded 100 rows into public.v in 1 batch$/, 'a query of 100 MB');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM u JOIN v USING (a, b)'), 100, '... is whole');
+	like(ingest('u', "$files/large", format => $some, on_error => q{'reject'}, restart => 'true'), qr/loaded 100 rows into public.u in 2 batches$/, '64 MB at a time with reject');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), 0, 'no temporary file is left');
+	like(ingest('u', "$files/large", format => $some, restart => 'true', batch_size => 100), qr/loaded 100/, 'and again');
+	like(error_of($node, "SET statement_timeout = '30ms'; CALL ml_ingest('u', '$files/large', format => $some, restart => true)"), qr/57014/, 'cancelled');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), 0, '... no temporary file is left');
+	unlink "$files/large";
 }
 
 # ----- formats -----

@@ -115,6 +115,7 @@ for my $metric (qw(rmse r2))
 
 	cmp_ok(abs(value('pgforest_metric_value', model => $model, monitor => 'daily', metric => $metric, set => 'window') - $last), '<=', 1e-9 * abs($last), "a metric of the last window: $metric");
 }
+is(value('pgforest_drift_drifted', model => $model, monitor => 'daily', feature => '(all)'), 0, 'no drift');
 is(value('pgforest_monitor_failed', monitor => 'daily', model => $model), 0, 'the monitor runs');
 cmp_ok(value('pgforest_monitor_age_seconds', monitor => 'daily'), '<', 600, '... since a short time');
 is(value('pgforest_alerts_open', model => $model, monitor => 'daily', event => 'metric', severity => 'critical'), 1, 'an alert is open');

@@ -686,13 +686,13 @@ typedef double Two __attribute__((vector_size(16), aligned(8), may_alias));
  */
 pf_inline void
 fill_some(Search *search, Measure measure, uint32_t width, const PfItem *items,
-		  const uint32_t *features, uint32_t nfeatures, bool note, uint64_t (*occupied)[4])
+		  const uint32_t *features, uint32_t nfeatures, bool note, uint32_t *counts,
+		  uint64_t (*occupied)[4])
 {
 	PfGrowth   *growth = search->growth;
 	const uint8_t *bins = growth->bins;
 	const size_t stride = growth->matrix->stride;
 	const double offset = growth->offset;
-	uint32_t   *const counts = search->tallied ? NULL : growth->counts;
 	const uint64_t one = search->tallied ? ONE_ROW : 0;
 
 	for (uint32_t start = 0; start < search->nrows; start += PF_CHECK_EVERY)
@@ -713,9 +713,6 @@ fill_some(Search *search, Measure measure, uint32_t width, const PfItem *items,
 			if (i + AHEAD < end)
 				prefetch_row(bins + items[i + AHEAD].row * stride, features,
 							 stride <= LINE ? 1 : nfeatures);
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 4
-#endif
 			for (uint32_t f = 0; f < nfeatures; f++, histogram += 256 * width, cells += 256)
 			{
 				uint32_t	bin = row[features[f]];
@@ -741,17 +738,20 @@ fill_histograms(Search *search, Measure measure, uint32_t width, const PfItem *i
 				const uint32_t *features, uint32_t nfeatures, uint64_t (*occupied)[4])
 {
 	bool		note = search->nrows <= SPARSE_NODE;
-	uint32_t	usual = has_cells(measure) || measure == VARIANCE ? nfeatures : 0;
+	uint32_t   *counts = search->tallied ? NULL : search->growth->counts;
+	uint32_t	usual = (has_cells(measure) || measure == VARIANCE) && counts == NULL ? nfeatures : 0;
 
 	memset(occupied, note ? 0 : 0xFF, nfeatures * sizeof(*occupied));
 	if (usual == 4 && note)
-		fill_some(search, measure, width, items, features, 4, true, occupied);
+		fill_some(search, measure, width, items, features, 4, true, NULL, occupied);
 	else if (usual == 4)
-		fill_some(search, measure, width, items, features, 4, false, occupied);
+		fill_some(search, measure, width, items, features, 4, false, NULL, occupied);
 	else if (usual == 3 && note)
-		fill_some(search, measure, width, items, features, 3, true, occupied);
+		fill_some(search, measure, width, items, features, 3, true, NULL, occupied);
+	else if (counts == NULL)
+		fill_some(search, measure, width, items, features, nfeatures, note, NULL, occupied);
 	else
-		fill_some(search, measure, width, items, features, nfeatures, note, occupied);
+		fill_some(search, measure, width, items, features, nfeatures, note, counts, occupied);
 }
 
 static inline bool
