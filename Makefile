@@ -120,8 +120,9 @@ test:
 #:   make isolationcheck  sessions that meet
 #:   make pgtap           pgTAP tests
 #:   make tapcheck        TAP tests, which start and stop servers
+#:   make tutorials       the scripts of docs/tutorials on ../shared/data
 #:   make installcheck    pg_regress and isolation tests on your running server
-unit asan valgrind fuzz regress pgtap:
+unit asan valgrind fuzz regress pgtap tutorials:
 	@test/run.sh $@
 
 isolationcheck tapcheck:

@@ -216,4 +216,4 @@ FROM pgforest.versions WHERE model = 'pulsar' ORDER BY version;
 \set ECHO none
 
 \echo 'That was the main job. The same rows give the same bytes: run it again and compare sha256.'
-\echo 'The throw-away cluster is removed now. Next: README.md, and the tutorial in docs/.'
+\echo 'The throw-away cluster is removed now. Next: README.md, and the tutorials in docs/tutorials/.'

@@ -4,7 +4,8 @@
 #                  what tests read in it, so that neither the checkout nor the
 #                  user's own clusters are touched.
 # start_server     makes a cluster there, listening on a socket in the workspace
-#                  only, and points the libpq environment (PGHOST, ...) to it.
+#                  only, and points the libpq environment (PGHOST, ...) to it;
+#                  its arguments are more lines of its configuration.
 # run COMMAND      runs a command in the copy as the user the server runs as: a
 #                  server does not run as root.
 # stop_server      stops the server and removes its cluster.
@@ -51,7 +52,7 @@ open_workspace() {
 	trap 'exit 143' TERM
 
 	mkdir "$workspace/source" "$workspace/log"
-	cp -R $(ls -d sql expected test demo docker 2>/dev/null) "$workspace/source/"
+	cp -R $(ls -d sql expected test demo docker docs 2>/dev/null) "$workspace/source/"
 	mkdir -p "$workspace/source/src"
 	cp -R src/engine "$workspace/source/src/"
 	if [ -n "$server_user" ]; then
@@ -98,6 +99,7 @@ start_server() {
 		max_worker_processes = 16
 		timezone = 'UTC'
 	EOF
+	[ $# = 0 ] || printf '%s\n' "$@" >>"$data/postgresql.conf"
 	behind "$bindir/postgres" -D "$data" >"$workspace/log/server" 2>&1
 	server=$!
 	until grep -qs '^ready' "$data/postmaster.pid"; do

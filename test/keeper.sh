@@ -10,12 +10,12 @@ if group=$(cat "$workspace/running" 2>/dev/null); then
 	kill -TERM -- "-$group" 2>/dev/null
 	sleep 0.2
 fi
-# Servers, including those that tests started for themselves.  A crashed one may
+# Servers, including those that tests started for themselves, and the one of HTTP.  A crashed one may
 # have left its file behind, and its number may be another process's by now.
 is_ours() {
 	{ tr '\0' ' ' <"/proc/$1/cmdline" || ps -o args= -p "$1"; } 2>/dev/null | grep -qF "$workspace"
 }
-find "$workspace" -name postmaster.pid 2>/dev/null | while read -r file; do
+find "$workspace" \( -name postmaster.pid -o -name http.pid \) 2>/dev/null | while read -r file; do
 	server=$(head -n 1 "$file")
 	is_ours "$server" && kill -QUIT "$server"
 	for _ in $(seq 100); do

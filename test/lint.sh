@@ -87,7 +87,7 @@ commented=$(cat src/sql/[0-9]*.sql | grep -oE '^COMMENT ON (TABLE|VIEW|FUNCTION)
 dropped=$(cat src/sql/[0-9]*.sql | grep -oE '^DROP (TABLE|VIEW|FUNCTION) [a-z_.@]+' | sed 's/^DROP //' | sort -u)
 comm -23 <(echo "$made") <(printf '%s\n' "$commented" "$dropped" | sort -u) | check "each table, view and function has a COMMENT"
 
-for page in *.md docs/*.md docker/*.md; do
+for page in *.md docs/*.md docs/tutorials/*.md docker/*.md; do
 	grep -oE '\]\([^)#:]+[)#]' "$page" | sed 's/^](//; s/.$//' | sort -u | while IFS= read -r target; do
 		[ -e "$(dirname "$page")/$target" ] || echo "$page: $target"
 	done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Run test suites, all of them or those named:
 #
-#   test/run.sh [SUITE...]     unit asan measure regress parallel isolation pgtap tap
+#   test/run.sh [SUITE...]     unit asan measure regress parallel isolation pgtap tap tutorials
 #                              and, on demand only, valgrind fuzz
 #
 # Each suite has a throw-away cluster of its own and keeps its own closing lines;
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 . test/common.sh
 . test/cluster.sh
 
-suites=${*:-unit asan measure regress parallel isolation pgtap tap}
+suites=${*:-unit asan measure regress parallel isolation pgtap tap tutorials}
 
 needs=tools
 for suite in $suites; do
@@ -19,7 +19,7 @@ for suite in $suites; do
 		unit | asan | measure) ;;
 		valgrind | fuzz) needs+=" $suite" ;;
 		regress | parallel | isolation) needs+=" base" ;;
-		pgtap | tap) needs+=" base $suite" ;;
+		pgtap | tap | tutorials) needs+=" base $suite" ;;
 		*) echo "no such suite: $suite" >&2; exit 2 ;;
 	esac
 done
@@ -170,6 +170,59 @@ suite_tap() {
 		run prove $(ls test/t/*.pl)
 }
 
+# The server that serves the data over HTTP: sets $url.
+start_http() {
+	local log=$workspace/log/http python
+	for python in python3 /usr/bin/python3; do
+		"${as_server_user[@]}" "$python" -c 'import http.server' 2>/dev/null && break
+	done
+	behind "$python" -u -m http.server 0 --bind 127.0.0.1 --directory "$PGFOREST_DATA" >"$log" 2>&1
+	http=$!
+	echo "$http" >"$workspace/http.pid"
+	until url=$(grep -o 'http://127[0-9.:]*' "$log"); do
+		kill -0 "$http" 2>/dev/null || { cat "$log" >&2; return 1; }
+		sleep 0.1
+	done
+}
+
+# Each tutorial has a cluster of its own, with pg_cron if that is installed, and the data as files and over HTTP.
+# What it prints makes its page (NAME.md), and its test looks at what it has left behind.
+tutorial() {					# NAME
+	local name=$1 output=$workspace/tutorials settings=()
+	if [ -f "$("$PG_CONFIG" --pkglibdir)/pg_cron.so" ]; then
+		settings=("shared_preload_libraries = 'pg_cron'" "cron.database_name = '$name'" "cron.use_background_workers = on")
+	fi
+	start_server "${settings[@]}" || return
+	run createdb "$name" || return
+	export PGDATABASE=$name
+	SECONDS=0
+	run psql -X -a -q -v ON_ERROR_STOP=1 -v data="$PGFOREST_DATA" -v url="$url" -f "docs/tutorials/$name.sql" \
+		>"$output/$name.out" 2>&1 || { tail -n 30 "$output/$name.out"; return 1; }
+	echo "$name ran in $SECONDS s"
+	sed "s,$PGFOREST_DATA,/data,g; s,$url,http://127.0.0.1:8000,g" "$output/$name.out" |
+		awk -f docs/tutorials/weave.awk "docs/tutorials/$name.sql" - >"$output/$name.md" &&
+		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' &&
+		run pg_prove "test/tutorials/$name.sql"
+}
+
+suite_tutorials() {
+	local file name status=0 http url
+	[ -d "$shared" ] || skip "there is no $shared" || return
+	bring_data
+	mkdir -p "$workspace/tutorials"
+	start_http || return
+	for file in docs/tutorials/*.sql; do
+		name=$(basename "$file" .sql)
+		tutorial "$name" || { echo "failed: $name"; status=1; }
+		stop_server
+		export PGDATABASE=postgres
+	done
+	kill "$http"
+	wait "$http" 2>/dev/null
+	rm "$workspace/http.pid"
+	return $status
+}
+
 declare -A title=(
 	[unit]="Engine, unit tests without a server"
 	[asan]="Engine, the same under the address and undefined behaviour sanitizers"
@@ -181,6 +234,7 @@ declare -A title=(
 	[isolation]="Isolation: sessions that meet"
 	[pgtap]="pgTAP"
 	[tap]="TAP: servers that start, stop and fail over"
+	[tutorials]="Tutorials"
 )
 
 open_workspace

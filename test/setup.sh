@@ -2,7 +2,7 @@
 # See to what the build, the demo and the tests need, then build and install.
 #
 #   test/setup.sh NEED...      base  a server, its headers, a compiler, zstd, libcurl
-#                              pgtap tap valgrind fuzz  what those suites need
+#                              pgtap tap tutorials valgrind fuzz  what those suites need
 #                              tools  a compiler and zstd only: no server, no build
 #
 # On Debian and Ubuntu missing packages are installed; elsewhere they are named.
@@ -49,7 +49,10 @@ missing() {
 					echo "the programs of the PostgreSQL $version server: postgresql-$version"
 				fi
 				;;
-			pgtap)
+			tutorials)
+				command -v python3 >/dev/null || echo "python3: python3"
+				;;&
+			pgtap | tutorials)
 				has_module TAP::Parser::SourceHandler::pgTAP && command -v pg_prove >/dev/null ||
 					echo "pg_prove: libtap-parser-sourcehandler-pgtap-perl"
 				find_pg_config && [ -f "$("$PG_CONFIG" --sharedir)/extension/pgtap.control" ] ||
