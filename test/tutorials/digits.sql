@@ -20,11 +20,11 @@ SELECT is(rows || ' ' || features, '60000 784', 'arrays of pixels are features')
 SELECT is(count(DISTINCT sha256), 1::bigint, 'workers and order change no byte') FROM pgforest.versions WHERE model = 'try';
 SELECT cmp_ok(value, '>', 0.965::float8, 'accuracy on the test half')
 FROM ml_evaluate('digits', 'mnist_test') WHERE metric = 'accuracy' AND class IS NULL;
-SELECT is(:'models', '["digits@1"]', 'production has the one model');
-SELECT is(:'images', '0', '... and no images');
-SELECT is(:'sha', sha256, '... with the bytes of the sandbox') FROM pgforest.versions WHERE model = 'digits';
-SELECT is(:'origin', current_database()::text, '... and knows where it is from');
+SELECT is(:'models'::text, '["digits@1"]', 'production has the one model');
+SELECT is(:'images'::int, 0, '... and no images');
+SELECT is(:'sha'::text, sha256, '... with the bytes of the sandbox') FROM pgforest.versions WHERE model = 'digits';
+SELECT is(:'origin'::text, current_database()::text, '... and knows where it is from');
 SELECT is((:'response')::jsonb -> 'predictions', :'answers'::jsonb, 'it answers 200 images as the sandbox does');
 SELECT is((:'of_objects')::jsonb, (:'response')::jsonb, '... in either form');
-SELECT is((:'response')::jsonb -> 'version', '1', '... and says which version answered');
+SELECT is((:'response')::jsonb -> 'version', '1'::jsonb, '... and says which version answered');
 SELECT finish();
