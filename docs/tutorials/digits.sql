@@ -9,7 +9,7 @@
 -- `psql -X -v ON_ERROR_STOP=1 -v data=/data -f digits.sql`
 --
 -- Production is a second database of the same server here. With `-v production='host=... dbname=...'` it is one of another
--- server, and nothing else changes: all that goes there are the bytes of the model. (`test/t/016_move.pl` does it between two servers.)
+-- server, and nothing else changes: all that goes there are the bytes of the model. (The tests run this page with two servers.)
 
 CREATE EXTENSION IF NOT EXISTS pgforest;
 
