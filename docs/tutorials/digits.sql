@@ -4,18 +4,23 @@
 -- and its pixels are one array column. A model is trained in parallel in one database, the sandbox, and measured there; then
 -- it is exported, imported in another one that has none of the images, and answers requests in JSON there.
 --
--- This page is [digits.sql](digits.sql) with what it printed. It runs in a database of its own, and needs bash, gzip and
--- the four files of MNIST (Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0) in the directory `data`:
--- `psql -X -v ON_ERROR_STOP=1 -v data=/data -f digits.sql`
+-- This page is what [digits.sql](digits.sql) prints; the tests run it. By hand, as a superuser in a database of its own, with
+-- the four files of MNIST in a directory:
+--
+--     createdb digits
+--     psql -X -q -v ON_ERROR_STOP=1 -v data=/data -d digits -f docs/tutorials/digits.sql
+--
+-- The data: MNIST by Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0.
 --
 -- Production is a second database of the same server here. With `-v production='host=... dbname=...'` it is one of another
--- server, and nothing else changes: all that goes there are the bytes of the model. (The tests run this page with two servers.)
+-- server, and nothing else changes: all that goes there are the bytes of the model. The tests run it with two servers.
 
 CREATE EXTENSION IF NOT EXISTS pgforest;
 
 -- ## Images as arrays
 --
--- A file of MNIST is a short header and then a byte for each pixel, or a label. A program that psql runs makes a line of each image.
+-- A file of MNIST is a short header and then a byte for each pixel, or a label. A program
+-- that psql runs (bash, gzip, od and sed) makes a line of each image.
 
 CREATE TABLE mnist_train (label smallint, pixels smallint[]);
 CREATE TABLE mnist_test (LIKE mnist_train);
@@ -27,8 +32,8 @@ SELECT label, count(*), array_length(min(pixels), 1) AS pixels FROM mnist_train 
 -- ## Train in parallel
 --
 -- An array of numbers is as many features as it has elements. The test half is kept for the end, and the
--- training half is used whole: `holdout => 0`. The score is then out-of-bag, each image predicted by those trees that did not see it.
--- A training that takes long says how far it is.
+-- training half is used whole: `holdout => 0`. The score is then out-of-bag, each image predicted by those trees that
+-- did not see it. A training that takes long says how far it is.
 
 SET pgforest.train_workers = 2;
 SELECT version, rows, features, metric, round(score::numeric, 4) AS score, round(seconds::numeric, 1) AS seconds, bytes

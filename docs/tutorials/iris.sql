@@ -6,10 +6,14 @@
 -- The model answers one flower at a time and whole batches, and a batch that is not like the training is stopped
 -- and its owner told.
 --
--- This page is [iris.sql](iris.sql) with what it printed. It runs in a database of its own, on a server that can read
--- the data (Iris by R. A. Fisher, 1936, [UCI](https://archive.ics.uci.edu/dataset/53/iris), CC BY 4.0, as
--- `iris.csv.gz` with a header):
--- `psql -X -v ON_ERROR_STOP=1 -v data=/data -f iris.sql`
+-- This page is what [iris.sql](iris.sql) prints; the tests run it. By hand, as a superuser in a database of its own, with the
+-- file `iris.csv.gz` in a directory that the server can read:
+--
+--     createdb iris
+--     psql -X -q -v ON_ERROR_STOP=1 -v data=/data -d iris -f docs/tutorials/iris.sql
+--
+-- The data: [Iris](https://archive.ics.uci.edu/dataset/53/iris) by R. A. Fisher, 1936, UCI data set 53, CC BY 4.0, with a
+-- header line added.
 
 CREATE EXTENSION IF NOT EXISTS pgforest;
 
@@ -19,8 +23,7 @@ CREATE EXTENSION IF NOT EXISTS pgforest;
 
 CREATE TABLE delivery (id int GENERATED ALWAYS AS IDENTITY,
     sepal_length float8, sepal_width float8, petal_length float8, petal_width float8, species text);
-\set file :data /iris.csv.gz
-CALL ml_ingest('delivery', :'file');
+CALL ml_ingest('delivery', :'data' || '/iris.csv.gz');
 UPDATE delivery SET petal_width = NULL WHERE id % 10 = 0;
 
 -- A botanist has told the species of a hundred of them; the others wait.
