@@ -9,7 +9,7 @@ SELECT ok(abs(avg(std_dmsnr)) < 0.1 AND abs(stddev(std_dmsnr) - 1) < 0.1, 'clean
 SELECT results_eq($$SELECT status, count(*)::int FROM pgforest.runs WHERE kind = 'pipeline' GROUP BY status ORDER BY status$$,
 	$$VALUES ('skipped', 1), ('success', 4)$$, 'four runs trained, one had nothing to train');
 SELECT is(count(*), 17::bigint, 'one version by hand, four in each run') FROM pgforest.versions WHERE model = 'pulsar';
-SELECT cmp_ok(value, '>', 0.85, 'f1 of the pulsars') FROM ml_evaluate('pulsar') WHERE metric = 'f1' AND class = '1';
+SELECT cmp_ok(value, '>', 0.85::float8, 'f1 of the pulsars') FROM ml_evaluate('pulsar') WHERE metric = 'f1' AND class = '1';
 SELECT cmp_ok(count(*), '>=', 2::bigint, 'several versions were promoted') FROM pgforest.alias_history WHERE action = 'promote';
 SELECT is(count(*), 0::bigint, '... each of them better than the one before')
 FROM (SELECT regexp_match(reason, 'f1 (\S+) against (\S+) of') AS m FROM pgforest.alias_history WHERE from_version IS NOT NULL AND action = 'promote') AS s
