@@ -10,7 +10,7 @@ SELECT version FROM ml_train('shop', 'old', 'y', exclude => '{i,side,price}', pa
 SELECT version FROM ml_train('cost', 'old', 'price', exclude => '{i,side,y}', params => '{"n_estimators": 5}');
 SELECT version FROM ml_train('line', 'old', 'price', exclude => '{i,side,y}', algorithm => 'linear');
 SELECT version FROM ml_train('odd', 'old', exclude => '{i,side,y,price}', algorithm => 'isolation_forest', task => 'anomaly', params => '{"n_estimators": 5}');
-SELECT model_id, version, length(profile) BETWEEN 500 AND 8000 AS a_few_kilobytes FROM pgforest.baseline ORDER BY 1;
+SELECT name, version, length(profile) BETWEEN 500 AND 8000 AS a_few_kilobytes FROM pgforest.baseline JOIN pgforest.model ON id = model_id ORDER BY 1;
 
 -- Rows like those of the training.
 SELECT feature, test, round(statistic::numeric, 3) AS statistic, round(p_value::numeric, 3) AS p_value, threshold, drifted, reference_rows, current_rows, slice

@@ -13,7 +13,7 @@ GRANT ALL ON SCHEMA regress_pipeline TO PUBLIC;
 CREATE FUNCTION u(i int, k int) RETURNS float8 IMMUTABLE RETURN (hashint4extended(i, k) & 65535) / 65536.0;
 CREATE TABLE rows AS SELECT i AS id, u(i, 1) AS x, u(i, 2) AS z, CASE WHEN u(i, 1) + u(i, 3) > 1 THEN 'high' ELSE 'low' END AS y FROM generate_series(1, 600) i;
 GRANT ALL ON rows TO PUBLIC;
-CREATE VIEW last_steps AS SELECT step, kind, status, version, rows, reason, sqlstate, message FROM pgforest.run_steps WHERE run = (SELECT max(id) FROM pgforest.runs WHERE kind = 'pipeline');
+CREATE VIEW last_steps AS SELECT step, kind, status, version, rows, reason, sqlstate, message FROM pgforest.run_steps WHERE run = (SELECT max(id) FROM pgforest.runs WHERE kind = 'pipeline') ORDER BY step;
 CREATE VIEW last_run AS SELECT model, version, status, promoted, reason, sqlstate, message, seconds > 0 AS took_time FROM pgforest.runs WHERE id = (SELECT max(id) FROM pgforest.runs WHERE kind = 'pipeline');
 GRANT SELECT ON last_steps, last_run TO PUBLIC;
 

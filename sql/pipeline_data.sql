@@ -7,7 +7,7 @@ CREATE FUNCTION u(i int, k int) RETURNS float8 IMMUTABLE RETURN (hashint4extende
 CREATE TABLE arriving AS SELECT i AS id, CASE WHEN i % 10 <> 0 THEN u(i, 1) END AS x, CASE WHEN i % 7 = 0 THEN '?' ELSE chr(97 + i % 3) END AS kind,
     CASE WHEN u(i, 1) + u(i, 3) > 1 THEN 'high' ELSE 'low' END AS y FROM generate_series(1, 500) i;
 CREATE TABLE raw (id int, x float8, kind text, y text);
-CREATE VIEW last_steps AS SELECT step, kind, status, version, rows, reason, sqlstate, message FROM pgforest.run_steps WHERE run = (SELECT max(id) FROM pgforest.runs WHERE kind = 'pipeline');
+CREATE VIEW last_steps AS SELECT step, kind, status, version, rows, reason, sqlstate, message FROM pgforest.run_steps WHERE run = (SELECT max(id) FROM pgforest.runs WHERE kind = 'pipeline') ORDER BY step;
 
 SELECT * FROM ml_pipeline('p', '{"model": "m", "source": "SELECT * FROM arriving", "raw": "raw", "batch_size": 200, "max_batches": 2, "order_by": "id",
     "recipe": [{"step": "null_if", "columns": ["kind"], "values": ["?"]}, {"step": "impute", "columns": ["x"], "method": "median"}, {"step": "impute", "columns": ["kind"], "method": "most_frequent"}],

@@ -183,7 +183,7 @@ BEGIN
     RAISE NOTICE '%: no error', arguments;
 EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RAISE NOTICE E'% %', state, concat_ws(E'\n', message, '  detail: ' || nullif(detail, ''), '  hint: ' || nullif(hint, ''));
+    RAISE NOTICE E'% %', state, concat_ws(E'\n', message, '  detail: ' || nullif(detail, ''), '  hint: ' || nullif(replace(hint, 'DateStyle', 'datestyle'), ''));
 END $$;
 CREATE FUNCTION never() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'a row was read'; END $$;
 CALL refuse_score($$NULL, 'rows', 'scores', '{id}'$$);

@@ -185,24 +185,41 @@ start_http() {
 	done
 }
 
+# A second cluster for a tutorial that moves a model: sets $production, how to connect to it.
+start_production() {
+	local data=$workspace/production bindir
+	bindir=$("$PG_CONFIG" --bindir)
+	run "$bindir/initdb" -D "$data" -U postgres --auth=trust --encoding=UTF8 --no-locale --no-sync >"$workspace/log/initdb" 2>&1 &&
+		run "$bindir/pg_ctl" -D "$data" -l "$workspace/log/production" -w start >/dev/null \
+			-o "-c listen_addresses= -c unix_socket_directories=$workspace -c port=5433 -c fsync=off" || return
+	production="host=$workspace port=5433 dbname=postgres"
+}
+
 # Each tutorial has a cluster of its own, with pg_cron if that is installed, and the data as files and over HTTP.
 # What it prints makes its page (NAME.md), and its test looks at what it has left behind.
 tutorial() {					# NAME
-	local name=$1 output=$workspace/tutorials settings=()
+	local name=$1 output=$workspace/tutorials settings=() variables=() production status
 	if [ -f "$("$PG_CONFIG" --pkglibdir)/pg_cron.so" ]; then
 		settings=("shared_preload_libraries = 'pg_cron'" "cron.database_name = '$name'" "cron.use_background_workers = on")
 	fi
 	start_server "${settings[@]}" || return
 	run createdb "$name" || return
 	export PGDATABASE=$name
+	if grep -q '^[\]c.*:production' "docs/tutorials/$name.sql"; then
+		start_production || return
+		variables=(--set production="$production")
+	fi
 	SECONDS=0
-	run psql -X -a -q -v ON_ERROR_STOP=1 -v data="$PGFOREST_DATA" -v url="$url" -f "docs/tutorials/$name.sql" \
+	run psql -X -a -q -v ON_ERROR_STOP=1 -v data="$PGFOREST_DATA" -v url="$url" "${variables[@]}" -f "docs/tutorials/$name.sql" \
 		>"$output/$name.out" 2>&1 || { tail -n 30 "$output/$name.out"; return 1; }
 	echo "$name ran in $SECONDS s"
 	sed "s,$PGFOREST_DATA,/data,g; s,$url,http://127.0.0.1:8000,g" "$output/$name.out" |
 		awk -f docs/tutorials/weave.awk "docs/tutorials/$name.sql" - >"$output/$name.md" &&
 		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' &&
-		run pg_prove "test/tutorials/$name.sql"
+		run pg_prove "${variables[@]}" "test/tutorials/$name.sql"
+	status=$?
+	[ -z "${production:-}" ] || run "$("$PG_CONFIG" --bindir)/pg_ctl" -D "$workspace/production" -m immediate stop >/dev/null
+	return $status
 }
 
 suite_tutorials() {

@@ -22,28 +22,12 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+
+#include "engine/measure/exact.h"
 #include "load/columns.h"
 
 /* Texts are kept and shown up to so many bytes. */
 #define PF_SKETCH_TEXT		100
-
-/* ----- sums.c: a sum of doubles without any rounding, in any order ----- */
-
-#define PF_SUM_LIMBS		68		/* of 32 bits: all of a double's range, and 2^63 of them */
-
-typedef struct PfExactSum
-{
-	int64		limb[PF_SUM_LIMBS];
-	uint32		pending;		/* additions since carries were taken on */
-} PfExactSum;
-
-extern void pf_exact_add(PfExactSum *sum, double value);
-extern void pf_exact_merge(PfExactSum *sum, PfExactSum *other);
-
-/* Mean and standard deviation (of a sample) of n values; NaN where there is none. */
-extern void pf_exact_moments(PfExactSum *sum, PfExactSum *squares, int64 n, double *mean, double *sd);
-
-/* ----- sketch.c ----- */
 
 typedef struct PfCount
 {
@@ -68,8 +52,8 @@ typedef struct PfSketch
 	int64		values;
 
 	/* numbers */
-	PfExactSum	sum;
-	PfExactSum	squares;
+	PfExact		sum;
+	PfExact		squares;
 	bool		overflow;		/* of a square */
 	int64		infinite[2];	/* below, above */
 	double		least;

@@ -118,6 +118,22 @@ append_column(StringInfo sql, const PfColumn *column, bool usable)
 		appendStringInfo(sql, "source.%s", name);
 }
 
+/* The source as the model sees its rows; raw columns that a recipe lacks are NULL there. */
+static PfSource *
+open_source(Check *check, const PfVersionInfo *version, const char *text)
+{
+	const PfSource *source;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (version->recipe == NULL)
+		return pf_source_open(text);
+	source = pf_recipe_fill(pf_recipe_read(version->recipe), pf_source_open(text), version->target, &missing);
+	foreach(lc, missing)
+		add(check, lfirst(lc), "missing_column", "critical")->detail = pstrdup("The recipe needs this raw column.");
+	return pf_recipe_rows(pf_recipe_read(version->recipe), source, version->target);
+}
+
 /*
  * Compares columns; returns the source with all that the model needs, and in usable[] which of
  * its features have values.
@@ -281,7 +297,7 @@ List *
 pf_check_source(const PfVersionInfo *version, const char *text, Jsonb *document)
 {
 	Check		check = {.violations = NIL};
-	PfSource   *source = pf_watched_source(version, text);
+	PfSource   *source = open_source(&check, version, text);
 	PfWatched  *watched = pf_watch(version);
 	bool	   *usable = palloc(watched->ncolumns);
 	PfSource   *complete;

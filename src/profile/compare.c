@@ -192,10 +192,16 @@ make_row(const PfColumnPair *pair, const char *test)
 static void
 ks(const PfEnv *env, const PfColumnPair *pair, double *statistic, double *p)
 {
-	*statistic = pair->values[0] ?
-		pf_ks_samples(env, pair->values[0], pair->nvalues[0], pair->values[1], pair->nvalues[1]) :
-		pf_ks_counts(pair->ncells, pair->cells[0], pair->cells[1]);
-	*p = pf_ks_p(*statistic, known(pair, 0), known(pair, 1));
+	if (pair->values[0])
+	{
+		*statistic = pf_ks_samples(env, pair->values[0], pair->nvalues[0], pair->values[1], pair->nvalues[1]);
+		*p = pf_ks_p_samples(env, *statistic, pair->nvalues[0], pair->nvalues[1]);
+	}
+	else
+	{
+		*statistic = pf_ks_counts(pair->ncells, pair->cells[0], pair->cells[1]);
+		*p = pf_ks_p(*statistic, known(pair, 0), known(pair, 1));
+	}
 }
 
 /*

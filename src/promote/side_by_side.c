@@ -14,6 +14,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "promote/promote.h"
+#include "recipe/recipe.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
@@ -105,6 +106,14 @@ read_arguments(FunctionCallInfo fcinfo, Comparison *comparison, uint32 *resample
 
 /* ----- rows ----- */
 
+static char *
+recipe_name(const PfVersionInfo *version)
+{
+	PfRecipe   *recipe = version->recipe ? pf_recipe_read(version->recipe) : NULL;
+
+	return recipe ? psprintf("%s@%d", recipe->name, recipe->version) : NULL;
+}
+
 static void
 put_versions(const Comparison *comparison)
 {
@@ -120,6 +129,8 @@ put_versions(const Comparison *comparison)
 	put_row(comparison, "version", "seed", psprintf(INT64_FORMAT, trained[0].seed),
 			psprintf(INT64_FORMAT, trained[1].seed), NULL, 0);
 	put_row(comparison, "version", "note", trained[0].note, trained[1].note, NULL, 0);
+	if (version[0].recipe != NULL || version[1].recipe != NULL)
+		put_row(comparison, "version", "recipe", recipe_name(&version[0]), recipe_name(&version[1]), NULL, 0);
 }
 
 static char *

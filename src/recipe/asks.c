@@ -173,7 +173,7 @@ pf_fit_run_listings(PfFit *fit)
 									"FROM (%s\nOFFSET 0) AS s, LATERAL (VALUES %s) AS u (c, v)\nGROUP BY u.c, u.v) AS g) AS h\n"
 									"WHERE h.place" PF_OP("<=") "%d ORDER BY h.c, h.place",
 									pf_program_select(fit->program, values, fit->from), pairs.data,
-									PF_MAX_CATEGORIES + 2), 0);
+									PF_MOST_LISTED + 2), 0);
 	for (uint64 i = 0; i < table->numvals; i++)
 	{
 		bool		null;
@@ -186,7 +186,7 @@ pf_fit_run_listings(PfFit *fit)
 		category->rows = pf_fit_number(table, i, 3);
 		listing->rows = pf_fit_number(table, i, 4);
 		listing->categories = lappend(listing->categories, category);
-		listing->cut = list_length(listing->categories) > PF_MAX_CATEGORIES + 1;
+		listing->cut = list_length(listing->categories) > PF_MOST_LISTED + 1;
 	}
 	SPI_finish();
 }

@@ -9,7 +9,7 @@
 
 #include "recipe/parts.h"
 
-#define PF_MAX_CATEGORIES	10000
+#define PF_MOST_LISTED	10000
 
 typedef enum PfAskKind
 {

@@ -306,8 +306,8 @@ finish_categories(PfFit *fit, StringInfo json, const PfStep *step, const PfField
 	}
 	if (step->kind == PF_ONE_HOT && list_length(names) > step->max_categories)
 		too_many_categories(step, field->name, step->max_categories);
-	if (list_length(names) > PF_MAX_CATEGORIES)
-		too_many_categories(step, field->name, PF_MAX_CATEGORIES);
+	if (list_length(names) > PF_MOST_LISTED)
+		too_many_categories(step, field->name, PF_MOST_LISTED);
 	list_sort(names, pf_use_of(field->type) == PF_USE_NUMBER ? compare_numbers : compare_bytes);
 	append_names(json, step->kind == PF_GROUP_RARE ? "kept" : "categories", names);
 	appendStringInfo(json, ",\"null\":%s", null ? "true" : "false");
@@ -356,7 +356,7 @@ finish_target_mean(PfFit *fit, StringInfo json, const PfStep *step, PfField *fie
 	PfProgram  *program = fit->program;
 	List	   *values = list_make3(pf_program_text(program, field, 1), pf_program_target(program, step),
 									pf_program_fold(program, step)->expr);
-	uint64		limit = (uint64) (PF_MAX_CATEGORIES + 2) * (step->folds + 1);
+	uint64		limit = (uint64) (PF_MOST_LISTED + 2) * (step->folds + 1);
 	uint64		all_end = 0;
 	const char *sums;
 	SPITupleTable *table;
@@ -380,7 +380,7 @@ finish_target_mean(PfFit *fit, StringInfo json, const PfStep *step, PfField *fie
 									   "GROUP BY GROUPING SETS ((f.k, g.v), (f.k)) ORDER BY 1, 2 DESC, g.v COLLATE pg_catalog.\"C\"",
 									   sums, pf_program_select(program, values, fit->from), step->folds - 1), limit);
 	if (table->numvals == limit)
-		too_many_categories(step, field->name, PF_MAX_CATEGORIES);
+		too_many_categories(step, field->name, PF_MOST_LISTED);
 	if (table->numvals == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),

@@ -326,6 +326,24 @@ with_column(const PfRecipe *recipe, const PfSource *raw, const char *column)
 	return raw;
 }
 
+const PfSource *
+pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **missing)
+{
+	PfMatch		match;
+
+	pf_recipe_match(recipe, raw->desc, &match);
+	recipe = without_dropped(recipe, &match);
+	for (int i = 0; i < recipe->ncolumns; i++)
+	{
+		if (match.positions[i] >= 0 || OidIsValid(match.changed[i]) ||
+			(target != NULL && strcmp(recipe->columns[i], target) == 0))
+			continue;
+		*missing = lappend(*missing, recipe->columns[i]);
+		raw = with_column(recipe, raw, recipe->columns[i]);
+	}
+	return raw;
+}
+
 PfSource *
 pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target)
 {

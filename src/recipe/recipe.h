@@ -49,6 +49,9 @@ extern PfSource *pf_recipe_source(const PfRecipe *recipe, const PfSource *raw);
  */
 extern PfSource *pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target);
 
+/* The raw source with NULL for each column that it lacks and the recipe needs, but the target; adds their names. */
+extern const PfSource *pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **missing);
+
 /*
  * Does a column come through the recipe as it is, with its name?  So a hash of it is the
  * same with or without the recipe.

@@ -57,6 +57,21 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 	}
 }
 
+/*
+ * Does each row get the votes of the trees that did not see it?  measured: there are held-out rows, and nobody
+ * needs those votes for a calibration.
+ */
+static bool
+counts_votes(const PfTrainParams *params, bool measured)
+{
+	const PfParams *given = &params->given;
+
+	if (!given->bootstrap)
+		return false;
+	return strcmp(given->oob_score, "true") == 0 || pf_calibration_is_out_of_bag(params) ||
+		(strcmp(given->oob_score, "auto") == 0 && !measured);
+}
+
 uint64
 pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
@@ -64,8 +79,8 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, Pf
 	PfForestParams params = {.bootstrap = given->bootstrap};
 	uint16		not_yet;
 
-	notes->votes = given->bootstrap && (given->oob_score || !measured);
-	if (given->oob_score && measured && sizes->nclasses > 16)
+	notes->votes = counts_votes(arg, measured);
+	if (notes->votes && !pf_calibration_is_out_of_bag(arg) && sizes->nclasses > 16)
 		notes->saves = "\"oob_score\": false";
 	if (given->quantiles)
 		params.ranks = &not_yet;
@@ -93,7 +108,6 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		.max_features = pf_params_count(&given->max_features, rows->nfeatures, 0),
 		.bootstrap = given->bootstrap,
 		.max_samples = pf_params_count(&given->max_samples, rows->nrows, rows->nrows),
-		.oob_score = given->oob_score,
 		.seed = (uint64) seed
 	};
 
@@ -122,7 +136,7 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		model->samples.most = PF_MOST_SAMPLES;
 	}
 	model->kind = PF_MODEL_FOREST;
-	pf_grow_forest(rows, &forest, forest.oob_score || !measured, model, grown);
+	pf_grow_forest(rows, &forest, counts_votes(params, measured), model, grown);
 	if (given->quantiles)
 		pfree(forest.ranks);
 }

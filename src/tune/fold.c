@@ -337,7 +337,7 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfHeldOut	learnt = {0};
 
 	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */
-	params.given.oob_score = false;
+	params.given.oob_score = "false";
 	params.given.quantiles = false;
 	score->train_rows = loaded->train.nrows;
 	score->rows = loaded->validation.nrows;

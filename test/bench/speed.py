@@ -78,7 +78,7 @@ def settings(jobs):
 
 def train_pgforest(server, source, target, jobs, seed, **params):
     """Trains a version; returns its reference and what was measured."""
-    params = json.dumps({"n_estimators": TREES, **params})
+    params = json.dumps({"n_estimators": TREES, "oob_score": False, **params})      # no peer measures anything either
     statement = (f"SELECT version FROM ml_train('bench', {db.literal(source)}, '{target}', exclude => '{{id}}', "
                  f"holdout => 0, seed => {seed}, params => '{params}')")
     with footprint.of_new_children(server) as used:

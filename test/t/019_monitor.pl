@@ -1,6 +1,6 @@
 # The alarm chain on used cars: prices rise by a fifth, the monitor sees it, an alert is there, is
-# heard by NOTIFY and by one signed webhook; the model is trained again, the gate promotes, the
-# alert is resolved.  And calls of ml_watch that meet, are cancelled or killed.
+# heard by NOTIFY and by one signed webhook; a pipeline trains the model again, the gate promotes,
+# the alert is resolved.  And calls of ml_watch that meet, are cancelled or killed.
 
 use strict;
 use warnings;
@@ -22,6 +22,15 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION pgforest');
 
 # ----- the chain -----
+
+# What the last run of the pipeline did.
+sub last_run
+{
+	return $node->safe_psql('postgres', <<'EOF');
+SELECT (SELECT status FROM pgforest.runs WHERE id = run) || ': ' || string_agg(kind || ' ' || status, ', ' ORDER BY step)
+FROM pgforest.run_steps GROUP BY run ORDER BY run DESC LIMIT 1
+EOF
+}
 
 my $data = ($ENV{PGFOREST_DATA} // '') . '/used_cars_uk.csv.gz';
 SKIP:
@@ -45,6 +54,7 @@ CREATE VIEW to_train AS SELECT c.* FROM car c, today WHERE at::date - sold::date
 SELECT ml_train('price', 'SELECT * FROM to_train', 'price', exclude => '{digest,sold,id}', key => '{id}', params => '{"n_estimators": 20}');
 SELECT ml_promote('price', 1);
 SELECT ml_monitor('cars', 'price', 'car', truth => 'price', time_column => 'sold', max_regression => 0.2, min_rows => 1000, since => at - interval '5 days') FROM today;
+SELECT ml_pipeline('cars, when they drift', $${"model": "price", "on_drift": {"action": "retrain", "source": "SELECT car.* FROM car, today WHERE sold >= at - interval '1 day'"}}$$);
 EOF
 	my $target = $node->safe_psql('postgres', q{SELECT ml_alert_to('} . $http->url('/ok') . q{', events => '{metric,drift}', secret => 'a secret of the cars')});
 	my $listener = new_session($node);
@@ -53,6 +63,9 @@ EOF
 	is($node->safe_psql('postgres', 'CALL ml_watch()'), '1|5|0|0', 'five days without an alert');
 	is($node->safe_psql('postgres', q{SELECT count(*), min(rows) > 1000 FROM pgforest.metric_history WHERE monitor = 'cars' AND metric = 'rmse'}), '5|t', '... are measured');
 	is($node->safe_psql('postgres', q{SELECT count(DISTINCT at), bool_or(drifted) FROM pgforest.drift_history WHERE monitor = 'cars'}), '5|f', '... and tested for drift');
+
+	$node->safe_psql('postgres', 'CALL ml_run($$cars, when they drift$$)');
+	is(last_run(), 'skipped: drift success, retrain skipped, promote skipped', '... so that the pipeline leaves the model alone');
 
 	# Yesterday's prices rise by a fifth.
 	$node->safe_psql('postgres', <<'EOF');
@@ -72,9 +85,12 @@ EOF
 	is(decode_json($body)->{monitor}, 'cars', '... names the monitor');
 	like($body, qr/rmse is [\d.]+, worse by more than 20 %/, '... and says what it is');
 
-	# Trained again on what came since, it is better, and the gate lets it pass.
+	# The pipeline sees it, too, and trains on what came since: that is better, and the gate lets it pass.
 	$node->safe_psql('postgres', 'UPDATE training SET days = 1 WHERE days = 5; DELETE FROM training WHERE days > 1');
-	is($node->safe_psql('postgres', q{SELECT version, promoted FROM ml_retrain('price')}), '2|t', 'the model is trained again, and promoted');
+	$node->safe_psql('postgres', 'CALL ml_run($$cars, when they drift$$)');
+	is(last_run(), 'success: drift success, retrain success, promote success', '... the pipeline trains again');
+	is($node->safe_psql('postgres', q{SELECT version, promoted, reason ~ '^rmse [0-9.]+ against [0-9.]+ of version 1' FROM pgforest.runs WHERE pipeline LIKE 'cars%' ORDER BY id DESC LIMIT 1}),
+		'2|t|t', '... and the gate promotes');
 	$node->safe_psql('postgres', q{SELECT ml_monitor('cars', 'price', 'car', truth => 'price', time_column => 'sold', max_regression => 0.2, min_rows => 1000, since => at - interval '1 day') FROM today});
 	is($node->safe_psql('postgres', 'CALL ml_watch()'), '1|1|0|0', 'the same day, seen by it');
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pgforest.alerts WHERE state <> 'resolved'}), 0, '... is well: the alerts are resolved');

@@ -107,7 +107,9 @@ check_scipy(void)
 
 		check_close(ks, answer[4]);
 		check_close(pf_ks_p(ks, (double) na, (double) nb), answer[5]);
-		check_close(pf_wasserstein_samples(unit_env(), a, na, b, nb), answer[6]);
+		check_close(pf_ks_p_samples(unit_env(), ks, na, nb), answer[6]);
+		check_close(pf_ks_p_samples(unit_env(), ks, nb, na), answer[6]);
+		check_close(pf_wasserstein_samples(unit_env(), a, na, b, nb), answer[7]);
 		CHECK_DOUBLE(pf_ks_samples(unit_env(), b, nb, a, na), ks);
 		check_cells(a, na, b, nb, 255);
 		check_cells(a, na, b, nb, 10);
@@ -166,6 +168,9 @@ check_edges(void)
 	CHECK_NEAR(pf_total_variation(3, one, some), 0.5, 1e-15);
 	CHECK_DOUBLE(pf_ks_p(0, 10, 10), 1);
 	CHECK_NEAR(pf_ks_p(1, 1e6, 1e6), 0, 0);
+	CHECK_DOUBLE(pf_ks_p_samples(unit_env(), 0, 10, 10), 1);
+	CHECK_NEAR(pf_ks_p_samples(unit_env(), 1, 3, 2), 0.2, 1e-15);	/* 2 of 10 orders */
+	CHECK_DOUBLE(pf_ks_p_samples(unit_env(), 0.01, 20000, 20000), pf_ks_p(0.01, 20000, 20000));
 }
 
 static void

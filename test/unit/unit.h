@@ -23,6 +23,7 @@ extern void test_boost(void) __attribute__((weak));
 extern void test_model(void) __attribute__((weak));
 extern void test_walk(void) __attribute__((weak));
 extern void test_golden(void) __attribute__((weak));
+extern void test_exact(void) __attribute__((weak));
 extern void test_measure(void) __attribute__((weak));
 extern void test_paired(void) __attribute__((weak));
 extern void test_distance(void) __attribute__((weak));

@@ -23,6 +23,7 @@ static const struct
 	{"model", test_model},
 	{"walk", test_walk},
 	{"golden", test_golden},
+	{"exact", test_exact},
 	{"measure", test_measure},
 	{"paired", test_paired},
 	{"distance", test_distance},

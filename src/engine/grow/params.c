@@ -45,8 +45,8 @@
 	"Each tree sees rows drawn with replacement. false: all rows."}, \
 	{PARAM(max_samples, PF_PARAM_INT_OR_SHARE), true, 0, BIG, NULL, "null", \
 	"Rows drawn for each tree: a number or a share of all. null: as many as there are."}, \
-	{PARAM(oob_score, PF_PARAM_BOOL), false, 0, 0, NULL, "false", \
-	"Measure each training row by the trees that did not see it, besides the held-out rows. Always done when no rows are held out."}, \
+	{PARAM(oob_score, PF_PARAM_BOOL_OR_NAME), false, 0, 0, "auto", "\"auto\"", \
+	"Measure each training row by the trees that did not see it. auto: when no rows are held out."}, \
 	{PARAM(class_weight, PF_PARAM_CLASS_WEIGHT), true, 0, 1e12, "balanced, balanced_subsample", "null", \
 	"Weights of the classes: balanced (inverse to their counts), balanced_subsample (within each tree), or an object from class to weight. null: all 1."}, \
 	MONOTONIC_CST, \

@@ -38,7 +38,6 @@ typedef struct PfForestParams
 	uint32_t	max_features;	/* features drawn a node: 1 .. nfeatures */
 	bool		bootstrap;
 	uint32_t	max_samples;	/* draws a tree: 1 .. nrows */
-	bool		oob_score;
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
 	uint16_t   *ranks;			/* of the rows' targets, to keep in the leaves, see forest/samples.h; NULL: not wanted */
@@ -83,7 +82,7 @@ typedef struct PfParams
 	double		min_impurity_decrease;
 	bool		bootstrap;
 	PfAmount	max_samples;
-	bool		oob_score;
+	const char *oob_score;		/* auto, true, false */
 	bool		quantiles;
 	PfNumbers	class_weight;
 	PfNumbers	monotonic_cst;

@@ -8,6 +8,9 @@
 #include "engine/measure/distance.h"
 #include "engine/measure/parts.h"
 
+#define PF_KS_EXACT		10000	/* values of each sample */
+#define PF_KS_CERTAIN	8		/* scaled distance beyond which the limit says 1e-55 or less */
+
 static uint64_t
 total(uint32_t n, const uint64_t *counts)
 {
@@ -205,6 +208,63 @@ pf_ks_p(double distance, double na, double nb)
 	for (int k = 1; k < 20; k++)
 		sum += (k % 2 ? 2 : -2) * exp(-2.0 * k * k * x * x);
 	return sum;
+}
+
+static uint64_t
+common_divisor(uint64_t a, uint64_t b)
+{
+	while (b != 0)
+	{
+		uint64_t	rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/*
+ * If both samples are of one distribution, every order of them is as likely, and an order is a path
+ * of na steps to the right and nb up; i and j steps of each stand for shares of i / na and
+ * j / nb below a value.  So the chance looked for is that of a path which touches the points
+ * where these shares are that far apart.  Of the paths to (i, j) a share of i / (i + j)
+ * comes from the left: out[j] is the chance for paths to (i, j), i by i.
+ */
+double
+pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb)
+{
+	uint64_t	divisor = common_divisor(na, nb);
+	double		x = distance * sqrt((double) na * nb / (na + nb));
+	int64_t		step_a,
+				step_b,
+				apart;
+	double	   *out;
+	double		chance;
+
+	if (!(x > 0) || x > PF_KS_CERTAIN || na > PF_KS_EXACT || nb > PF_KS_EXACT)
+		return pf_ks_p(distance, na, nb);
+
+	/* the shares after (i, j) differ by i * step_a - j * step_b, in units of one by their least common multiple */
+	step_a = nb / divisor;
+	step_b = na / divisor;
+	apart = llround(distance * step_a * na);
+	out = pf_alloc(env, (nb + 1) * sizeof(double));
+	for (size_t j = 0; j <= nb; j++)
+		out[j] = 1;
+	for (int64_t i = 0; i <= (int64_t) na; i++)
+	{
+		int64_t		least = i * step_a - apart;
+		int64_t		j = least < 0 ? 0 : least / step_b + 1;
+
+		pf_check(env);
+		if (j > 0 && j <= (int64_t) nb + 1)
+			out[j - 1] = 1;
+		for (; j <= (int64_t) nb && j * step_b - i * step_a < apart; j++)
+			out[j] = i + j == 0 ? 0 : (i * out[j] + (j > 0 ? j * out[j - 1] : 0)) / (i + j);
+	}
+	chance = out[nb];
+	pf_release(env, out);
+	return chance < 1 ? chance : 1;
 }
 
 /*

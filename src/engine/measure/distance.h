@@ -2,8 +2,8 @@
  * distance.h
  *	  How far apart are two samples: of numbers as they are, or counted in cells.
  *
- * Definitions are scipy's (tested against its answers): ks_2samp with
- * method="asymp" but for its p-value, see pf_ks_p; wasserstein_distance; jensenshannon with
+ * Definitions are scipy's (tested against its answers): ks_2samp, but for the p-value of
+ * large samples, see pf_ks_p; wasserstein_distance; jensenshannon with
  * natural logarithms; chi2_contingency with its correction for 2 x 2.
  * NaN means undefined: a sample is empty.
  */
@@ -31,6 +31,12 @@ extern double pf_wasserstein_counts(uint32_t n, const uint64_t *a, const uint64_
  * samples, scipy.special.kolmogorov(distance * sqrt(na * nb / (na + nb))).
  */
 extern double pf_ks_p(double distance, double na, double nb);
+
+/*
+ * The same of samples of up to 10,000 values each: exactly, by counting paths (Hodges, 1958), as ks_2samp does by
+ * default; of larger ones the limit.  Memory: nb + 1 doubles.
+ */
+extern double pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb);
 
 /*
  * Chi-squared of a 2 x n table, and its p-value; empty cells of both are left out, and with
