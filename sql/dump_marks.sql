@@ -1,16 +1,26 @@
 -- What a dump must carry, and what a reader of the catalog is told.
 
+-- Partitions come and go with the days.
+DO $$
+DECLARE
+    partition regclass;
+BEGIN
+    FOR partition IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'pgforest.prediction'::regclass LOOP
+        EXECUTE 'DROP TABLE ' || partition;
+    END LOOP;
+END $$;
+
 -- Every table and every sequence of the schema is marked for pg_dump, whole.
 SELECT c.relkind, count(*) AS relations, count(*) FILTER (WHERE c.oid = ANY (e.extconfig)) AS marked,
        count(*) FILTER (WHERE e.extcondition[array_position(e.extconfig, c.oid)] <> '') AS with_a_condition
 FROM pg_class c, pg_extension e
-WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind IN ('r', 'S', 'p') AND NOT c.relispartition AND e.extname = 'pgforest'
+WHERE c.relnamespace = 'pgforest'::regnamespace AND c.relkind IN ('r', 'S', 'p') AND e.extname = 'pgforest'
 GROUP BY 1 ORDER BY 1;
-SELECT cardinality(extconfig) = (SELECT count(*) FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'S', 'p') AND NOT relispartition) AS nothing_else
+SELECT cardinality(extconfig) = (SELECT count(*) FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'S', 'p')) AS nothing_else
 FROM pg_extension WHERE extname = 'pgforest';
 
 -- The relations that there are.
-SELECT relkind, relname, relrowsecurity FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') AND NOT relispartition ORDER BY relname COLLATE "C";
+SELECT relkind, relname, relrowsecurity FROM pg_class WHERE relnamespace = 'pgforest'::regnamespace AND relkind IN ('r', 'v', 'm', 'p') ORDER BY relname COLLATE "C";
 
 -- No relation, column, function or type is without a comment.
 SELECT c.relname AS without_comment FROM pg_class c
