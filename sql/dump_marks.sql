@@ -1,5 +1,15 @@
 -- What a dump must carry, and what a reader of the catalog is told.
 
+-- Partitions come and go with the days.
+DO $$
+DECLARE
+    partition regclass;
+BEGIN
+    FOR partition IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'pgforest.prediction'::regclass LOOP
+        EXECUTE 'DROP TABLE ' || partition;
+    END LOOP;
+END $$;
+
 -- Every table and every sequence of the schema is marked for pg_dump, whole.
 SELECT c.relkind, count(*) AS relations, count(*) FILTER (WHERE c.oid = ANY (e.extconfig)) AS marked,
        count(*) FILTER (WHERE e.extcondition[array_position(e.extconfig, c.oid)] <> '') AS with_a_condition

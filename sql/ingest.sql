@@ -18,10 +18,10 @@ RESET ALL;
 SET timezone = 'UTC';
 SELECT count(*) FROM (TABLE raw EXCEPT ALL TABLE src) d;
 SELECT load, number, target, source, order_by, rows, rejected, start_byte, end_byte, end_line, start_key, end_key, length(sha256), role = current_user AS mine
-FROM pgforest.batch ORDER BY id;
+FROM pgforest.batch WHERE target = 'public.raw' ORDER BY id;
 INSERT INTO src SELECT i, 0, 'new', 0, '2025-01-01', '1 day' FROM generate_series(1001, 1010) i;
 CALL ml_ingest('raw', 'src', 300, order_by => 'id');
-SELECT count(*), count(DISTINCT id), (SELECT max(number) FROM pgforest.batch) FROM raw;
+SELECT count(*), count(DISTINCT id), (SELECT max(number) FROM pgforest.batch WHERE target = 'public.raw') FROM raw;
 -- The same source by another name, and as a query, which is another one.
 CALL ml_ingest('public.raw', ' "public" . SRC ', order_by => 'id');
 CALL ml_ingest('raw', 'SELECT id, k FROM src', max_batches => 1, batch_size => 1, order_by => 'id');

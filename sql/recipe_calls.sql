@@ -15,19 +15,8 @@ DO $$ BEGIN
 	EXECUTE 'CREATE VIEW clean AS ' || ml_recipe_sql('calls');
 	EXECUTE 'CREATE VIEW clean_prices AS ' || ml_recipe_sql('calls of prices');
 END $$;
-CREATE FUNCTION refuse(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	state text;
-	message text;
-	detail text;
-	hint text;
-BEGIN
-	EXECUTE statement;
-	RETURN 'no error';
-EXCEPTION WHEN OTHERS THEN
-	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-	RETURN concat_ws(E'\n', state || ' ' || message, 'detail: ' || nullif(detail, ''), 'hint: ' || nullif(hint, ''));
-END $$;
+RESET client_min_messages;
+\i sql/include/refuse.sql
 
 SELECT version, rows FROM ml_train('with', 'SELECT id, amount, size, "the ""colour", y FROM raw', 'y', key => '{id}', recipe => 'calls', params => '{"n_estimators": 10}');
 SELECT version, rows FROM ml_train('without', 'clean', 'y', key => '{id}', params => '{"n_estimators": 10}');
@@ -45,11 +34,11 @@ SELECT count(*), bool_and(a.prediction = b.prediction) AS prediction, bool_and(a
 FROM raw JOIN clean USING (id), ml_infer('with@1', to_jsonb(raw)) a, ml_infer('without@1', to_jsonb(clean)) b WHERE id <= 100;
 SELECT ml_predict_json('with@1', jsonb_build_object('instances', jsonb_agg(to_jsonb(raw) ORDER BY id))) -> 'predictions' =
 	(SELECT ml_predict_json('without@1', jsonb_build_object('instances', jsonb_agg(to_jsonb(clean) ORDER BY id))) -> 'predictions' FROM clean) AS request FROM raw;
-SELECT refuse($$SELECT ml_predict_json('with@1', '{"instances": [[1, 2, 3]]}')$$);
-SELECT refuse($$SELECT ml_predict('with@1', '{1,2,3}'::float8[])$$);
-SELECT refuse($$SELECT ml_predict_quantile('with quantiles@1', '{1,2,3}'::float8[], '{0.5}')$$);
-SELECT refuse($$SELECT ml_infer('with@1', '[1, 2, 3]')$$);
-SELECT refuse($$SELECT ml_predict('with@1', '{"amount": "7"}'::jsonb)$$);
+CALL refuse($$ml_predict_json('with@1', '{"instances": [[1, 2, 3]]}')$$);
+CALL refuse($$ml_predict('with@1', '{1,2,3}'::float8[])$$);
+CALL refuse($$ml_predict_quantile('with quantiles@1', '{1,2,3}'::float8[], '{0.5}')$$);
+CALL refuse($$ml_infer('with@1', '[1, 2, 3]')$$);
+CALL refuse($$ml_predict('with@1', '{"amount": "7"}'::jsonb)$$);
 
 -- All rows.
 SELECT count(*) FROM ((SELECT * FROM ml_evaluate('with@1', 'raw') EXCEPT SELECT * FROM ml_evaluate('without@1', 'clean'))) d;
@@ -66,10 +55,10 @@ SELECT count(*) FROM ((SELECT * FROM ml_drift('with@1', 'SELECT * FROM raw WHERE
 SELECT (SELECT ml_profile_agg('with@1', clean) FROM clean) = (SELECT ml_profile_agg('without@1', clean) FROM clean) AS same_profile;
 SELECT * FROM ml_check('with@1', 'raw');
 SELECT feature, problem, severity, detail FROM ml_check('with@1', 'SELECT id, amount, 1 AS more FROM raw');
-SELECT refuse($$SELECT * FROM ml_check('with@1', 'SELECT id, amount::int4 AS amount, ARRAY[size] AS size, y FROM raw WHERE amount <> ''?''')$$);
-SELECT refuse($$SELECT * FROM ml_evaluate('with@1', 'clean')$$);
-SELECT refuse($$SELECT * FROM ml_drift('with@1', 'clean')$$);
-SELECT refuse($$CALL ml_score('with@1', 'SELECT id, size FROM raw', 'other', '{id}')$$);
+CALL refuse($$ml_check('with@1', 'SELECT id, amount::int4 AS amount, ARRAY[size] AS size, y FROM raw WHERE amount <> ''?''')$$);
+CALL refuse($$ml_evaluate('with@1', 'clean')$$);
+CALL refuse($$ml_drift('with@1', 'clean')$$);
+CALL ml_score('with@1', 'SELECT id, size FROM raw', 'other', '{id}');
 
 SELECT version, promoted IS NOT NULL AS compared, rows FROM ml_retrain('with', promote => 'never');
 SELECT version, recipe, sha256 = (SELECT sha256 FROM pgforest.versions WHERE model = 'without') AS same FROM pgforest.versions WHERE model = 'with' ORDER BY version;
@@ -96,12 +85,13 @@ SELECT model, version FROM ml_import(ml_export('with@1'), 'moved');
 SELECT count(*), bool_and(ml_predict_proba('moved@1', raw) = ml_predict_proba('with@1', raw)) AS same, (SELECT count(*) FROM (SELECT * FROM ml_evaluate('moved@1', 'raw') EXCEPT SELECT * FROM ml_evaluate('with@1', 'raw')) d) AS apart FROM raw;
 SELECT count(*) FROM (SELECT * FROM ml_drift('moved@1', 'raw') EXCEPT SELECT * FROM ml_drift('with@1', 'raw')) d;
 SELECT ml_drop_recipe('calls');
-SELECT refuse($$SELECT ml_retrain('moved', source => 'SELECT * FROM raw WHERE id > 100', promote => 'never')$$);
+CALL refuse($$ml_retrain('moved', source => 'SELECT * FROM raw WHERE id > 100', promote => 'never')$$);
 SELECT ml_predict('moved@1', raw) = ml_predict('with@1', raw) AS same FROM raw WHERE id = 9;
 
 SELECT ml_drop_monitor('calls');
 SELECT ml_drop(m) FROM unnest('{with,without,with quantiles,without quantiles,moved}'::text[]) m;
 SELECT ml_drop_recipe('calls of prices');
+DELETE FROM pgforest.alert;
 DROP VIEW clean, clean_prices;
 DROP TABLE raw, scores;
-DROP FUNCTION refuse;
+DROP PROCEDURE refuse;

@@ -162,19 +162,6 @@ pf_plain_name(const char *given)
 	return name.data;
 }
 
-static bool
-contains(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 List *
 pf_new_columns(const PfFields *header, int count)
 {
@@ -186,7 +173,7 @@ pf_new_columns(const PfFields *header, int count)
 		char	   *plain = pf_plain_name(given);
 		char	   *name = plain[0] != '\0' ? plain : psprintf("c%d", i + 1);
 
-		for (int n = 2; contains(names, name); n++)
+		for (int n = 2; pf_names_contain(names, name); n++)
 			name = psprintf("%.*s_%d", NAMEDATALEN - 8, plain[0] != '\0' ? plain : "c", n);
 		names = lappend(names, name);
 	}

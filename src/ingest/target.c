@@ -173,19 +173,6 @@ pf_target_columns(const PfTarget *target)
 
 /* ----- columns by their names ----- */
 
-static bool
-contains(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 List *
 pf_match_columns(List *columns, char **names, int count, const char *where)
 {
@@ -201,9 +188,9 @@ pf_match_columns(List *columns, char **names, int count, const char *where)
 		char	   *name = names[i] ? names[i] : "";
 
 		/* as it stands, or as create_table would have written it */
-		if (!contains(columns, name))
+		if (!pf_names_contain(columns, name))
 			name = pf_plain_name(name);
-		if (contains(columns, name) && !contains(matched, name))
+		if (pf_names_contain(columns, name) && !pf_names_contain(matched, name))
 			matched = lappend(matched, name);
 		else
 			appendStringInfo(&unknown, "%s\"%s\"", unknown.len > 0 ? ", " : "", names[i] ? names[i] : "");

@@ -351,6 +351,19 @@ pf_column_names(ArrayType *names, const char *argument)
 	return list;
 }
 
+bool
+pf_names_contain(const List *names, const char *name)
+{
+	const ListCell *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Position of a column, or -1. */
 int
 pf_source_column(const PfSource *source, const char *name)

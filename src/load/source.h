@@ -29,6 +29,9 @@ extern PfSource *pf_source_open(const char *text);
 /* A text[] of column names as a list of char *; an element that is null is an error. */
 extern List *pf_column_names(ArrayType *names, const char *argument);
 
+/* Is a name in such a list? */
+extern bool pf_names_contain(const List *names, const char *name);
+
 /* Position of a column in source->desc, or -1. */
 extern int	pf_source_column(const PfSource *source, const char *name);
 

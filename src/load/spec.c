@@ -34,19 +34,6 @@ append_name(StringInfo list, const char *name)
 	appendStringInfo(list, "%s\"%s\"", list->len > 0 ? ", " : "", name);
 }
 
-static bool
-contains(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp((const char *) lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The source's column nearest to a name that it lacks, or NULL when none is near. */
 static const char *
 nearest_column(const PfSource *source, const char *name)
@@ -83,7 +70,7 @@ check_names(const PfSource *source, List *names)
 		char	   *name = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		if (pf_source_column(source, name) < 0 && !contains(unknown, name))
+		if (pf_source_column(source, name) < 0 && !pf_names_contain(unknown, name))
 			unknown = lappend(unknown, name);
 	}
 	if (unknown == NIL)
@@ -97,7 +84,7 @@ check_names(const PfSource *source, List *names)
 
 		CHECK_FOR_INTERRUPTS();
 		append_name(&list, lfirst(lc));
-		if (nearest == NULL || contains(meant, nearest))
+		if (nearest == NULL || pf_names_contain(meant, nearest))
 			continue;
 		meant = lappend(meant, (char *) nearest);
 		appendStringInfo(&hint, "%s\"%s\"", hint.len > 0 ? ", " : "Perhaps you meant ", nearest);
@@ -151,7 +138,7 @@ check_roles(const PfLoadSpec *spec, const Request *requests, int n)
 						  psprintf("and %s", role_names[requests[i].role]));
 		}
 		if (requests[i].role == PF_FEATURE && spec->features_given &&
-			contains(spec->exclude, requests[i].name))
+			pf_names_contain(spec->exclude, requests[i].name))
 			add_clash(&list, requests[i].name, role_names[PF_FEATURE], "and excluded");
 	}
 	if (list.len > 0)
@@ -193,7 +180,7 @@ list_requests(const PfLoadSpec *spec, int *n)
 		{
 			char	   *name = NameStr(TupleDescAttr(source->desc, i)->attname);
 
-			if (!contains(taken, name) && !contains(spec->exclude, name))
+			if (!pf_names_contain(taken, name) && !pf_names_contain(spec->exclude, name))
 				names = lappend(names, name);
 		}
 	}

@@ -15,19 +15,6 @@
 #include "engine/grow/params.h"
 #include "recipe/parts.h"
 
-bool
-pf_names_contain(const List *names, const char *name)
-{
-	const ListCell *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 void
 pf_append_name(StringInfo list, const char *name)
 {

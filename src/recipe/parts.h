@@ -196,7 +196,6 @@ extern void pf_program_resolve(PfProgram *program, PfStep *step);
 
 /* Names that are no columns now are an error. */
 extern void pf_check_columns(const PfProgram *program, const PfStep *step, const List *names);
-extern bool pf_names_contain(const List *names, const char *name);
 extern void pf_append_name(StringInfo list, const char *name);
 
 /* ----- apply.c, categories.c ----- */

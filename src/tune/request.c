@@ -124,19 +124,6 @@ fold_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *
 		(uint64) sizes->nrows * (sizes->stride + sizeof(uint64) + sizeof(double) + 1);
 }
 
-static bool
-contains(List *names, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (strcmp((const char *) lfirst(lc), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The column that makes the order, as the last feature; no tree will see it. */
 static void
 add_order(PfTuneRequest *request, PfLoadSpec *spec)
@@ -172,11 +159,11 @@ add_order(PfTuneRequest *request, PfLoadSpec *spec)
 		{
 			char	   *name = NameStr(TupleDescAttr(spec->source->desc, i)->attname);
 
-			if (!contains(taken, name))
+			if (!pf_names_contain(taken, name))
 				features = lappend(features, name);
 		}
 		/* to repeat the training without the order */
-		if (!contains(asked->exclude, order_by))
+		if (!pf_names_contain(asked->exclude, order_by))
 			asked->exclude = lappend(asked->exclude, order_by);
 	}
 	spec->features = NIL;

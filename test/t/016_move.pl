@@ -130,8 +130,17 @@ is(catalog($replica), catalog($from), 'the two catalogs are the same, row for ro
 # From then on by itself: numbers go on above those that came.
 $replica->safe_psql('postgres', 'DROP SUBSCRIPTION models');
 $replica->safe_psql('postgres', q{
-SELECT setval(pg_get_serial_sequence(t, 'id'), greatest((xpath('/row/n/text()', query_to_xml(format('SELECT coalesce(max(id), 0) + 1 AS n FROM %s', t), false, true, '')))[1]::text::bigint, 1), false)
-FROM (SELECT format('%I.%I', 'pgforest', table_name) AS t FROM information_schema.columns WHERE table_schema = 'pgforest' AND column_name = 'id' AND is_identity = 'YES') s});
+DO $$
+DECLARE
+    t text;
+    following bigint;
+BEGIN
+    FOR t IN SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
+        WHERE table_schema = 'pgforest' AND column_name = 'id' AND is_identity = 'YES' LOOP
+        EXECUTE format('SELECT coalesce(max(id), 0) + 1 FROM %s', t) INTO following;
+        PERFORM setval(pg_get_serial_sequence(t, 'id'), greatest(following, 1), false);
+    END LOOP;
+END $$});
 is($replica->safe_psql('postgres', q{SELECT version FROM ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}')}), '3', 'trains on, when it stands alone');
 is($replica->safe_psql('postgres', q{SELECT version FROM ml_train('own', 'item', 'value', 'linear', exclude => '{id,label}')}), '1', '... and models of its own');
 
