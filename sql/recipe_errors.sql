@@ -73,6 +73,7 @@ CALL refuse_steps('[{"step": "target_mean", "columns": ["b"], "target": "c"}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "nothing"}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "x", "key": ["nothing"]}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "empty"}]');
+CALL refuse_steps('[{"step": "target_mean", "columns": ["x"], "target": "c", "positive": "c9"}]');
 CALL refuse_steps('[{"step": "filter", "column": "x", "op": "<", "value": "much"}]');
 CALL refuse_steps('[{"step": "filter", "column": "d", "op": "<", "value": "tomorrow-ish"}]');
 
