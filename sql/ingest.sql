@@ -64,6 +64,12 @@ CALL ml_ingest('kept', 'keys');
 CALL ml_ingest('one', 'SELECT id, s AS "the Text", numeric(5,2) ''1.5'' AS price FROM src', 10, create_table => true);
 \d one
 CALL ml_ingest('one', 'SELECT id, s AS "the Text", numeric(5,2) ''1.5'' AS price FROM src', create_table => true);
+-- A table that was dropped gets all rows again.
+CALL ml_ingest('dropped', 'SELECT generate_series(1, 5) AS id', 2, order_by => 'id', create_table => true);
+DROP TABLE dropped;
+CALL ml_ingest('dropped', 'SELECT generate_series(1, 5) AS id', 2, max_batches => 2, order_by => 'id', create_table => true);
+CALL ml_ingest('dropped', 'SELECT generate_series(1, 5) AS id', 2, order_by => 'id', create_table => true);
+SELECT count(*), sum(id) FROM dropped;
 INSERT INTO src (id) VALUES (5000);
 CALL ml_ingest('one', 'SELECT id, s AS "the Text", numeric(5,2) ''1.5'' AS price FROM src');
 CALL ml_ingest('one', 'SELECT id, s AS "the Text", numeric(5,2) ''1.5'' AS price FROM src', order_by => 'id');

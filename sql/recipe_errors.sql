@@ -42,6 +42,7 @@ CALL refuse_steps('[{"step": "bucketize", "columns": ["x"], "method": "edges", "
 CALL refuse_steps('[{"step": "group_rare", "columns": ["c"], "min_share": 2}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "x", "smoothing": "some"}]');
 CALL refuse_steps('[{"step": "date_parts", "columns": ["d"], "parts": ["century"]}]');
+CALL refuse_steps('[{"step": "date_parts", "columns": ["d"], "parts": ["dow"], "timezone": "Nowhere/Ever"}]');
 CALL refuse_steps('[{"step": "drop", "columns": ["x"], "except": ["c"]}]');
 
 -- Keys that do not go together.
@@ -72,6 +73,7 @@ CALL refuse_steps('[{"step": "target_mean", "columns": ["b"], "target": "c"}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "nothing"}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "x", "key": ["nothing"]}]');
 CALL refuse_steps('[{"step": "target_mean", "columns": ["c"], "target": "empty"}]');
+CALL refuse_steps('[{"step": "target_mean", "columns": ["x"], "target": "c", "positive": "c9"}]');
 CALL refuse_steps('[{"step": "filter", "column": "x", "op": "<", "value": "much"}]');
 CALL refuse_steps('[{"step": "filter", "column": "d", "op": "<", "value": "tomorrow-ish"}]');
 
@@ -89,6 +91,10 @@ CALL refuse($$ml_recipe_sql('good@x')$$);
 CALL refuse($$ml_drop_recipe('nothing')$$);
 CALL refuse($$ml_drop_recipe(NULL)$$);
 
+-- More columns than a table can have.
+DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE many (' || string_agg(format('c%s int', i), ', ') || ')' FROM generate_series(1, 900) i); END $$;
+INSERT INTO many DEFAULT VALUES;
+SELECT ml_recipe('many', 'many', '[{"step": "impute", "columns": "all", "method": "constant", "value": 0, "indicator": true}]');
 -- ml_clean.
 CALL refuse($$ml_clean(NULL, 'raw', 'clean')$$);
 CALL refuse($$ml_clean('good', 'raw', 'no_schema.clean')$$);
@@ -107,6 +113,8 @@ CREATE TABLE mine AS SELECT id, c FROM raw;
 CALL refuse($$ml_clean('good', 'raw', 'mine', 'id')$$);
 TRUNCATE mine;
 CALL refuse($$ml_clean('good', 'raw', 'mine', 'id')$$);
+CREATE TABLE unfilled AS SELECT id, x, c, d, inf, b FROM raw LIMIT 0;
+CALL refuse($$ml_clean('good', 'SELECT * FROM raw UNION ALL SELECT NULL, x, c, d, p, empty, inf, b FROM raw', 'unfilled', 'id')$$);
 BEGIN READ ONLY;
 CALL refuse($$ml_clean('good', 'raw', 'mine', 'id')$$);
 CALL refuse($$ml_recipe('good', 'raw', '[]')$$);

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -195,8 +196,8 @@ typedef enum Kind
 	KIND_TEXT
 } Kind;
 
-static const char *const type_names[] = {
-	"text", "boolean", "bigint", "double precision", "numeric", "date", "timestamp", "timestamptz", "text"
+static const Oid type_oids[] = {
+	TEXTOID, BOOLOID, INT8OID, FLOAT8OID, NUMERICOID, DATEOID, TIMESTAMPOID, TIMESTAMPTZOID, TEXTOID
 };
 
 /* A number: digits with no zero too many, a fraction, an exponent. */
@@ -336,7 +337,10 @@ look_at_rows(void *arg)
 	end_fields(state, relation);
 }
 
-/* A record that COPY cannot read ends the look at them. */
+/*
+ * A record that COPY cannot read ends the look at them.  Names have a schema where one of the
+ * caller's own types is found first.
+ */
 List *
 pf_infer_types(const PfFormat *format, const char *bytes, Size size, int count)
 {
@@ -346,6 +350,6 @@ pf_infer_types(const PfFormat *format, const char *bytes, Size size, int count)
 	look.kinds = palloc0(sizeof(int) * count);
 	(void) look_safely(look_at_rows, &look);
 	for (int i = 0; i < count; i++)
-		types = lappend(types, pstrdup(type_names[look.kinds[i]]));
+		types = lappend(types, format_type_be(type_oids[look.kinds[i]]));
 	return types;
 }

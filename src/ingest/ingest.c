@@ -196,7 +196,8 @@ read_ledger(PfIngest *ing)
 		return;
 	last = llast(ing->loaded);
 	ing->batch.load = last->load;
-	if (ing->restart)
+	/* a table that is not there any more has no rows to go on from */
+	if (ing->restart || !ing->target->exists)
 	{
 		ing->batch.load++;
 		ing->loaded = NIL;

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -451,4 +452,11 @@ pf_program_add(PfProgram *program, const PfStep *step)
 				break;
 		}
 	}
+	if (list_length(program->fields) > MaxHeapAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%s makes too many columns", pf_step_title(step)),
+				 errdetail("There would be %d, but a table can have at most %d.",
+						   list_length(program->fields), MaxHeapAttributeNumber),
+				 errhint("Drop columns in a step before, or pass fewer of them.")));
 }

@@ -205,6 +205,21 @@ new_rows(const PfRecipe *recipe, const PfSource *raw, const Target *target, cons
 	return sql.data;
 }
 
+/* A row without a key would be new each time. */
+static void
+check_no_null(const Target *target, const char *key)
+{
+	bool		any;
+
+	run(psprintf("SELECT EXISTS (SELECT FROM %s AS clean WHERE clean.%s IS NULL)", target->name,
+				 quote_identifier(key)), &any, NULL);
+	if (any)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("key column \"%s\" is null in some rows", key),
+				 errhint("Leave them out by a step \"filter\" or by the query that is cleaned.")));
+}
+
 static uint64
 fill(const PfRecipe *recipe, const PfSource *raw, const Target *target, const char *key)
 {
@@ -228,6 +243,8 @@ fill(const PfRecipe *recipe, const PfSource *raw, const Target *target, const ch
 	run(psprintf("INSERT INTO %s (%s)\n%s", target->name, columns.data,
 				 pf_program_sql(program, target->empty ? raw->from : new_rows(recipe, raw, target, key))),
 		NULL, &rows);
+	if (key != NULL && rows > 0)
+		check_no_null(target, key);
 	return rows;
 }
 

@@ -385,6 +385,11 @@ finish_target_mean(PfFit *fit, StringInfo json, const PfStep *step, PfField *fie
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("%s finds no row whose target \"%s\" is not null", pf_step_title(step), step->target)));
+	if (step->positive.text != NULL && pf_fit_number(table, 0, 6) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NO_DATA_FOUND),
+				 errmsg("%s finds no row whose target \"%s\" is \"%s\"", pf_step_title(step), step->target,
+						step->positive.text)));
 
 	/* a fit is a run of rows with one k; the first of them is of all categories */
 	for (row = 0; row < table->numvals; row++)

@@ -14,8 +14,10 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 #include "engine/grow/params.h"
 #include "recipe/parts.h"
@@ -549,6 +551,11 @@ check_together(const PfStep *step)
 			}
 			else if (step->value.text == NULL || step->values != NIL)
 				problem = "a comparison takes \"value\"";
+			break;
+		case PF_DATE_PARTS:
+			/* an error unless there is such a zone */
+			(void) DirectFunctionCall2(timestamptz_zone, CStringGetTextDatum(step->timezone),
+									   TimestampTzGetDatum(0));
 			break;
 		default:
 			break;

@@ -267,6 +267,9 @@ like(ingest('made', write_file('kinds', "An Id,flag,When,At,zoned,\"Gr\x{c3}\x{b
 is($node->safe_psql('postgres', q{SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'made'::regclass AND attnum > 0}),
 	"an_id bigint, flag boolean, when date, at timestamp without time zone, zoned timestamp with time zone, gr\x{c3}\x{b6}\x{c3}\x{9f}e_cm double precision, c7 text, an_id_2 bigint, zip text, huge numeric, name text, void text",
 	'names that need no quotes, types that fit');
+$node->safe_psql('postgres', 'CREATE SCHEMA odd; CREATE TYPE odd.text AS (x int); CREATE TYPE odd.date AS (x int); ALTER ROLE CURRENT_USER SET search_path = odd, pg_catalog, public');
+like(ingest('public.made_again', "$files/kinds", create_table => 'true'), qr/an_id bigint, flag boolean, "?when"? pg_catalog.date.*loaded 2 rows/s, 'types are PostgreSQL\'s, whatever the search path finds first');
+$node->safe_psql('postgres', 'ALTER ROLE CURRENT_USER RESET search_path');
 like(ingest('made', write_file('kinds', "x\n"), create_table => 'true', restart => 'true'), qr/ERROR/, 'a table that is there stays');
 like(ingest('never', write_file('bad', "a,b\n1,x\n2\n"), create_table => 'true'), qr/22P04/, 'an error in the first batch');
 is($node->safe_psql('postgres', q{SELECT to_regclass('never') IS NULL}), 't', '... leaves no table');
