@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/alert.h"
 #include "catalog/history.h"
 #include "catalog/tables.h"
 #include "executor/spi.h"
@@ -27,6 +28,8 @@ drop_model(const PfModelInfo *model)
 {
 	PfArgs		args = {0};
 
+	/* while it is known who may hear of it */
+	pf_alert_resolve_model(model->id);
 	pf_arg_int8(&args, model->id);
 	for (int i = 0; i < (int) lengthof(version_tables); i++)
 		pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1", version_tables[i]), &args);
