@@ -19,7 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#define REFERENCE_HINT	"Pass rows to compare with: reference => 'a table or a query'. A new version has a baseline."
+#define REFERENCE_HINT	"A new version has a baseline. Without one ml_drift compares with other rows: reference => 'a table or a query'."
 
 PG_FUNCTION_INFO_V1(ml_drift);
 PG_FUNCTION_INFO_V1(ml_drift_profile);
