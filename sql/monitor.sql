@@ -197,11 +197,12 @@ SAVEPOINT s;
 CALL ml_watch();
 ROLLBACK;
 
--- What belongs to a model goes with it, its alerts stay.
+-- What belongs to a model goes with it; its alerts stay, resolved.
 SELECT ml_monitor('anomalies', 'monitor odd@1', 'cars');
+SELECT ml_monitor('none', 'monitor odd@1', 'SELECT * FROM cars WHERE false');
 CALL ml_watch();
 SELECT ml_drop('monitor price'), ml_drop('monitor liked'), ml_drop('monitor odd');
-SELECT (SELECT count(*) FROM pgforest.monitor) AS monitors, (SELECT count(*) FROM pgforest.metric) AS metrics, count(*) > 0 AS alerts FROM pgforest.alert;
+SELECT (SELECT count(*) FROM pgforest.monitor) AS monitors, (SELECT count(*) FROM pgforest.metric) AS metrics, count(*) > 0 AS alerts, bool_and(resolved_at IS NOT NULL) AS resolved FROM pgforest.alert;
 SET client_min_messages = warning;
 DELETE FROM pgforest.alert;
 DROP OWNED BY regress_ml_one, regress_ml_two;

@@ -67,6 +67,12 @@ SELECT ml_drop('q@' || version) FROM last_steps WHERE step = 2;
 RESET pgforest.train_memory;
 CALL ml_run('q');
 SELECT step, status, version FROM last_steps;
+-- What comes after the training fails again: the next call begins anew.
+SELECT count(*) FROM ml_pipeline('s', '{"model": "q", "raw": "later", "target": "y", "key": "id", "candidates": ["random_forest", "extra_trees"], "gate": {"by": ["no_such_column"], "max_regression": 0.1}}');
+CALL ml_run('s');
+CALL ml_run('s');
+CALL ml_run('s');
+SELECT string_agg(status, ', ' ORDER BY step) AS steps FROM pgforest.run_steps WHERE pipeline = 's' GROUP BY run ORDER BY run;
 -- What is declared anew begins anew.
 SELECT count(*) FROM ml_pipeline('q', '{"model": "q", "raw": "later", "target": "y", "key": "id", "gate": {"promote": "never"}}');
 CALL ml_run('q');

@@ -138,6 +138,12 @@ SELECT count(*) FROM sources;
 -- Nothing to score.
 CALL ml_score('serve label', 'SELECT * FROM rows WHERE false', 'none', '{id}');
 SELECT count(*) FROM none;
+-- A type in front of that of PostgreSQL.
+CREATE TYPE regress_serve.text AS (x int);
+SET search_path = regress_serve, pg_catalog, public;
+CALL ml_score('serve label', 'rows', 'typed', '{id}');
+SET search_path = regress_serve, public;
+DROP TYPE regress_serve.text;
 -- It is transactional.
 BEGIN;
 CALL ml_score('serve label', 'rows', 'undone', '{id}');

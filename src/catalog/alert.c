@@ -259,6 +259,30 @@ pf_alert_resolve(const char *key)
 	return found;
 }
 
+void
+pf_alert_resolve_model(int64 model)
+{
+	PfArgs		args = {0};
+	OpenAlert  *open;
+	uint64		count;
+
+	SPI_connect();
+	pf_arg_int8(&args, model);
+	count = pf_write("SELECT id, told_at IS NOT NULL FROM pgforest.alert WHERE model_id = $1 "
+					 "AND pipeline IS NULL AND resolved_at IS NULL ORDER BY id FOR UPDATE", &args);
+	open = palloc0(count * sizeof(OpenAlert));
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		isnull;
+
+		open[i].id = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		open[i].told = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	for (uint64 i = 0; i < count; i++)
+		resolve(open[i].id, open[i].told);
+	SPI_finish();
+}
+
 /* Locks the alert and reads its state; the current role must be one who may answer it. */
 static void
 lock_number(int64 id, bool *open, bool *acknowledged, bool *told)

@@ -58,6 +58,9 @@ extern int64 pf_alert_raise(const PfAlert *alert);
 /* Resolves the open alert with that key; false when there is none. */
 extern bool pf_alert_resolve(const char *key);
 
+/* Resolves what is open about a model that is about to be dropped, but for alerts of pipelines, which stay. */
+extern void pf_alert_resolve_model(int64 model);
+
 /* What people do, by the number; false when it is so already.  Errors: undefined_object, insufficient_privilege. */
 extern bool pf_alert_acknowledge(int64 alert);
 extern bool pf_alert_resolve_number(int64 alert);

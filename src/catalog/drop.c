@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/alert.h"
 #include "catalog/history.h"
 #include "catalog/tables.h"
 #include "executor/spi.h"
@@ -19,17 +20,20 @@
 /* Tables whose rows belong to one version, and to a model as such. */
 static const char *const version_tables[] = {"version", "version_data", "metric", "confusion", "curve",
 	"trial", "prediction", "origin", "baseline", "drift", "version_recipe"};
-static const char *const model_tables[] = {"alias", "alias_history", "model_grant",
-	"capture", "monitor"};
+static const char *const model_tables[] = {"alias", "alias_history", "model_grant", "capture"};
 
 static void
 drop_model(const PfModelInfo *model)
 {
 	PfArgs		args = {0};
 
+	/* as ml_watch locks them: a monitor, the version, its alerts */
 	pf_arg_int8(&args, model->id);
+	pf_write("DELETE FROM pgforest.monitor WHERE model_id = $1", &args);
 	for (int i = 0; i < (int) lengthof(version_tables); i++)
 		pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1", version_tables[i]), &args);
+	/* while it is known who may hear of it */
+	pf_alert_resolve_model(model->id);
 	for (int i = 0; i < (int) lengthof(model_tables); i++)
 		pf_write(psprintf("DELETE FROM pgforest.%s WHERE model_id = $1", model_tables[i]), &args);
 	pf_write("DELETE FROM pgforest.model WHERE id = $1", &args);

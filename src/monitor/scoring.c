@@ -435,7 +435,7 @@ scoring_query(const Scoring *scoring)
 	const PfModel *model = scoring->model;
 	const char *reference = quote_literal_cstr(scoring->reference);
 	const char *type = OidIsValid(scoring->target) ? qualified_type(scoring->target, "prediction") :
-		model->task == PF_REGRESSION ? "double precision" : "text";
+		model->task == PF_REGRESSION ? "double precision" : "pg_catalog.text";
 	StringInfoData sql;
 	ListCell   *lc;
 

@@ -26,19 +26,11 @@ pf_gate_check(const PfGate *gate, PfTask task, bool held_out)
 		pf_check_alias_name(gate->alias);
 	if (gate->metric != NULL && task != PF_ANOMALY)
 		pf_promotion_check_metric(task, gate->metric);
-	if (isinf(gate->threshold))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("threshold must be a finite number")));
-	if (isinf(gate->max_regression) || gate->max_regression < 0)
+	if (gate->max_regression < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_regression must not be negative"),
 				 errhint("It is a share: 0.02 lets the metric become worse by 2 percent.")));
-	if (gate->min_rows < -1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("min_rows must not be negative")));
 	if (gate->by != NIL && isnan(gate->max_regression))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -46,9 +46,15 @@ text_argument(FunctionCallInfo fcinfo, int n)
 }
 
 static double
-number_argument(FunctionCallInfo fcinfo, int n)
+number_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	return PG_ARGISNULL(n) ? get_float8_nan() : PG_GETARG_FLOAT8(n);
+	if (PG_ARGISNULL(n))
+		return get_float8_nan();
+	if (!isfinite(PG_GETARG_FLOAT8(n)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a finite number", name)));
+	return PG_GETARG_FLOAT8(n);
 }
 
 static void
@@ -62,12 +68,16 @@ read_gate(FunctionCallInfo fcinfo, PfGate *gate)
 				 errhint("Valid values are \"if_better\", \"always\" and \"never\".")));
 	gate->alias = text_argument(fcinfo, 3);
 	gate->metric = text_argument(fcinfo, 4);
-	gate->threshold = number_argument(fcinfo, 5);
-	gate->max_regression = number_argument(fcinfo, 6);
+	gate->threshold = number_argument(fcinfo, 5, "threshold");
+	gate->max_regression = number_argument(fcinfo, 6, "max_regression");
 	gate->min_rows = PG_ARGISNULL(7) ? -1 : PG_GETARG_INT64(7);
+	if (!PG_ARGISNULL(7) && gate->min_rows < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("min_rows must not be negative")));
 	gate->by = PG_ARGISNULL(8) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(8), "by");
 	gate->source = text_argument(fcinfo, 9);
-	gate->confidence = number_argument(fcinfo, 10);
+	gate->confidence = number_argument(fcinfo, 10, "confidence");
 	gate->note = text_argument(fcinfo, 11);
 }
 

@@ -97,6 +97,35 @@ has_version(const char *model, int32 number)
 }
 
 /*
+ * Did a run find all versions trained, and fail before it had promoted one?  Then they may be why,
+ * as when the source lacks their features by now.
+ */
+static bool
+failed_again(const PfRun *run, const PfRunInfo *last, const List *steps)
+{
+	bool		kept = false;
+	ListCell   *lc;
+
+	if (strcmp(last->status, "failure") != 0)
+		return false;
+	foreach(lc, steps)
+	{
+		const PfRunStep *before = lfirst(lc);
+		const PfPipelineStep *step;
+
+		if (before->step > list_length(run->steps))
+			break;
+		step = list_nth(run->steps, before->step - 1);
+		if (strcmp(before->status, "kept") == 0)
+			kept = true;
+		else if (step->kind == PF_STEP_PROMOTE ? strcmp(before->status, "success") == 0 :
+				 pf_pipeline_step_trains(step))
+			return false;
+	}
+	return kept;
+}
+
+/*
  * Takes over from a run that did not come to its end, of the same pipeline as it is now, what
  * need not be done again.  Its number, or 0.
  */
@@ -106,6 +135,7 @@ take_over(PfRun *run)
 	PfRunInfo	last;
 	bool		training = false;
 	bool		whole = true;	/* all so far is taken over */
+	List	   *steps;
 	ListCell   *lc;
 
 	if (!pf_catalog_last_run(run->pipeline.id, &last) ||
@@ -113,7 +143,10 @@ take_over(PfRun *run)
 		(strcmp(last.status, "failure") != 0 && strcmp(last.status, "cancelled") != 0 &&
 		 strcmp(last.status, "lost") != 0))
 		return 0;
-	foreach(lc, pf_catalog_run_steps(last.id))
+	steps = pf_catalog_run_steps(last.id);
+	if (failed_again(run, &last, steps))
+		return 0;
+	foreach(lc, steps)
 	{
 		const PfRunStep *before = lfirst(lc);
 		PfPipelineStep	   *step;

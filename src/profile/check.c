@@ -26,6 +26,7 @@
 #define LEAST_MISSING		0.02	/* more than in training */
 #define LEAST_UNSEEN		0.005
 #define LEAST_OUT_OF_RANGE	0.01
+#define CHANCE_OUT_OF_RANGE	10.0
 #define CONSTANT_ROWS		30	/* or a column may well be so by chance */
 #define LISTED_STRANGERS	5
 
@@ -277,8 +278,14 @@ check_values(Check *check, uint32 column, const PfTally *now)
 				  or_default(limits->unseen, LEAST_UNSEEN + (double) frame->singles / Max(before->rows, 1)),
 				  frame->kind == PF_CATEGORY ? list_strangers(now) :
 				  psprintf("Training had %u values, and these are others.", frame->ncells));
+
+	/*
+	 * However alike rows are, of n in training a share of 2/n lies beyond on average; more than 10/n
+	 * does after one training in 2,000.
+	 */
 	add_share(check, feature, "out_of_range", now->below + now->above, now->rows,
-			  or_default(limits->out_of_range, LEAST_OUT_OF_RANGE),
+			  or_default(limits->out_of_range,
+						 LEAST_OUT_OF_RANGE + CHANCE_OUT_OF_RANGE / Max(before->rows - before->missing, 1)),
 			  psprintf("They lie between %g and %g, those of training between %g and %g.",
 					   now->min, now->max, frame->lowest, frame->highest));
 	if (now->min < limits->min || now->max > limits->max)

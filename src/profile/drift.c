@@ -19,7 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#define REFERENCE_HINT	"Pass rows to compare with: reference => 'a table or a query'. A new version has a baseline."
+#define REFERENCE_HINT	"A new version has a baseline. Without one ml_drift compares with other rows: reference => 'a table or a query'."
 
 PG_FUNCTION_INFO_V1(ml_drift);
 PG_FUNCTION_INFO_V1(ml_drift_profile);
@@ -258,12 +258,25 @@ pair_profiles(const PfWatched *watched, const PfProfile *profile, const char *sl
 /* ----- the calls ----- */
 
 static void
-refuse_no_rows(void)
+refuse_no_rows(const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NO_DATA_FOUND),
-			 errmsg("the source has no rows"),
+			 errmsg("the %s has no rows", what),
 			 errhint("If row-level security applies to it, you see only the rows that its policies show you.")));
+}
+
+static bool
+has_reference_rows(const List *slices)
+{
+	ListCell   *lc;
+
+	foreach(lc, slices)
+	{
+		if (((const PfPairs *) lfirst(lc))->rows[0] > 0)
+			return true;
+	}
+	return false;
 }
 
 List *
@@ -282,6 +295,8 @@ pf_drift(const PfVersionInfo *version, const char *text, const PfDriftOptions *o
 	{
 		pf_check_pair_columns(watched, reference, options->by, "reference");
 		slices = pf_pair_sources(watched, reference, source, options->by);
+		if (slices != NIL && !has_reference_rows(slices))
+			refuse_no_rows("reference");
 	}
 	else
 	{
@@ -297,7 +312,7 @@ pf_drift(const PfVersionInfo *version, const char *text, const PfDriftOptions *o
 		}
 	}
 	if (slices == NIL)
-		refuse_no_rows();
+		refuse_no_rows("source");
 	return drift_rows(watched, &rules, slices);
 }
 
@@ -348,7 +363,7 @@ pf_drift_finish(PfDriftWatch *watch)
 	PfPairs    *pairs;
 
 	if (watch->rows == 0)
-		refuse_no_rows();
+		refuse_no_rows("source");
 	pairs = pair_profiles(watch->watched, pf_profiler_profile(watch->profiler), NULL);
 	return drift_rows(watch->watched, &watch->rules, list_make1(pairs));
 }
@@ -426,7 +441,14 @@ read_options(FunctionCallInfo fcinfo, int n, PfDriftOptions *options)
 	if (!PG_ARGISNULL(n))
 		options->tests = text_to_cstring(PG_GETARG_TEXT_PP(n));
 	if (!PG_ARGISNULL(n + 1))
+	{
 		options->threshold = PG_GETARG_FLOAT8(n + 1);
+		if (isnan(options->threshold))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("threshold must be above 0, not NaN"),
+					 errhint("Leave it out for the threshold of each test.")));
+	}
 	if (!PG_ARGISNULL(n + 2))
 		options->correction = text_to_cstring(PG_GETARG_TEXT_PP(n + 2));
 }

@@ -154,6 +154,17 @@ for my $end ('cancel', 'terminate')
 	is($second->run('CALL ml_watch()'), '1|1|0|0', '... the next call goes on from there');
 	is(watched(), '00:00:00|success', '... to the end');
 }
+
+# The model is dropped meanwhile: that waits for the window, and there are no more.
+declare();
+$node->safe_psql('postgres', 'UPDATE control SET seconds = 1');
+$first->begin('CALL ml_watch()');
+ok(wait_for($node, q{EXISTS (SELECT FROM pgforest.monitors WHERE watched_until = date_trunc('day', now()) - interval '1 day')}), 'the second window is looked at');
+$second->run(q{SELECT ml_drop('value')});
+$first->finish;
+is($first->error . $second->error, '', '... while the model is dropped: none fails');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pgforest.monitors WHERE name = 'slow'}), 0, '... the monitor is gone, too');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM pgforest.alerts WHERE monitor = 'slow' AND state <> 'resolved'}), 0, '... and leaves no alert open');
 $_->close for $first, $second;
 $node->stop;
 done_testing();
