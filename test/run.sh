@@ -198,7 +198,7 @@ start_production() {
 # Each tutorial has a cluster of its own, with pg_cron if that is installed, and the data as files and over HTTP.
 # What it prints makes its page (NAME.md), and its test looks at what it has left behind.
 tutorial() {					# NAME
-	local name=$1 output=$workspace/tutorials settings=() variables=() production status
+	local name=$1 output=$workspace/tutorials settings=() variables=() production status began
 	if [ -f "$("$PG_CONFIG" --pkglibdir)/pg_cron.so" ]; then
 		settings=("shared_preload_libraries = 'pg_cron'" "cron.database_name = '$name'" "cron.use_background_workers = on")
 	fi
@@ -209,10 +209,10 @@ tutorial() {					# NAME
 		start_production || return
 		variables=(--set production="$production")
 	fi
-	SECONDS=0
+	began=$SECONDS
 	run psql -X -a -q -v ON_ERROR_STOP=1 -v data="$PGFOREST_DATA" -v url="$url" "${variables[@]}" -f "docs/tutorials/$name.sql" \
 		>"$output/$name.out" 2>&1 || { tail -n 30 "$output/$name.out"; return 1; }
-	echo "$name ran in $SECONDS s"
+	echo "$name ran in $((SECONDS - began)) s"
 	sed "s,$PGFOREST_DATA,/data,g; s,$url,http://127.0.0.1:8000,g" "$output/$name.out" |
 		awk -f docs/tutorials/weave.awk "docs/tutorials/$name.sql" - >"$output/$name.md" &&
 		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' &&

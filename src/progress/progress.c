@@ -122,10 +122,13 @@ send_notice(const PfProgress *progress, TimestampTz now)
 	double		left = seconds_left(progress, done, now);
 	Unit		unit = phases[progress->phase].unit;
 	ErrorContextCallback *context = error_context_stack;
+	const char *doing = phases[progress->phase].doing;
 	char		count[96] = "";
 	char		rest[48] = "";
 
-	if (unit == TREES)
+	if (unit == TREES && progress->total == 0)
+		doing = "fitting";		/* what has no trees */
+	else if (unit == TREES)
 		snprintf(count, sizeof(count), ", " INT64_FORMAT " of " INT64_FORMAT " trees",
 				 done, progress->total);
 	else if (unit == ROWS && progress->counter != NULL && done < progress->total)
@@ -139,8 +142,7 @@ send_notice(const PfProgress *progress, TimestampTz now)
 	/* a CONTEXT would be the text of our query for rows, every time */
 	error_context_stack = NULL;
 	ereport(NOTICE,
-			(errmsg("training \"%s\": %s%s%s", progress->model,
-					phases[progress->phase].doing, count, rest)));
+			(errmsg("training \"%s\": %s%s%s", progress->model, doing, count, rest)));
 	error_context_stack = context;
 }
 

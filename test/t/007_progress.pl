@@ -226,6 +226,12 @@ for my $what ('loading', 'binning')
 	  or diag($other->error);
 }
 
+# What has no trees counts none.
+$other->run(q{SET pgforest.progress_interval = 1; SELECT ml_train('line', 'SELECT i % 500 || repeat(''.'', i % 3) AS s, i % 3 AS y FROM generate_series(1, 30000) AS i', 'y', 'linear')});
+like($other->error, qr/NOTICE:  training "line": fitting$/m, 'a linear model is fitted');
+unlike($other->error, qr/trees/, '... and grows no trees');
+$other->run('RESET pgforest.progress_interval');
+
 # The timer ends with the training.
 is($other->run(q{SELECT count(*) FROM generate_series(1, 1000000)}), 1000000, 'afterwards');
 is($other->error, '', '... silence');
