@@ -156,8 +156,9 @@ for my $end ('cancel', 'terminate')
 }
 
 # The model is dropped meanwhile: that waits for the window, and there are no more.
+$first = new_session($node);
 declare();
-$node->safe_psql('postgres', 'UPDATE control SET seconds = 1');
+$node->safe_psql('postgres', 'UPDATE control SET seconds = 0.002');
 $first->begin('CALL ml_watch()');
 ok(wait_for($node, q{EXISTS (SELECT FROM pgforest.monitors WHERE watched_until = date_trunc('day', now()) - interval '1 day')}), 'the second window is looked at');
 $second->run(q{SELECT ml_drop('value')});
