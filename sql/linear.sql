@@ -186,6 +186,14 @@ SELECT version FROM ml_train('short', 'SELECT a, b, y FROM rows', 'y', 'linear',
 SELECT version FROM ml_train('short', 'SELECT a, b, y FROM rows', 'y', 'linear');
 SELECT version, fit->'converged' AS converged, (fit->>'iterations')::int BETWEEN 1 AND 30 AS iterations FROM pgforest.versions WHERE model = 'short' ORDER BY version;
 
+-- With absolute values in the penalty, columns that say nothing get 0: c and d have no part in either.
+SELECT train('sparse', 'y', '{"C": 0.05, "l1_ratio": 1}'), train('sparse', 'three', '{"C": 0.05, "l1_ratio": 0.9}');
+SELECT version, fit->'converged' AS converged, (fit->>'iterations')::int BETWEEN 1 AND 30 AS iterations, params->'l1_ratio' AS l1_ratio
+FROM pgforest.versions WHERE model = 'sparse' ORDER BY version;
+SELECT v.version, feature, kind, bool_and(coefficient = 0) AS all_zero
+FROM generate_series(1, 2) AS v(version), ml_coefficients('sparse@' || v.version)
+WHERE kind <> 'missing' GROUP BY 1, 2, 3 ORDER BY 1, 2 NULLS FIRST, 3;
+
 -- What is refused.
 CREATE PROCEDURE refuse_linear(params jsonb, target text DEFAULT 'y') LANGUAGE plpgsql AS $$
 BEGIN
@@ -193,7 +201,6 @@ BEGIN
 END $$;
 CALL refuse_linear('{"alhpa": 1}');
 CALL refuse_linear('{"alpha": 1.5}');
-CALL refuse_linear('{"l1_ratio": 0.5}');
 CALL refuse_linear('{"C": 2}', 'value');
 CALL refuse_linear('{"class_weight": "balanced"}', 'value');
 CALL refuse_linear('{"class_weight": "balanced_subsample"}');
@@ -205,6 +212,7 @@ CALL refuse_linear('{"max_iter": 0}');
 CALL refuse_linear('{"fit_intercept": "yes"}');
 CREATE TABLE wide AS SELECT array_agg(i * j % 17) AS list, j::float8 AS y FROM generate_series(1, 2100) i, generate_series(1, 5) j GROUP BY j;
 CALL refuse($$ml_train('refused', 'wide', 'y', 'linear', '{"l1_ratio": 0.5}', holdout => 0)$$);
+CALL refuse($$ml_train('refused', 'SELECT list, y::int AS y FROM wide', 'y', 'linear', '{"l1_ratio": 0.5}', holdout => 0)$$);
 SET pgforest.train_memory = 4096;
 CALL refuse($$ml_train('refused', 'SELECT many AS m1, many || 1 AS m2, many || 2 AS m3, many || 3 AS m4, many || 4 AS m5, value FROM typed', 'value', 'linear', holdout => 0)$$);
 RESET pgforest.train_memory;

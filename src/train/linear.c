@@ -28,10 +28,7 @@ void
 pf_linear_fit_task(PfTrainParams *params, PfTask task)
 {
 	if (task == PF_CLASSIFICATION)
-	{
 		check_default(params, "alpha", task);
-		check_default(params, "l1_ratio", task);
-	}
 	else
 	{
 		check_default(params, "C", task);
@@ -56,11 +53,14 @@ check_columns(const PfLoaded *loaded, const PfLinearParams *params)
 	uint64		needed = pf_linear_memory(columns, loaded->nclasses, params) / 1024 + 1 +
 		(uint64) loaded->train.nrows * loaded->train.stride / 1024;
 
-	if (loaded->task == PF_REGRESSION && params->l1_ratio > 0 && columns > PF_DIRECT_COLUMNS)
+	if (params->l1_ratio > 0 && !pf_linear_is_direct(columns, loaded->nclasses))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("l1_ratio above 0 takes at most %d coefficients", PF_DIRECT_COLUMNS),
-				 errdetail("The features have " UINT64_FORMAT ", since each category is one.", columns),
+				 loaded->nclasses > 2
+				 ? errdetail("The features have " UINT64_FORMAT " for each of %d classes, since each category is one.",
+							 columns, loaded->nclasses)
+				 : errdetail("The features have " UINT64_FORMAT ", since each category is one.", columns),
 				 errhint("Pass \"l1_ratio\": 0 or a smaller max_bins, or exclude columns.")));
 	if (needed > (uint64) pf_train_memory)
 		ereport(ERROR,

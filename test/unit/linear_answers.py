@@ -127,6 +127,11 @@ def logistic(c, **more):
     return LogisticRegression(C=c, solver="newton-cg", tol=1e-11, max_iter=1000, **more)
 
 
+def sparse(c, l1_ratio, **more):
+    return LogisticRegression(C=c, penalty="elasticnet", l1_ratio=l1_ratio, solver="saga", tol=1e-13,
+                              max_iter=200000, random_state=0, **more)
+
+
 print("/*\n * linear_answers.h\n *\t  What scikit-learn fits to the rows of test_linear.c.\n *\n"
       " * Written by linear_answers.py with scikit-learn %s; do not edit.\n */\n" % sklearn.__version__)
 answer("ridge", 200, 3, Ridge(alpha=1.0, solver="cholesky"))
@@ -145,3 +150,9 @@ answer("classes_wide", 300, 40, logistic(1.0), 3)
 answer("ridge_wide", 60, 4200, Ridge(alpha=2.0, solver="cholesky"))
 answer("binary_many", 100, 500, logistic(1.0), 2)
 answer("classes_many", 100, 300, logistic(0.1), 3)
+answer("binary_lasso", 200, 3, sparse(0.3, 1.0), 2)
+answer("binary_elastic", 200, 3, sparse(1.0, 0.4), 2, weighted=True)
+answer("binary_lasso_wide", 300, 80, sparse(0.3, 1.0), 2)
+answer("classes_lasso", 200, 3, sparse(0.5, 1.0), 3)
+answer("classes_elastic", 200, 3, sparse(2.0, 0.7), 3, weighted=True)
+answer("classes_elastic_balanced", 300, 40, sparse(0.5, 0.5), 3, class_weight="balanced")

@@ -179,6 +179,22 @@ agrees_with_sklearn(void)
 	params.alpha = 0.1;
 	params.l1_ratio = 1;
 	AGREES(elastic_weighted, 200, 3, 0, true, &params);
+
+	params.inverse_penalty = 0.3;
+	AGREES(binary_lasso, 200, 3, 2, false, &params);
+	AGREES(binary_lasso_wide, 300, 80, 2, false, &params);
+	params.inverse_penalty = 0.5;
+	AGREES(classes_lasso, 200, 3, 3, false, &params);
+	params.l1_ratio = 0.5;
+	params.class_weight = PF_WEIGHT_BALANCED;
+	AGREES(classes_elastic_balanced, 300, 40, 3, false, &params);
+	params.class_weight = PF_WEIGHT_NONE;
+	params.l1_ratio = 0.4;
+	params.inverse_penalty = 1;
+	AGREES(binary_elastic, 200, 3, 2, true, &params);
+	params.l1_ratio = 0.7;
+	params.inverse_penalty = 2;
+	AGREES(classes_elastic, 200, 3, 3, true, &params);
 }
 
 static PfLinear
@@ -218,8 +234,9 @@ stays_finite(void)
 
 	for (uint32_t nclasses = 0; nclasses <= 3; nclasses++)
 	{
-		for (int odd = 0; odd < 6; odd++)
+		for (int which = 0; which < 12; which++)
 		{
+			int			odd = which % 6;
 			Rows		rows = make_rows(odd == 0 ? 1 : 100, 3, nclasses, false);
 			PfLinearParams params = make_params();
 			PfLinearFit fit;
@@ -230,6 +247,7 @@ stays_finite(void)
 				rows.matrix.nclasses = 2;	/* of which one has all rows */
 			params.alpha = odd == 5 ? 1 : 0;
 			params.inverse_penalty = odd == 5 ? 1 : 1e12;
+			params.l1_ratio = which < 6 ? 0 : odd == 5 ? 0.5 : 1;
 			params.max_iter = 200;
 			for (uint32_t i = 0; i < rows.matrix.nrows; i++)
 			{
@@ -268,6 +286,83 @@ stays_finite(void)
 			pf_linear_release(env, &linear);
 			release_rows(&rows);
 		}
+	}
+}
+
+/* The paths of l1 at their ends: nothing but the intercept, and columns that tell the same. */
+static void
+keeps_to_the_penalty(void)
+{
+	Rows		rows = make_rows(200, 3, 2, false);
+	PfLinearParams params = make_params();
+	PfLinearFit fit;
+	PfLinear	linear;
+	uint32_t	ones = 0;
+
+	for (uint32_t i = 0; i < 200; i++)
+		ones += rows.matrix.label[i] == 1;
+
+	/* so strong a penalty leaves the intercept only, which is the class shares */
+	params.l1_ratio = 1;
+	params.inverse_penalty = 1e-3;
+	linear = fit_rows(&rows, &params, &fit);
+	CHECK(fit.converged);
+	CHECK_NEAR(linear.intercept[0], log(ones / (200.0 - ones)), 1e-8);
+	for (uint32_t i = 0; i < linear.ncoefficients; i++)
+		CHECK_DOUBLE(linear.coefficient[i], 0);
+	pf_linear_release(unit_env(), &linear);
+
+	/* a column twice: together they weigh what one weighs */
+	params.inverse_penalty = 0.3;
+	linear = fit_rows(&rows, &params, &fit);
+	for (uint32_t i = 0; i < 200; i++)
+		((double *) pf_matrix_values(&rows.matrix, i))[1] = pf_matrix_values(&rows.matrix, i)[0];
+	{
+		PfLinear	twice = fit_rows(&rows, &params, &fit);
+		double		together = twice.coefficient[0] + twice.coefficient[2];
+
+		CHECK(fit.converged && twice.coefficient[0] >= 0 && twice.coefficient[2] >= 0);
+		for (uint32_t i = 0; i < 200; i++)
+			((double *) pf_matrix_values(&rows.matrix, i))[1] = 5;
+		pf_linear_release(unit_env(), &linear);
+		linear = fit_rows(&rows, &params, &fit);
+		CHECK(fit.converged);
+		CHECK_NEAR(together, linear.coefficient[0], 1e-6);
+		CHECK_DOUBLE(linear.coefficient[2], 0);
+		pf_linear_release(unit_env(), &twice);
+	}
+	pf_linear_release(unit_env(), &linear);
+	release_rows(&rows);
+}
+
+/* What one column tells apart: the penalty keeps its coefficient finite, and the others 0. */
+static void
+ends_when_separable(void)
+{
+	for (uint32_t nclasses = 2; nclasses <= 3; nclasses++)
+	{
+		Rows		rows = make_rows(200, 3, nclasses, false);
+		PfLinearParams params = make_params();
+		PfLinearFit fit;
+		PfLinear	linear;
+		double		out[3];
+
+		for (uint32_t i = 0; i < 200; i++)
+			((double *) pf_matrix_values(&rows.matrix, i))[0] = rows.matrix.label[i];
+		params.l1_ratio = 1;
+		for (params.inverse_penalty = 1; params.inverse_penalty < 1e5; params.inverse_penalty *= 100)
+		{
+			linear = fit_rows(&rows, &params, &fit);
+			CHECK(fit.converged && fit.iterations < 100);
+			CHECK(is_finite(&linear));
+			for (uint32_t i = 0; i < 200; i++)
+			{
+				predict(&linear, &rows, pf_matrix_values(&rows.matrix, i), out);
+				CHECK(out[rows.matrix.label[i]] > 0.5);
+			}
+			pf_linear_release(unit_env(), &linear);
+		}
+		release_rows(&rows);
 	}
 }
 
@@ -344,6 +439,8 @@ test_linear(void)
 {
 	agrees_with_sklearn();
 	stays_finite();
+	keeps_to_the_penalty();
+	ends_when_separable();
 	says_when_not_done();
 	fills_what_is_missing();
 	can_be_interrupted();

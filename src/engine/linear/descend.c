@@ -5,8 +5,10 @@
  * Newton's method needs the matrix of second derivatives and takes few steps;
  * L-BFGS (Nocedal 1980; Liu and Nocedal 1989) keeps the last changes instead,
  * and starts each step from the diagonal, so that rare categories do not hold it up.
- * Both go on until no derivative of the mean loss is above the tolerance, or until
- * the arithmetic cannot tell a better point.
+ * With a penalty of absolute values a step of Newton's method is coordinate descent on
+ * the quadratic (Lee, Sun and Saunders 2014, "Proximal Newton-type methods").
+ * All go on until no derivative of the objective is further than the tolerance from
+ * that of a minimum, or until the arithmetic cannot tell a better point.
  */
 #include <string.h>
 
@@ -17,6 +19,8 @@
 #define KEPT			10		/* changes that L-BFGS keeps */
 #define HALVINGS		40		/* of a step, before it is given up */
 #define ENOUGH			1e-4	/* of the decrease that the slope promises */
+#define SWEEPS			1000	/* of coordinate descent in a step */
+#define SWEPT			1e-3	/* of what a step begins with may be left by the sweeps */
 #define NOISE			1e-14	/* of a loss is what rounding may add */
 
 typedef struct Problem
@@ -26,6 +30,7 @@ typedef struct Problem
 	uint32_t	width;			/* of an output: ncolumns + 1, the intercept last */
 	uint32_t	size;			/* noutputs * width */
 	double		penalty;
+	double		absolute;
 	double		offset,
 				scale;
 	bool		fit_intercept;
@@ -165,7 +170,24 @@ row_work(const Problem *problem)
 	return pairs * filled * filled / 2;
 }
 
-/* The objective; its gradient, and, when they are wanted, the second derivatives. */
+/* The penalty of absolute values. */
+static double
+absolute_penalty(const Problem *problem, const double *theta)
+{
+	double		sum = 0;
+
+	if (problem->absolute == 0)
+		return 0;
+	for (uint32_t i = 0; i < problem->size; i++)
+		if (i % problem->width != problem->design->ncolumns)
+			sum += fabs(theta[i]);
+	return problem->absolute * sum;
+}
+
+/*
+ * The objective; the gradient of what is smooth in it, and, when they are wanted,
+ * the second derivatives.
+ */
 static double
 objective(Problem *problem, const double *theta, double *gradient, double *hessian)
 {
@@ -207,50 +229,97 @@ objective(Problem *problem, const double *theta, double *gradient, double *hessi
 				hessian[(size_t) i * problem->size + i] += problem->penalty;
 		}
 	}
-	return loss / design->total + problem->penalty / 2 * squares;
+	return loss / design->total + problem->penalty / 2 * squares + absolute_penalty(problem, theta);
 }
 
+/* How far the derivative that is furthest from that of a minimum is. */
 static double
-largest(const double *values, uint32_t n)
+violation(const Problem *problem, const double *theta, const double *gradient)
 {
 	double		most = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		most = fabs(values[i]) > most ? fabs(values[i]) : most;
+	for (uint32_t i = 0; i < problem->size; i++)
+	{
+		double		absolute = i % problem->width == problem->design->ncolumns ? 0 : problem->absolute;
+		double		off = theta[i] > 0 ? fabs(gradient[i] + absolute)
+			: theta[i] < 0 ? fabs(gradient[i] - absolute)
+			: fabs(gradient[i]) - absolute;
+
+		most = off > most ? off : most;
+	}
 	return most;
 }
 
 /*
- * Goes along a direction until the objective is lower; theta, gradient and value
+ * Goes along a direction until the objective is lower; trial, its gradient and value
  * are then those of the new point.  False when it does not get lower.
  */
 static bool
-step(Problem *problem, double *theta, double *gradient, double *value,
+step(Problem *problem, const double *theta, const double *gradient, double *value,
 	 const double *direction, double *trial, double *trial_gradient,
 	 double *hessian)
 {
 	double		slope = pf_dot(gradient, direction, problem->size);
 	double		length = 1;
 
+	/* of the whole way, where the penalty has corners */
+	if (problem->absolute > 0)
+	{
+		for (uint32_t i = 0; i < problem->size; i++)
+			trial[i] = theta[i] + direction[i];
+		slope += absolute_penalty(problem, trial) - absolute_penalty(problem, theta);
+	}
 	if (!(slope < 0))
 		return false;
 	for (int halving = 0; halving < HALVINGS; halving++, length /= 2)
 	{
 		double		lower;
+		bool		hidden;		/* by rounding, may the decrease be */
 
 		for (uint32_t i = 0; i < problem->size; i++)
 			trial[i] = theta[i] + length * direction[i];
 		lower = objective(problem, trial, trial_gradient, hessian);
-		/* where rounding hides the decrease, the slope tells */
+		hidden = lower <= *value + NOISE * fabs(*value);
+		/* then the derivatives tell */
 		if (lower <= *value + ENOUGH * length * slope ||
-			(lower <= *value + NOISE * fabs(*value) &&
-			 fabs(pf_dot(trial_gradient, direction, problem->size)) < -slope * 0.9))
+			(hidden && (problem->absolute > 0
+						? violation(problem, trial, trial_gradient) < violation(problem, theta, gradient) * 0.9
+						: fabs(pf_dot(trial_gradient, direction, problem->size)) < -slope * 0.9)))
 		{
 			*value = lower;
 			return true;
 		}
 	}
 	return false;
+}
+
+/*
+ * Where the quadratic that has these derivatives, with the penalty of absolute values, is
+ * least: direction leads there.  slope is room.
+ */
+static void
+choose_corner(Problem *problem, const double *theta, const double *gradient, double *hessian,
+			  double *slope, double *direction)
+{
+	uint32_t	n = problem->size;
+	PfQuadratic quadratic = {
+		.n = n,.products = hessian,.slope = slope,.w = direction,
+		.absolute = problem->absolute,.width = problem->width
+	};
+	PfLinearFit fit;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		for (uint32_t j = 0; j < i; j++)
+			hessian[(size_t) j * n + i] = hessian[(size_t) i * n + j];
+		pf_work(problem->design, 10 * (uint64_t) n);
+		slope[i] = -gradient[i];
+		direction[i] = theta[i];
+	}
+	pf_descend_coordinates(problem->design, &quadratic, SWEEPS,
+						   SWEPT * violation(problem, theta, gradient), &fit);
+	for (uint32_t i = 0; i < n; i++)
+		direction[i] -= theta[i];
 }
 
 static void
@@ -267,13 +336,18 @@ newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFi
 
 	for (;;)
 	{
-		fit->converged = largest(gradient, n) <= params->tol;
+		fit->converged = violation(problem, theta, gradient) <= params->tol;
 		if (fit->converged || fit->iterations == params->max_iter)
 			break;
 		fit->iterations++;
-		for (uint32_t i = 0; i < n; i++)
-			direction[i] = -gradient[i];
-		pf_solve_symmetric(env, hessian, n, direction);
+		if (problem->absolute > 0)
+			choose_corner(problem, theta, gradient, hessian, trial, direction);
+		else
+		{
+			for (uint32_t i = 0; i < n; i++)
+				direction[i] = -gradient[i];
+			pf_solve_symmetric(env, hessian, n, direction);
+		}
 		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, hessian))
 		{
 			fit->converged = true;	/* as far as the arithmetic goes */
@@ -375,7 +449,7 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 	{
 		uint32_t	h = history.count % KEPT;
 
-		fit->converged = largest(gradient, n) <= params->tol;
+		fit->converged = violation(problem, theta, gradient) <= params->tol;
 		if (fit->converged || fit->iterations == params->max_iter)
 			break;
 		fit->iterations++;
@@ -413,6 +487,8 @@ newton_is_quicker(Problem *problem)
 	double		direct;
 	double		descent;
 
+	if (problem->absolute > 0)
+		return true;			/* the only one that knows it */
 	if (problem->size > PF_DIRECT_COLUMNS)
 		return false;
 	design->nones = design->matrix->nfeatures - design->ndense;
@@ -423,12 +499,12 @@ newton_is_quicker(Problem *problem)
 
 void
 pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
-			   double offset, double scale, double *theta, PfLinearFit *fit)
+			   double absolute, double offset, double scale, double *theta, PfLinearFit *fit)
 {
 	uint32_t	nclasses = design->matrix->nclasses;
 	Problem		problem = {
 		.design = design,.noutputs = nclasses > 2 ? nclasses : 1,
-		.width = design->ncolumns + 1,.penalty = penalty,
+		.width = design->ncolumns + 1,.penalty = penalty,.absolute = absolute,
 		.offset = offset,.scale = scale,.fit_intercept = params->fit_intercept
 	};
 

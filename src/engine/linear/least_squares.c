@@ -4,10 +4,9 @@
  *
  * One pass over the rows makes the matrix of products; what follows no longer
  * depends on their number.  Ridge is then one linear system, elastic net is
- * coordinate descent (Friedman, Hastie and Tibshirani 2010, "Regularization
- * paths for generalized linear models via coordinate descent"), which goes on
- * until the conditions of a minimum hold to the tolerance.  When there are too
- * many columns for their products, ridge is left to descend.c.
+ * coordinate descent, which goes on until the conditions of a minimum hold to the
+ * tolerance.  When there are too many columns for their products, ridge is left to
+ * descend.c.
  */
 #include <string.h>
 
@@ -95,62 +94,28 @@ centre(const PfDesign *design, double *products)
 	}
 }
 
-static double
-shrink(double value, double by)
-{
-	return value > by ? value - by : value < -by ? value + by : 0;
-}
-
-/*
- * One coordinate after the other, while slope keeps with_target - products * w.
- * All in units of a row's weight.
- */
+/* One coordinate after the other, in units of a row's weight. */
 static void
-descend_coordinates(PfDesign *design, const PfLinearParams *params, double scale,
-					double *products, double *slope, double *w, PfLinearFit *fit)
+fit_elastic_net(PfDesign *design, const PfLinearParams *params, double scale,
+				double *products, double *with_target, double *w, PfLinearFit *fit)
 {
 	uint32_t	n = design->ncolumns;
-	double		absolute = params->alpha * params->l1_ratio / scale;
-	double		squared = params->alpha * (1 - params->l1_ratio);
+	PfQuadratic problem = {
+		.n = n,.products = products,.slope = with_target,.w = w,
+		.absolute = params->alpha * params->l1_ratio / scale,
+		.squared = params->alpha * (1 - params->l1_ratio)
+	};
 
 	/* whole rows are needed from here on */
 	for (uint32_t a = 0; a < n; a++)
 	{
 		for (uint32_t b = 0; b <= a; b++)
 			products[(size_t) b * n + a] = products[(size_t) a * n + b] /= design->total;
-		slope[a] /= design->total;
+		with_target[a] /= design->total;
 		w[a] = 0;
 		pf_work(design, 10 * (uint64_t) n);
 	}
-	fit->converged = false;
-	for (fit->iterations = 0; fit->iterations < params->max_iter && !fit->converged; fit->iterations++)
-	{
-		double		worst = 0;
-
-		for (uint32_t a = 0; a < n; a++)
-		{
-			const double *row = products + (size_t) a * n;
-			double		whole = row[a] + squared;
-			double		wanted,
-						change;
-
-			/* a constant column, or one of rounding errors only */
-			if (!(row[a] > 1e-14))
-				continue;
-			wanted = shrink(slope[a] + row[a] * w[a], absolute) / whole;
-			change = wanted - w[a];
-			if (change != 0)
-			{
-				pf_add_multiple(slope, -change, row, n);
-				w[a] = wanted;
-			}
-			/* how far the slope was from that of a minimum */
-			if (fabs(change) * whole > worst)
-				worst = fabs(change) * whole;
-			pf_work(design, 2 * (uint64_t) n);
-		}
-		fit->converged = worst <= params->tol;
-	}
+	pf_descend_coordinates(design, &problem, params->max_iter, params->tol, fit);
 }
 
 void
@@ -173,7 +138,7 @@ pf_fit_squares(PfDesign *design, const PfLinearParams *params,
 		double	   *theta = pf_alloc(env, ((size_t) n + 1) * sizeof(double));
 
 		memset(theta, 0, ((size_t) n + 1) * sizeof(double));
-		pf_fit_descent(design, params, params->alpha / design->total, mean, deviation, theta, fit);
+		pf_fit_descent(design, params, params->alpha / design->total, 0, mean, deviation, theta, fit);
 		memcpy(w, theta, n * sizeof(double));
 		*intercept = mean + deviation * theta[n];
 		pf_release(env, theta);
@@ -187,7 +152,7 @@ pf_fit_squares(PfDesign *design, const PfLinearParams *params,
 		if (params->fit_intercept)
 			centre(design, products);
 		if (params->l1_ratio > 0)
-			descend_coordinates(design, params, deviation, products, with_target, w, fit);
+			fit_elastic_net(design, params, deviation, products, with_target, w, fit);
 		else
 		{
 			for (uint32_t a = 0; a < n; a++)

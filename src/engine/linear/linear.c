@@ -39,13 +39,21 @@ pf_linear_columns(const PfBins *bins, uint32_t nfeatures)
 	return columns;
 }
 
+bool
+pf_linear_is_direct(uint64_t ncolumns, uint32_t nclasses)
+{
+	uint64_t	outputs = nclasses > 2 ? nclasses : 1;
+
+	return (nclasses ? outputs * (ncolumns + 1) : ncolumns) <= PF_DIRECT_COLUMNS;
+}
+
 uint64_t
 pf_linear_memory(uint64_t ncolumns, uint32_t nclasses, const PfLinearParams *params)
 {
 	uint64_t	outputs = nclasses > 2 ? nclasses : 1;
 	uint64_t	few = ncolumns * 64;	/* what a design has of columns and features */
 
-	if (nclasses == 0 && ncolumns <= PF_DIRECT_COLUMNS)
+	if (nclasses == 0 && pf_linear_is_direct(ncolumns, nclasses))
 		return few + ncolumns * ncolumns * sizeof(double);
 	few += outputs * (ncolumns + 1) * 27 * sizeof(double);
 	if (outputs * (ncolumns + 1) <= PF_DIRECT_COLUMNS)
@@ -141,7 +149,12 @@ pf_linear_fit(const PfEnv *env, const PfMatrix *matrix, const PfBins *bins,
 	theta = pf_alloc(env, linear->noutputs * width * sizeof(double));
 	memset(theta, 0, linear->noutputs * width * sizeof(double));
 	if (matrix->nclasses)
-		pf_fit_descent(&design, params, 1 / (params->inverse_penalty * design.total), 0, 1, theta, fit);
+	{
+		double		penalty = 1 / (params->inverse_penalty * design.total);
+
+		pf_fit_descent(&design, params, penalty * (1 - params->l1_ratio), penalty * params->l1_ratio,
+					   0, 1, theta, fit);
+	}
 	else
 		pf_fit_squares(&design, params, theta, &theta[design.ncolumns], fit);
 

@@ -27,7 +27,8 @@
  * Names and meanings are scikit-learn's.  Regression: l1_ratio 0 is Ridge (a
  * sum of squares plus alpha times that of the coefficients), more is ElasticNet
  * (half a mean of squares plus alpha times a mixture of both norms).
- * Classification: LogisticRegression with an l2 penalty.
+ * Classification: LogisticRegression, whose penalty is l2 with l1_ratio 0, l1 with 1
+ * and a mixture of both between them.
  */
 typedef struct PfLinearParams
 {
@@ -81,6 +82,9 @@ extern void pf_linear_layout(const PfEnv *env, PfLinear *linear, const PfBins *b
 
 /* Columns that a training sees: never more than the layout's coefficients. */
 extern uint64_t pf_linear_columns(const PfBins *bins, uint32_t nfeatures);
+
+/* May all products of the coefficients be kept?  l1_ratio above 0 needs that. */
+extern bool pf_linear_is_direct(uint64_t ncolumns, uint32_t nclasses);
 
 /* Bytes that a fit takes beside the rows. */
 extern uint64_t pf_linear_memory(uint64_t ncolumns, uint32_t nclasses, const PfLinearParams *params);

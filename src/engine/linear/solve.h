@@ -90,16 +90,37 @@ pf_add_multiple(double *to, double factor, const double *from, size_t n)
  */
 extern void pf_solve_symmetric(const PfEnv *env, double *matrix, uint32_t n, double *vector);
 
+/*
+ * coordinates.c: minimises w'Pw / 2 - b'w + squared / 2 * w'w + absolute times the
+ * sum of |w|, from what w holds.  Sweeps until no derivative was further than tol
+ * from that of a minimum; a coordinate whose P[a][a] is 0 stays.
+ */
+typedef struct PfQuadratic
+{
+	uint32_t	n;
+	const double *products;		/* P: n x n, all of it */
+	double	   *slope;			/* n: b - Pw, kept up */
+	double	   *w;				/* n */
+	double		absolute;
+	double		squared;
+	uint32_t	width;			/* each width-th coordinate has no absolute penalty; 0: all have */
+} PfQuadratic;
+
+extern void pf_descend_coordinates(PfDesign *design, PfQuadratic *problem, uint32_t max_sweeps,
+								   double tol, PfLinearFit *fit);
+
 /* least_squares.c: w[ncolumns], intercept of the standardised columns */
 extern void pf_fit_squares(PfDesign *design, const PfLinearParams *params,
 						   double *w, double *intercept, PfLinearFit *fit);
 
 /*
  * descend.c: minimises a mean loss plus penalty / 2 times the squares of the
- * coefficients: that of classes, or the halved squares of target / scale (offset taken away).
+ * coefficients plus absolute times their absolute values: that of classes, or the halved
+ * squares of target / scale (offset taken away).  With absolute above 0 there are
+ * PF_DIRECT_COLUMNS coefficients at most.
  * theta: of each output ncolumns coefficients and the intercept; starts from what it holds.
  */
 extern void pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
-						   double offset, double scale, double *theta, PfLinearFit *fit);
+						   double absolute, double offset, double scale, double *theta, PfLinearFit *fit);
 
 #endif							/* PF_SOLVE_H */
