@@ -53,6 +53,11 @@ CALL refuse($$ml_train('gone', 'SELECT * FROM keys WHERE ml_split(i, 0.6, 0.2) =
 SET pgforest.train_memory = '4MB';
 CALL refuse($$ml_train('gone', 'SELECT * FROM keys, generate_series(1, 20) WHERE ml_split(i, 0.6, 0.2) <> ''test''', 'y', features => '{x}', key => '{i}')$$);
 RESET pgforest.train_memory;
+-- So are those from which some were taken: by its default shares ml_split leaves a quarter of what ml_train holds out.
+CALL refuse($$ml_train('gone', 'SELECT * FROM keys WHERE ml_split(i) <> ''test''', 'y', features => '{x}', key => '{i}')$$);
+CALL refuse($$ml_tune('gone', 'SELECT * FROM keys WHERE ml_split(i) <> ''test''', 'y', '{"max_depth": [2, 4]}', features => '{x}', key => '{i}', holdout => 0.5)$$);
+-- Another salt takes them from everywhere.
+SELECT rows > 1000 AS trained FROM ml_train('other', 'SELECT * FROM keys WHERE ml_split(i, salt => ''x'') <> ''test''', 'y', features => '{x}', key => '{i}', params => '{"n_estimators": 3}');
 -- Each way that the hint names works.
 SELECT rows FROM ml_train('way', 'SELECT * FROM keys', 'y', features => '{x}', key => '{i}', params => '{"n_estimators": 3}');
 SELECT rows FROM ml_train('way', 'SELECT * FROM keys WHERE ml_split(i, 0.6, 0.2) <> ''test''', 'y', features => '{x}', key => '{i}', holdout => 0, params => '{"n_estimators": 3}');

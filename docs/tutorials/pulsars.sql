@@ -39,9 +39,10 @@ FROM ml_describe('raw_candidate');
 --
 -- A recipe turns raw rows into clean ones. This one leaves candidates out whose profile is far from all others (by
 -- the median absolute deviation), then brings all numbers to mean 0 and standard deviation 1. Its constants come from
--- these rows and stay. Trees do not need the scale; a linear model among the candidates would.
+-- these rows and stay; `ml_split` leaves the fifth of the candidates out that `ml_train` will hold out, by the same hash
+-- of the same key. Trees do not need the scale; a linear model among the candidates would.
 
-SELECT recipe, version, rows, clean_columns FROM ml_recipe('tidy', 'SELECT * FROM raw_candidate WHERE ml_split(id) <> ''test''', '[
+SELECT recipe, version, rows, clean_columns FROM ml_recipe('tidy', 'SELECT * FROM raw_candidate WHERE ml_split(id, 0.8, 0) = ''train''', '[
 	{"step": "outliers", "columns": ["mean_profile", "std_profile"], "method": "mad", "factor": 5},
 	{"step": "scale", "columns": "numbers", "except": ["id", "class"], "method": "standard"}]');
 SELECT rows AS clean_rows FROM ml_clean('tidy', 'raw_candidate', 'clean_candidate', key => 'id');
@@ -127,7 +128,7 @@ SELECT pipeline, schedule, active, command FROM pgforest.schedules;
 SELECT date_trunc('day', now(), 'UTC') AS today \gset
 CREATE TABLE observation AS
 SELECT timestamptz :'today' - interval '98 hours' + (id % 5) * interval '1 day' AS observed, r.*
-FROM raw_candidate AS r WHERE ml_split(id) = 'test' AND id % 5 < 4;
+FROM raw_candidate AS r WHERE ml_split(id, 0.8, 0) = 'test' AND id % 5 < 4;
 UPDATE observation SET kurtosis_profile = kurtosis_profile / 2, skewness_profile = skewness_profile / 2, mean_profile = mean_profile + 20
 WHERE observed >= timestamptz :'today' - interval '28 hours';
 
@@ -150,7 +151,7 @@ FROM pgforest.drift_history WHERE drifted AND monitor = 'nights' ORDER BY effect
 -- again with `since`, the monitor looks again from there on. The alerts resolve themselves.
 
 INSERT INTO observation
-SELECT timestamptz :'today' - interval '2 hours', r.* FROM raw_candidate AS r WHERE ml_split(id) = 'test' AND id % 5 = 4;
+SELECT timestamptz :'today' - interval '2 hours', r.* FROM raw_candidate AS r WHERE ml_split(id, 0.8, 0) = 'test' AND id % 5 = 4;
 SELECT ml_monitor('nights', 'pulsar', 'observation', truth => 'class', time_column => 'observed', period => '1 day',
 	metric => 'f1', threshold => 0.9, min_rows => 300, since => timestamptz :'today' - interval '2 hours') \g /dev/null
 CALL ml_watch();
