@@ -3,7 +3,8 @@
  *	  Recipes and cleanings as rows.
  *
  * Locks: makers of versions of one recipe meet at an advisory lock on its name, in the
- * space of our table's OID, until their transactions end.
+ * space of our table's OID, until their transactions end; so do those who clean into a
+ * table that is not there yet.
  */
 #include "postgres.h"
 
@@ -218,6 +219,17 @@ pf_catalog_drop_recipe(const char *reference)
 	pf_arg_text(&args, name);
 	pf_arg_int4(&args, version);
 	pf_write("DELETE FROM pgforest.recipe WHERE name = $1 AND ($2 = 0 OR version = $2)", &args);
+	SPI_finish();
+}
+
+void
+pf_catalog_lock_cleaning(const char *target)
+{
+	PfArgs		args = {0};
+
+	SPI_connect();
+	pf_arg_text(&args, target);
+	pf_write("SELECT pg_advisory_xact_lock('pgforest.cleaning'::regclass::oid::int8::bit(32)::int4, hashtext($1))", &args);
 	SPI_finish();
 }
 

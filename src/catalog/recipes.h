@@ -49,6 +49,9 @@ typedef struct PfCleaning
 	char	   *key;			/* or NULL */
 } PfCleaning;
 
+/* Who fills a table that is not there yet goes on when those who began before have ended. */
+extern void pf_catalog_lock_cleaning(const char *target);
+
 extern bool pf_catalog_last_cleaning(const char *target, PfCleaning *cleaning);
 extern void pf_catalog_add_cleaning(const char *target, const char *source, const PfCleaning *cleaning,
 									int64 rows, double seconds);

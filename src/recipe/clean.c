@@ -8,7 +8,8 @@
  * part of the same recipe version that filled the table before, never of another.
  *
  * Rights: everything runs as the caller.  Locks: the table against other writers, so that
- * two calls add no row twice, until the transaction ends.
+ * two calls add no row twice, until the transaction ends; where there is none yet, its name
+ * against other calls, so that the second finds what the first made.
  */
 #include "postgres.h"
 
@@ -27,6 +28,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -86,6 +88,16 @@ find_target(text *clean, Target *target)
 	{
 		schema = RangeVarGetCreationNamespace(name);
 		target->name = name_of(schema, name->relname);
+		if (!isTempNamespace(schema))
+		{
+			pf_catalog_lock_cleaning(target->name);
+			/* who had the lock before may have made it */
+			AcceptInvalidationMessages();
+			target->relation = RangeVarGetRelid(name, NoLock, true);
+		}
+	}
+	if (!OidIsValid(target->relation))
+	{
 		target->empty = true;
 		return;
 	}
