@@ -58,6 +58,7 @@ static void watch_monitor(Watch *watch, int64 id);
 static Step next_step(const Watch *watch, const PfMonitor *monitor, TimestampTz after, PfWindow *window);
 static bool run_step(Watch *watch, PfMonitor *monitor, Step step, const PfWindow *window);
 static void do_step(Watch *watch, PfMonitor *monitor, Step step, const PfWindow *window);
+static TimestampTz skip_empty(const PfMonitor *monitor, const PfWindow *window, TimestampTz end);
 static void tell_failure(const PfMonitor *monitor, const ErrorData *error);
 
 PG_FUNCTION_INFO_V1(ml_watch);
@@ -237,15 +238,38 @@ do_step(Watch *watch, PfMonitor *monitor, Step step, const PfWindow *window)
 	int			alerts = 0;
 
 	if (step == STEP_WATCH)
+		monitor->watched_until = pf_window_watch(monitor, window, &alerts) > 0 ? window->until
+			: skip_empty(monitor, window, watch->now);
+	else
 	{
-		pf_window_watch(monitor, window, &alerts);
-		monitor->watched_until = window->until;
+		int64		measured = pf_window_measure(monitor, window, &alerts);
+
+		if (measured != 0)
+			monitor->measured_until = measured > 0 ? window->until
+				: skip_empty(monitor, window, watch->now - monitor->delay);
 	}
-	else if (pf_window_measure(monitor, window, &alerts))
-		monitor->measured_until = window->until;
 	pf_monitor_passed(monitor);
 	pf_alert_resolve(pf_monitor_alert_key(PF_ALERT_FAILED, monitor->name));
 	watch->alerts += alerts;
+}
+
+/*
+ * Where to go on after a window without rows, of those that are over at `end`: at that of the next
+ * row, or at the last one, so that an alert tells of a stretch that lasts until now.
+ */
+static TimestampTz
+skip_empty(const PfMonitor *monitor, const PfWindow *window, TimestampTz end)
+{
+	TimestampTz last;
+	TimestampTz next;
+
+	if (monitor->time_column == NULL)
+		return window->until;
+	last = pf_window_start(end, monitor->period) - monitor->period;
+	if (last <= window->until)
+		return window->until;
+	next = Min(pf_window_next_row(monitor, window), last);
+	return Max(window->until, pf_window_start(next, monitor->period));
 }
 
 static void

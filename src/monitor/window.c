@@ -89,7 +89,7 @@ pf_can_estimate(const PfModel *model)
 	return model->nclasses > 0 && model->calibration.method != PF_NOT_CALIBRATED;
 }
 
-void
+int64
 pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 {
 	View		view;
@@ -108,9 +108,10 @@ pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 
 	*alerts += view.alerts;
 	MemoryContextDelete(MemoryContextSwitchTo(caller));
+	return rows;
 }
 
-bool
+int64
 pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 {
 	View		view;
@@ -135,7 +136,29 @@ pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts)
 	}
 	*alerts += view.alerts;
 	MemoryContextDelete(MemoryContextSwitchTo(caller));
-	return with_truth > 0 || rows == 0;
+	return rows == 0 ? -1 : with_truth;
+}
+
+TimestampTz
+pf_window_next_row(const PfMonitor *monitor, const PfWindow *window)
+{
+	PfWindow	after = {.monitor = window->monitor,.from = window->until,.until = DT_NOEND};
+	View		view;
+	MemoryContext caller = open_view(&view, monitor, &after);
+	TimestampTz next = DT_NOEND;
+	Datum		found;
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute(psprintf("SELECT pg_catalog.min(source.%s)::pg_catalog.timestamptz %s",
+							 quote_identifier(monitor->time_column), view.rows), true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not find the next row of monitor \"%s\"", monitor->name);
+	found = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		next = DatumGetTimestampTz(found);
+	SPI_finish();
+	MemoryContextDelete(MemoryContextSwitchTo(caller));
+	return next;
 }
 
 /* ----- the rows ----- */
@@ -167,7 +190,7 @@ rows_of(const View *view)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "FROM %s", view->source->from);
-	for (int i = 0; column != NULL && i < 2; i++)
+	for (int i = 0; column != NULL && i < 2 && !TIMESTAMP_NOT_FINITE(ends[i]); i++)
 	{
 		int			place = pf_source_column(view->source, column);
 

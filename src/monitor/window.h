@@ -41,11 +41,14 @@ extern bool pf_can_estimate(const PfModel *model);
 /*
  * Looks at the rows of a window, with the version that the monitor's reference names now: are there
  * enough, do they drift, what is to be expected of the metrics.  Stores what it finds, raises alerts and resolves
- * them; *alerts counts those that are raised.
+ * them; *alerts counts those that are raised.  Returns the number of rows.
  */
-extern void pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts);
+extern int64 pf_window_watch(const PfMonitor *monitor, const PfWindow *window, int *alerts);
 
-/* Measures a window by the truth; false when it has rows, but no truth yet. */
-extern bool pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts);
+/* Measures a window by the truth, if some of it is there.  Returns the number of rows with truth, or -1: no rows. */
+extern int64 pf_window_measure(const PfMonitor *monitor, const PfWindow *window, int *alerts);
+
+/* The time of the first row after a window of a monitor with a column of time; DT_NOEND: there is none. */
+extern TimestampTz pf_window_next_row(const PfMonitor *monitor, const PfWindow *window);
 
 #endif							/* PF_MONITOR_WINDOW_H */
