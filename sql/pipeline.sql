@@ -189,6 +189,16 @@ SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "cross_val
 SELECT ml_pipeline('x', '{"model": "q", "clean_key": "id"}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "holdout": 0}');
 SELECT ml_pipeline('x', '{"model": "q", "score": {"source": "rows"}}');
+-- ... and the table for scores, which must be one that they can be written to.
+CREATE TABLE no_scores (id int, prediction text);
+CREATE VIEW scores_view AS SELECT * FROM no_scores;
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "no_scores", "key": "id"}}');
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "scores_view", "key": "id"}}');
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "no_schema.scores", "key": "id"}}');
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "a.b.c.d", "key": "id"}}');
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "new", "key": ["id", "id"]}}');
+SELECT ml_pipeline('x', '{"model": "always", "score": {"source": "rows", "target": "new", "key": "version"}}');
+SELECT ml_pipeline('x', '{"model": "always", "raw": "rows", "score": {"source": "rows", "target": "rows", "key": "id"}}');
 SELECT count(*) FROM pgforest.pipelines WHERE name = 'x';
 
 -- What a role declared runs for its members only; not even for a superuser.

@@ -100,6 +100,13 @@ SELECT ml_retrain('o', promote => 'never');
 SELECT version, promoted FROM ml_retrain('o', promote => 'never', source => 'SELECT * FROM rows WHERE id < 300');
 RESET ROLE;
 
+-- A recipe that was dropped is missed before anything is read.
+SELECT recipe, version FROM ml_recipe('scaled', 'rows', '[{"step": "scale", "columns": ["x"]}]');
+SELECT version FROM ml_train('with', 'rows', 'y', features => '{x}', key => '{id}', recipe => 'scaled', params => '{"n_estimators": 3}');
+SELECT version FROM ml_retrain('with', promote => 'never');
+SELECT ml_drop_recipe('scaled');
+SELECT ml_retrain('with');
+
 SELECT count(ml_drop(name)) FROM pgforest.models;
 \set VERBOSITY terse
 SET client_min_messages = warning;

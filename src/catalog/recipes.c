@@ -153,6 +153,16 @@ pf_catalog_recipe(const char *reference, PfRecipeInfo *info)
 	need_owner(info);
 }
 
+bool
+pf_catalog_has_recipe(const char *reference)
+{
+	PfRecipeInfo info;
+	char	   *name;
+	int32		version = parse(reference, &name);
+
+	return find(name, version, &info);
+}
+
 void
 pf_catalog_check_recipe(const char *name)
 {

@@ -28,6 +28,9 @@ typedef struct PfRecipeInfo
  */
 extern void pf_catalog_recipe(const char *reference, PfRecipeInfo *info);
 
+/* Is there one, whoever owns it? */
+extern bool pf_catalog_has_recipe(const char *reference);
+
 /* May the current role make a version of it?  Errors: invalid_name, insufficient_privilege. */
 extern void pf_catalog_check_recipe(const char *name);
 

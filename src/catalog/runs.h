@@ -99,6 +99,7 @@ typedef struct PfRunOrigin
 {
 	const char *kind;			/* NULL: as the call says */
 	int64		parent;			/* 0: none */
+	int64		model;			/* the one that is trained again: it is not made anew; 0: any */
 } PfRunOrigin;
 
 extern PfRunOrigin pf_run_origin;

@@ -475,6 +475,17 @@ pf_catalog_sha256(const uint8 *bytes, Size size, uint8 *out)
 	pg_cryptohash_free(hash);
 }
 
+/* Who trains a model again wants that one, and none of its name that began anew. */
+pg_noreturn static void
+say_dropped(const char *name)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_OBJECT),
+			errmsg("model \"%s\" was dropped meanwhile", name),
+			errdetail("The version that was to be its next is not stored."),
+			errhint("To begin it anew, call ml_train, or run the pipeline again if that names the target."));
+}
+
 /* The model's row, locked; made first when there is none. */
 void
 pf_lock_or_make_model(const char *name, const char *task, const char *target, const char *role,
@@ -483,6 +494,9 @@ pf_lock_or_make_model(const char *name, const char *task, const char *target, co
 	while (!lock_row(name, info))
 	{
 		PfArgs		args = {0};
+
+		if (pf_run_origin.model != 0)
+			say_dropped(name);
 
 		/*
 		 * Another session may make it at the same time: then this waits for it and does nothing,
@@ -497,6 +511,8 @@ pf_lock_or_make_model(const char *name, const char *task, const char *target, co
 		pf_write("INSERT INTO pgforest.model (name, task, target, owner) "
 				 "VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING", &args);
 	}
+	if (pf_run_origin.model != 0 && pf_run_origin.model != info->id)
+		say_dropped(name);
 	pf_need_right(info, PF_RIGHT_TRAIN);
 	pf_catalog_need_task(info, task);
 }

@@ -25,9 +25,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "catalog/alert.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -38,27 +36,20 @@
 #include "load/source.h"
 #include "miscadmin.h"
 #include "monitor/found.h"
-#include "nodes/makefuncs.h"
 #include "predict/bind.h"
+#include "predict/target.h"
 #include "profile/drift.h"
-#include "storage/lmgr.h"
 #include "tcop/utility.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
-#include "utils/varlena.h"
-
-/* What is written beside the key. */
-static const char *const columns[] = {"prediction", "probabilities", "model", "version", "scored_at"};
 
 typedef struct Scoring
 {
@@ -77,8 +68,6 @@ typedef struct Scoring
 static void check_on_drift(const char *on_drift);
 static List *need_key(FunctionCallInfo fcinfo, int n);
 static void check_source(const Scoring *scoring);
-static void find_target(Scoring *scoring, text *name);
-static void check_target(const Scoring *scoring);
 static void check_query(const Scoring *scoring);
 static bool has_drifted(const Scoring *scoring);
 static char *scoring_query(const Scoring *scoring);
@@ -127,7 +116,7 @@ ml_score(PG_FUNCTION_ARGS)
 	scoring.reference = psprintf("%s@%d", scoring.version.model.name, scoring.version.version);
 	scoring.source = pf_source_open(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	check_source(&scoring);
-	find_target(&scoring, PG_GETARG_TEXT_PP(2));
+	scoring.target = pf_score_target(PG_GETARG_TEXT_PP(2), scoring.key, ShareRowExclusiveLock, &scoring.target_name);
 	check_query(&scoring);
 
 	drifted = strcmp(scoring.on_drift, "ignore") != 0 && has_drifted(&scoring);
@@ -175,31 +164,13 @@ static List *
 need_key(FunctionCallInfo fcinfo, int n)
 {
 	List	   *key = pf_column_names(PG_GETARG_ARRAYTYPE_P(n), "key");
-	ListCell   *lc;
-	StringInfoData again;
 
 	if (key == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("key must name at least one column"),
 				 errhint("Name the columns that tell the rows of the source apart, such as key => '{id}'.")));
-	initStringInfo(&again);
-	foreach(lc, key)
-	{
-		ListCell   *other;
-
-		for_each_from(other, key, foreach_current_index(lc) + 1)
-			if (strcmp(lfirst(lc), lfirst(other)) == 0)
-			{
-				pf_list_name(&again, lfirst(lc));
-				break;
-			}
-	}
-	if (again.len > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_COLUMN),
-				 errmsg("key names columns more than once"),
-				 errdetail("Named again: %s.", again.data)));
+	pf_score_check_key(key);
 	return key;
 }
 
@@ -208,18 +179,13 @@ static void
 check_source(const Scoring *scoring)
 {
 	StringInfoData missing;
-	StringInfoData taken;
 	ListCell   *lc;
 
 	initStringInfo(&missing);
-	initStringInfo(&taken);
 	foreach(lc, scoring->key)
 	{
 		if (pf_source_column(scoring->source, lfirst(lc)) < 0)
 			pf_list_name(&missing, lfirst(lc));
-		for (int i = 0; i < (int) lengthof(columns); i++)
-			if (strcmp(lfirst(lc), columns[i]) == 0)
-				pf_list_name(&taken, columns[i]);
 	}
 	if (missing.len > 0)
 		ereport(ERROR,
@@ -227,73 +193,7 @@ check_source(const Scoring *scoring)
 				 errmsg("source lacks columns of the key"),
 				 errdetail("Missing: %s.", missing.data),
 				 errhint("Name columns of the source in key.")));
-	if (taken.len > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_COLUMN),
-				 errmsg("key has columns whose names the scores need"),
-				 errdetail("Taken: %s.", taken.data),
-				 errhint("Give them other names in the query passed as source.")));
 	pf_check_rows(&scoring->version, scoring->model, scoring->reference, scoring->source->desc);
-}
-
-/* May the caller add rows to it, perhaps to some columns only?  Asked before it is locked. */
-static void
-may_insert(const RangeVar *name, Oid oid, Oid old, void *arg)
-{
-	if (OidIsValid(oid) &&
-		pg_class_aclcheck(oid, GetUserId(), ACL_INSERT) != ACLCHECK_OK &&
-		pg_attribute_aclcheck_all(oid, GetUserId(), ACL_INSERT, ACLMASK_ANY) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, get_relkind_objtype(get_rel_relkind(oid)), name->relname);
-}
-
-static void
-find_target(Scoring *scoring, text *text_name)
-{
-	List	   *parts = textToQualifiedNameList(text_name);
-	RangeVar   *name = makeRangeVarFromNameList(parts);
-	Oid			schema;
-
-	scoring->target = RangeVarGetRelidExtended(name, ShareRowExclusiveLock, RVR_MISSING_OK,
-											   may_insert, NULL);
-	schema = OidIsValid(scoring->target) ? get_rel_namespace(scoring->target) :
-		RangeVarGetAndCheckCreationNamespace(name, NoLock, NULL);
-	scoring->target_name = (char *)
-		quote_qualified_identifier(isTempNamespace(schema) ? "pg_temp" : get_namespace_name(schema),
-								   name->relname);
-	if (OidIsValid(scoring->target))
-		check_target(scoring);
-}
-
-static void
-check_target(const Scoring *scoring)
-{
-	Relation	relation = relation_open(scoring->target, NoLock);
-	StringInfoData missing;
-	ListCell   *lc;
-
-	if (relation->rd_rel->relkind != RELKIND_RELATION &&
-		relation->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot write scores to \"%s\"", RelationGetRelationName(relation)),
-				 errdetail_relkind_not_supported(relation->rd_rel->relkind),
-				 errhint("Name a table, or one that does not exist yet.")));
-
-	initStringInfo(&missing);
-	foreach(lc, scoring->key)
-		if (get_attnum(scoring->target, lfirst(lc)) <= 0)
-			pf_list_name(&missing, lfirst(lc));
-	for (int i = 0; i < (int) lengthof(columns); i++)
-		if (get_attnum(scoring->target, columns[i]) <= 0)
-			pf_list_name(&missing, columns[i]);
-	if (missing.len > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("table \"%s\" lacks columns that scores are written to",
-						RelationGetRelationName(relation)),
-				 errdetail("Missing: %s.", missing.data),
-				 errhint("Add them, or name a table that does not exist yet: it is made with the columns that are needed.")));
-	relation_close(relation, NoLock);
 }
 
 /* What PostgreSQL has against the query, such as a label that is no value of its column's type. */
@@ -543,8 +443,8 @@ add_missing(const Scoring *scoring)
 
 	initStringInfo(&names);
 	appendStringInfoString(&names, key_list(scoring, ", "));
-	for (int i = 0; i < (int) lengthof(columns); i++)
-		appendStringInfo(&names, ", %s", columns[i]);
+	for (int i = 0; i < PF_SCORE_COLUMNS; i++)
+		appendStringInfo(&names, ", %s", pf_score_columns[i]);
 	rows = run(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s", scoring->target_name, names.data,
 						names.data, scores), SPI_OK_INSERT);
 	run(psprintf("DROP TABLE %s", scores), SPI_OK_UTILITY);

@@ -13,6 +13,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/statement.h"
 #include "pipeline/steps.h"
+#include "predict/target.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -77,6 +78,18 @@ check_model(const PfPipelineSpec *spec)
 				  strcmp(model.task, "regression") == 0 ? PF_REGRESSION : PF_ANOMALY, true);
 }
 
+/* The table for scores must be one that ml_score can write, as far as that can be told now. */
+static void
+check_scores(const PfPipelineSpec *spec)
+{
+	char	   *quoted;
+
+	if (spec->score_target == NULL)
+		return;
+	pf_score_check_key(spec->score_key);
+	pf_score_target(cstring_to_text(spec->score_target), spec->score_key, AccessShareLock, &quoted);
+}
+
 /* ml_pipeline(name text, spec jsonb) returns setof (step, kind, statement) */
 Datum
 ml_pipeline(PG_FUNCTION_ARGS)
@@ -97,6 +110,7 @@ ml_pipeline(PG_FUNCTION_ARGS)
 	pf_push_new_snapshot();
 	spec = pf_pipeline_spec(PG_GETARG_JSONB_P(1));
 	check_model(spec);
+	check_scores(spec);
 	if (pf_catalog_pipeline(name, &before))
 		pf_catalog_need_pipeline(name, &before);
 	PopActiveSnapshot();

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/recipes.h"
 #include "catalog/runs.h"
 #include "evaluate/score.h"
 #include "executor/spi.h"
@@ -81,6 +82,19 @@ read_gate(FunctionCallInfo fcinfo, PfGate *gate)
 	gate->note = text_argument(fcinfo, 11);
 }
 
+/* The version keeps what its recipe was fitted to, for predictions; a training takes the recipe of now. */
+static void
+check_recipe(const PfModelInfo *model, const char *recipe)
+{
+	if (recipe == NULL || pf_catalog_has_recipe(recipe))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("recipe \"%s\", with which model \"%s\" was trained, does not exist any more", recipe, model->name),
+			 errdetail("The versions of the model have copies of it, which serve their predictions only."),
+			 errhint("Make it again with ml_recipe, or call ml_train with another recipe or none.")));
+}
+
 /*
  * The call of ml_train that repeats the newest version, with its query in *query.  Read from
  * our tables below row security, with what the caller may see of them.
@@ -108,6 +122,7 @@ repeat_statement(const char *schema, const PfModelInfo *model, char **source)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has no versions", model->name),
 				 errhint("Train one with ml_train.")));
+	check_recipe(model, pf_result_text("recipe"));
 	if (*source == NULL)
 	{
 		pf_catalog_may_run(pf_result_text("trained_by"));
@@ -135,11 +150,13 @@ repeat_statement(const char *schema, const PfModelInfo *model, char **source)
 
 /* Its row in pgforest.run says what it was. */
 static void
-train(const char *statement)
+train(const PfModelInfo *model, const char *statement)
 {
 	PfRunOrigin before = pf_run_origin;
 
 	pf_run_origin.kind = "retrain";
+	if (pf_run_origin.model == 0)
+		pf_run_origin.model = model->id;
 	PG_TRY();
 	{
 		pf_statement_run(statement);
@@ -212,7 +229,7 @@ ml_retrain(PG_FUNCTION_ARGS)
 		pf_score_check_slices(pf_source_open(gate.source ? gate.source : source), gate.by);
 	PopActiveSnapshot();
 
-	train(statement);
+	train(&model, statement);
 	result.version = (int32) pf_result_int("version", 0);
 	result.rows = pf_result_int("rows", 0);
 	result.seconds = pf_result_number("seconds");

@@ -432,6 +432,7 @@ begin_run(PfRun *run)
 	MemoryContextSwitchTo(run->context);
 	run->resumes = take_over(run);
 	PopActiveSnapshot();
+	run->model = pf_pipeline_model(run);
 	run->id = pf_catalog_begin_run(&run->pipeline, run->spec->model, run->resumes);
 	commit();
 	if (lost)

@@ -583,6 +583,13 @@ check_spec(Nested *nested)
 	need(scores, "score", spec->score_source != NULL && spec->score_target != NULL &&
 		 spec->score_key != NIL, "\"source\", \"target\" and \"key\" in it");
 
+	if (scores && ((spec->raw && strcmp(spec->score_target, spec->raw) == 0) ||
+				   (spec->clean && strcmp(spec->score_target, spec->clean) == 0)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"target\" of \"score\" is the table of the pipeline's rows, \"%s\"", spec->score_target),
+				 errhint("Name a table of its own; it is made when it does not exist.")));
+
 	/* what the task of a model that is there may be is for ml_pipeline to see */
 	task = is_anomaly(spec) ? PF_ANOMALY : spec->task == NULL ? PF_TASK_AUTO :
 		strcmp(spec->task, "regression") == 0 ? PF_REGRESSION : PF_CLASSIFICATION;

@@ -448,6 +448,18 @@ look_for_drift(PfRun *run, PfPipelineStep *step)
 	}
 }
 
+int64
+pf_pipeline_model(const PfRun *run)
+{
+	PfModelInfo model;
+	bool		found;
+
+	pf_push_new_snapshot();
+	found = pf_catalog_model(run->spec->model, &model);
+	PopActiveSnapshot();
+	return found ? model.id : 0;
+}
+
 /* What the training and the gate say; of a search, the row of the best. */
 static void
 train(PfRun *run, PfPipelineStep *step)
@@ -456,6 +468,7 @@ train(PfRun *run, PfPipelineStep *step)
 	bool		tune = step->kind == PF_STEP_TUNE;
 
 	pf_run_origin.parent = run->id;
+	pf_run_origin.model = run->model;
 	PG_TRY();
 	{
 		pf_statement_run(tune ? psprintf("SELECT * FROM (%s) AS t WHERE version IS NOT NULL",
@@ -467,6 +480,8 @@ train(PfRun *run, PfPipelineStep *step)
 	}
 	PG_END_TRY();
 	step->outcome.version = (int32) pf_result_int("version", 0);
+	if (run->model == 0)
+		run->model = pf_pipeline_model(run);
 	if (!tune)
 		step->outcome.rows = pf_result_int("rows", -1);
 	if (pf_result_text("score") != NULL)

@@ -49,6 +49,7 @@ typedef struct PfRun
 	int64		id;
 	int64		resumes;		/* run that it goes on from; 0: none */
 	MemoryContext context;		/* of all of this; outlives transactions */
+	int64		model;			/* the model's number; 0: there is none yet */
 	int64		rows;			/* counted to be trained on; -1: not */
 	bool		few;			/* fewer new ones than run_when_rows */
 	PfDrift		drift;
@@ -62,6 +63,9 @@ extern List *pf_pipeline_steps(const PfPipelineSpec *spec, const char *pipeline,
 
 /* Does the step make a version? */
 extern bool pf_pipeline_step_trains(const PfPipelineStep *step);
+
+/* The number of the run's model; 0: there is none. */
+extern int64 pf_pipeline_model(const PfRun *run);
 
 /* Does a step, with SPI connected, and fills its outcome; errors are the caller's to catch. */
 extern void pf_pipeline_step_do(PfRun *run, PfPipelineStep *step);
