@@ -12,6 +12,7 @@
 #include "storage/lock.h"
 
 #include "ingest/ingest.h"
+#include "progress/progress.h"
 
 typedef struct PfIngest
 {
@@ -52,7 +53,11 @@ typedef struct PfIngest
 	int64		rows;
 	int64		rejected;
 	TimestampTz next_notice;
+	PfLoading	loading;		/* as others see it */
 } PfIngest;
+
+/* Tells other sessions what is being done now, and how far it is. */
+extern void pf_ingest_show(PfIngest *ing, PfPhase phase);
 
 /* A notice, when it is time for one. */
 extern void pf_ingest_progress(PfIngest *ing, const char *doing, int64 count, const char *what);

@@ -142,6 +142,18 @@ pf_ingest_progress(PfIngest *ing, const char *doing, int64 count, const char *wh
 			(errmsg("%s: %s, " INT64_FORMAT " %s", ing->target_name, doing, count, what)));
 }
 
+void
+pf_ingest_show(PfIngest *ing, PfPhase phase)
+{
+	PfLoading  *loading = &ing->loading;
+
+	loading->phase = phase;
+	loading->rows = ing->rows;
+	loading->bytes_done = ing->input ? ing->records.offset : 0;
+	loading->bytes_total = ing->input ? ing->input->size : 0;
+	pf_progress_loading(loading);
+}
+
 static void
 say_result(const PfIngest *ing)
 {
@@ -299,7 +311,9 @@ run(PfIngest *ing)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest batch", ALLOCSET_DEFAULT_SIZES);
 
+	ing->loading.started_at = GetCurrentTimestamp();
 	begin(ing);
+	ing->loading.relation = ing->target->qualified;
 	if (ing->query == NULL)
 	{
 		ing->input = pf_input_open(ing->source);
@@ -310,6 +324,7 @@ run(PfIngest *ing)
 			pf_ingest_pass_loaded(ing);
 		else
 			pf_ingest_read_first(ing);
+		ing->loading.bytes_start = ing->records.offset;
 	}
 	else if (ing->order_by == NULL && ing->loaded != NIL)
 		return;
@@ -334,6 +349,7 @@ release(PfIngest *ing)
 		ing->input->close(ing->input);
 	ing->input = NULL;
 	pf_spool_empty(&ing->spool);
+	pf_progress_loaded();
 	if (ing->locked)
 		LockRelease(&ing->lock, ExclusiveLock, true);
 	ing->locked = false;

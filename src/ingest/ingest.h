@@ -70,6 +70,7 @@ typedef struct PfInput PfInput;
 struct PfInput
 {
 	const char *name;			/* for messages */
+	int64		size;			/* in bytes; 0: not known */
 	Size		(*read) (PfInput *input, char *bytes, Size size);	/* 0: at the end */
 	void		(*skip) (PfInput *input, int64 bytes);	/* or NULL */
 	void		(*close) (PfInput *input);

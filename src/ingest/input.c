@@ -138,6 +138,7 @@ look_at_file(FileInput *input)
 	MemoryContextSwitchTo(caller);
 	input->base.read = read_packed_file;
 	input->base.skip = NULL;
+	input->base.size = 0;
 }
 
 pg_noreturn static void
@@ -175,6 +176,7 @@ open_file(const char *name)
 	input->context = context;
 	input->file = file;
 	input->base.name = pstrdup(name);
+	input->base.size = status.st_size;
 	input->base.read = read_file;
 	input->base.skip = skip_file;
 	input->base.close = close_file;

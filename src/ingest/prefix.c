@@ -77,6 +77,7 @@ check_batches(PfIngest *ing)
 		foreach(lc, ing->loaded)
 		{
 			last = check_batch(ing, hash, lfirst(lc));
+			pf_ingest_show(ing, PF_PHASE_COMPARE);
 			pf_ingest_progress(ing, "comparing with what was loaded", ing->records.offset, "bytes");
 		}
 	}

@@ -17,6 +17,7 @@
 
 #include "ingest/call.h"
 
+#define RECORDS_A_LOOK	256		/* between two times that other sessions are told */
 #define INFER_SIZE		(16 * 1024 * 1024)	/* of the first batch is looked at for types */
 
 /* Which batch an error is of. */
@@ -37,6 +38,8 @@ collect_bytes(PfIngest *ing)
 	while (!ing->at_end && ing->count < ing->batch_size && (!ing->reject || ing->spool.bytes < PF_SPOOL_MEMORY))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (ing->count % RECORDS_A_LOOK == 0)
+			pf_ingest_show(ing, PF_PHASE_READ);
 		if (!pf_records_next(&ing->records, &record))
 			break;
 		if (record.is_end && !ing->format->csv)
@@ -127,6 +130,7 @@ load_batch(PfIngest *ing)
 	PfFill		fill = {0};
 	ListCell   *lc;
 
+	pf_ingest_show(ing, PF_PHASE_LOAD);
 	MemoryContextSwitchTo(ing->context);
 	if (!ing->target->exists)
 		make_target(ing);
@@ -189,6 +193,7 @@ pf_ingest_batch(PfIngest *ing, MemoryContext context)
 	else
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
+		pf_ingest_show(ing, PF_PHASE_READ);
 		ing->count = pf_query_batch(ing->query, batch->number > 1 ? batch->end_key : NULL, ing->batch_size,
 									&ing->spool, batch);
 		if (ing->count == 0)

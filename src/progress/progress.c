@@ -61,6 +61,9 @@ static const struct
 	[PF_PHASE_MEASURE] = {"measure", "measuring", NOTHING},
 	[PF_PHASE_COMPRESS] = {"compress", "compressing", NOTHING},
 	[PF_PHASE_STORE] = {"store", "storing", NOTHING},
+	[PF_PHASE_COMPARE] = {"compare", NULL, NOTHING},
+	[PF_PHASE_READ] = {"read", NULL, NOTHING},
+	[PF_PHASE_LOAD] = {"load", NULL, NOTHING},
 };
 
 static PfProgress *current = NULL;
@@ -281,6 +284,26 @@ pf_progress_wait(void)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	pf_check_interrupts();
+}
+
+void
+pf_progress_loading(const PfLoading *loading)
+{
+	int64		done = loading->bytes_done - loading->bytes_start;
+	double		left = NAN;
+
+	if (!pf_slots_exist())
+		return;
+	if (done > 0 && loading->bytes_total >= loading->bytes_done)
+		left = (GetCurrentTimestamp() - loading->started_at) / 1e6 *
+			(loading->bytes_total - loading->bytes_done) / done;
+	pf_slot_write_loading(loading, left);
+}
+
+void
+pf_progress_loaded(void)
+{
+	pf_slot_free();
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * progress.h
- *	  Where a training is: notices for its client, rows of a view for others.
+ *	  Where a training is: notices for its client, rows of a view for others.  A load
+ *	  of ml_ingest has a row of that view, too.
  *
  * One training of a backend is the current one; the functions below speak of it, and
  * do nothing when there is none, so that load/ and parallel/ need not ask.
@@ -21,10 +22,15 @@ typedef enum PfPhase
 	PF_PHASE_GROW,
 	PF_PHASE_MEASURE,
 	PF_PHASE_COMPRESS,
-	PF_PHASE_STORE
+	PF_PHASE_STORE,
+
+	/* of a load */
+	PF_PHASE_COMPARE,			/* what was loaded before is looked at */
+	PF_PHASE_READ,				/* a batch is read */
+	PF_PHASE_LOAD				/* it goes into the table */
 } PfPhase;
 
-#define PF_PHASES (PF_PHASE_STORE + 1)
+#define PF_PHASES (PF_PHASE_STORE + 1)	/* of a training */
 
 /* A training, on the stack of who runs it; the fields are progress.c's. */
 typedef struct PfProgress
@@ -76,5 +82,21 @@ extern const char *pf_phase_name(PfPhase phase);
 
 /* The seconds that a training has spent in a phase, up to the start of the one it is in. */
 extern double pf_progress_seconds(const PfProgress *progress, PfPhase phase);
+
+/* A load as others see it. */
+typedef struct PfLoading
+{
+	const char *relation;		/* that rows go to */
+	PfPhase		phase;
+	TimestampTz started_at;
+	int64		rows;			/* that are committed */
+	int64		bytes_start;	/* where in the source this call began */
+	int64		bytes_done;		/* where it is */
+	int64		bytes_total;	/* 0: not known */
+} PfLoading;
+
+/* Shows it to other sessions; costs no look at a clock, but for what is left.  Loaded: it ended. */
+extern void pf_progress_loading(const PfLoading *loading);
+extern void pf_progress_loaded(void);
 
 #endif							/* PF_PROGRESS_H */

@@ -1,13 +1,13 @@
 /*
  * slots.c
- *	  Trainings as other sessions see them: the view pgforest.progress.
+ *	  Trainings and loads as other sessions see them: the view pgforest.progress.
  *
  * When the library is in shared_preload_libraries, there is a slot in shared memory
  * for every backend, found by its number, so that none has to be looked for.  Its
  * backend writes it about once a second, everyone reads it.
  *
- * A slot is taken when a training begins and freed when it ends, also by an error
- * (progress.c), and when its backend exits from the midst of one.
+ * A slot is taken when a training or a load begins and freed when it ends, also by an
+ * error (progress.c, ingest/ingest.c), and when its backend exits from the midst of one.
  *
  * Locks: a spinlock a slot, for the time of a copy.  A role sees what it sees in
  * pg_stat_activity: of trainings of others only whose they are.
@@ -40,19 +40,24 @@ PG_FUNCTION_INFO_V1(pf_trainings);
 
 PGDLLEXPORT Datum pf_trainings(PG_FUNCTION_ARGS);
 
-/* What a slot says; rows and trees of 0 in all are not known. */
+#define RELATION_SIZE	(2 * NAMEDATALEN + 6)	/* schema and name, quoted, as far as they go */
+
+/* What a slot says; rows, trees and bytes of 0 in all are not known. */
 typedef struct Training
 {
 	int			pid;			/* 0: the slot is free */
 	Oid			database;
 	Oid			role;			/* of the session, as in pg_stat_activity */
-	int			encoding;		/* of the model's name */
+	int			encoding;		/* of the names */
 	char		model[NAMEDATALEN];
+	char		relation[RELATION_SIZE];	/* of a load; empty: it is a training */
 	PfPhase		phase;
 	int64		rows_done;
 	int64		rows_total;
 	int64		trees_done;
 	int64		trees_total;
+	int64		bytes_done;
+	int64		bytes_total;
 	TimestampTz started_at;
 	double		seconds_left;	/* NAN: not known */
 } Training;
@@ -122,14 +127,32 @@ free_at_exit(int code, Datum arg)
 	pf_slot_free();
 }
 
+/* Whose it is, in the slot of this backend. */
+static void
+write_slot(Training *training)
+{
+	static bool registered = false;
+	Slot	   *slot;
+
+	if (!registered)
+	{
+		before_shmem_exit(free_at_exit, (Datum) 0);
+		registered = true;
+	}
+	training->pid = MyProcPid;
+	training->database = MyDatabaseId;
+	training->role = GetSessionUserId();
+	training->encoding = GetDatabaseEncoding();
+	slot = &slots[MyProcNumber];
+	SpinLockAcquire(&slot->mutex);
+	slot->training = *training;
+	SpinLockRelease(&slot->mutex);
+}
+
 void
 pf_slot_write(const PfProgress *progress, double seconds_left)
 {
 	Training	training = {
-		.pid = MyProcPid,
-		.database = MyDatabaseId,
-		.role = GetSessionUserId(),
-		.encoding = GetDatabaseEncoding(),
 		.phase = progress->phase,
 		.rows_done = progress->rows_done,
 		.rows_total = progress->rows_total,
@@ -138,21 +161,30 @@ pf_slot_write(const PfProgress *progress, double seconds_left)
 		.started_at = progress->started_at,
 		.seconds_left = seconds_left
 	};
-	static bool registered = false;
-	Slot	   *slot;
 
 	if (slots == NULL)
 		return;
-	if (!registered)
-	{
-		before_shmem_exit(free_at_exit, (Datum) 0);
-		registered = true;
-	}
 	memcpy(training.model, progress->model, sizeof(training.model));
-	slot = &slots[MyProcNumber];
-	SpinLockAcquire(&slot->mutex);
-	slot->training = training;
-	SpinLockRelease(&slot->mutex);
+	write_slot(&training);
+}
+
+void
+pf_slot_write_loading(const PfLoading *loading, double seconds_left)
+{
+	Training	training = {
+		.phase = loading->phase,
+		.rows_done = loading->rows,
+		.bytes_done = loading->bytes_done,
+		.bytes_total = loading->bytes_total,
+		.started_at = loading->started_at,
+		.seconds_left = seconds_left
+	};
+
+	if (slots == NULL)
+		return;
+	memcpy(training.relation, loading->relation,
+		   pg_mbcliplen(loading->relation, strlen(loading->relation), RELATION_SIZE - 1));
+	write_slot(&training);
 }
 
 void
@@ -168,16 +200,16 @@ pf_slot_free(void)
 	SpinLockRelease(&slot->mutex);
 }
 
-/* The model's name in this database's encoding, as far as that goes without errors. */
+/* A name in this database's encoding, as far as that goes without errors. */
 static Datum
-model_name(const Training *training)
+shown_name(const Training *training, const char *name)
 {
-	char		name[NAMEDATALEN];
+	char		ascii[RELATION_SIZE];
 
 	if (training->encoding == GetDatabaseEncoding())
-		return CStringGetTextDatum(training->model);
-	ascii_safe_strlcpy(name, training->model, sizeof(name));
-	return CStringGetTextDatum(name);
+		return CStringGetTextDatum(name);
+	ascii_safe_strlcpy(ascii, name, sizeof(ascii));
+	return CStringGetTextDatum(ascii);
 }
 
 static bool
@@ -194,7 +226,8 @@ pf_trainings(PG_FUNCTION_ARGS)
 	enum
 	{
 		PID, DATNAME, USENAME, MODEL, PHASE, ROWS_DONE, ROWS_TOTAL,
-		TREES_DONE, TREES_TOTAL, STARTED_AT, SECONDS, SECONDS_LEFT, COLUMNS
+		TREES_DONE, TREES_TOTAL, STARTED_AT, SECONDS, SECONDS_LEFT,
+		RELATION, BYTES_DONE, BYTES_TOTAL, COLUMNS
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	TimestampTz now = GetCurrentTimestamp();
@@ -203,7 +236,7 @@ pf_trainings(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("pgforest.progress needs pgforest in \"shared_preload_libraries\""),
-				 errdetail("Sessions tell each other of their trainings in shared memory, which is made when the server starts."),
+				 errdetail("Sessions tell each other of their trainings and loads in shared memory, which is made when the server starts."),
 				 errhint("Add \"pgforest\" to \"shared_preload_libraries\" and restart the server.")));
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -240,19 +273,29 @@ pf_trainings(PG_FUNCTION_ARGS)
 
 		if (may_see(&training))
 		{
+			bool		loads = training.relation[0] != '\0';
+
 			memset(nulls + MODEL, false, COLUMNS - MODEL);
-			values[MODEL] = model_name(&training);
+			values[MODEL] = shown_name(&training, training.model);
+			nulls[MODEL] = loads;
 			values[PHASE] = CStringGetTextDatum(pf_phase_name(training.phase));
 			values[ROWS_DONE] = Int64GetDatum(training.rows_done);
 			values[ROWS_TOTAL] = Int64GetDatum(training.rows_total);
 			nulls[ROWS_TOTAL] = training.rows_total == 0;
 			values[TREES_DONE] = Int32GetDatum((int32) training.trees_done);
 			values[TREES_TOTAL] = Int32GetDatum((int32) training.trees_total);
+			nulls[TREES_DONE] = loads;
 			nulls[TREES_TOTAL] = training.trees_total == 0;
 			values[STARTED_AT] = TimestampTzGetDatum(training.started_at);
 			values[SECONDS] = Float8GetDatum(Max(now - training.started_at, 0) / 1e6);
 			values[SECONDS_LEFT] = Float8GetDatum(training.seconds_left);
 			nulls[SECONDS_LEFT] = isnan(training.seconds_left);
+			values[RELATION] = shown_name(&training, training.relation);
+			values[BYTES_DONE] = Int64GetDatum(training.bytes_done);
+			values[BYTES_TOTAL] = Int64GetDatum(training.bytes_total);
+			nulls[RELATION] = !loads;
+			nulls[BYTES_DONE] = training.bytes_done == 0;
+			nulls[BYTES_TOTAL] = training.bytes_total == 0;
 		}
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -1,6 +1,6 @@
 /*
  * slots.h
- *	  Trainings as other sessions see them: shared memory, if the library was
+ *	  Trainings and loads as other sessions see them: shared memory, if the library was
  *	  preloaded.  Private to this folder.
  */
 #ifndef PF_SLOTS_H
@@ -12,8 +12,9 @@
 extern void pf_slots_init(void);
 extern bool pf_slots_exist(void);
 
-/* This backend's slot; neither does anything where there are no slots. */
+/* This backend's slot; none does anything where there are no slots. */
 extern void pf_slot_write(const PfProgress *progress, double seconds_left);
+extern void pf_slot_write_loading(const PfLoading *loading, double seconds_left);
 extern void pf_slot_free(void);
 
 #endif							/* PF_SLOTS_H */

@@ -105,6 +105,38 @@ like($session->error, qr/canceling statement due to statement timeout/, 'an end 
 is_gone($pid, 'timed out');
 $session->run('RESET statement_timeout');
 
+# ----- loads -----
+
+$node->safe_psql('postgres', <<'EOF');
+CREATE TABLE "slow load" (i int, t text);
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END $$;
+CREATE TRIGGER wait BEFORE INSERT ON "slow load" FOR EACH ROW EXECUTE FUNCTION wait();
+EOF
+my $file = $node->basedir . '/rows.csv';
+append_to_file($file, join('', map { "$_,row $_\n" } 1 .. 5000));
+my $bytes   = -s $file;
+my $loader  = new_session($node);
+my $its_pid = $loader->pid;
+$loader->begin(qq{CALL ml_ingest('"slow load"', '$file', batch_size => 200)});
+ok(wait_until($its_pid, 'rows_done >= 200'), 'a load: rows are counted');
+is(seen($its_pid, "datname, model, trees_done, trees_total, relation, bytes_total, phase IN ('read', 'load'), rows_done % 200"),
+	qq{postgres||||public."slow load"|$bytes|t|0}, '... that are committed');
+ok(wait_until($its_pid, "bytes_done BETWEEN 2000 AND $bytes AND seconds_left BETWEEN 0.1 AND 100"), '... and bytes');
+is(seen($its_pid, 'num_nonnulls(relation, phase, rows_done, bytes_done, bytes_total)', 'stranger'), 0, '... not for a stranger');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($its_pid)");
+$loader->finish;
+is_gone($its_pid, 'a cancelled load');
+$node->safe_psql('postgres', 'DROP TRIGGER wait ON "slow load"');
+$loader->run(qq{CALL ml_ingest('"slow load"', '$file', batch_size => 200)});
+is($node->safe_psql('postgres', 'SELECT count(*) FROM "slow load"'), 5000, '... which goes on, and ends');
+is_gone($its_pid, 'a load that ended');
+$loader->begin(q{CALL ml_ingest('"slow load"', 'SELECT i, pg_sleep(0.01)::text AS t FROM generate_series(1, 3000) AS i', batch_size => 20, order_by => 'i')});
+ok(wait_until($its_pid, 'rows_done >= 20'), 'of a query');
+is(seen($its_pid, 'num_nonnulls(bytes_done, bytes_total, seconds_left, rows_total)'), 0, '... rows only');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($its_pid)");
+$loader->finish;
+is_gone($its_pid, 'a cancelled load of a query');
+
 $session->run('SET pgforest.train_workers = 0');
 $session->begin(GROW);
 ok(wait_until($pid, q{phase = 'grow' AND trees_done > 0}), 'growing without workers');
