@@ -205,6 +205,15 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 		boost.class_weight = PF_WEIGHT_BALANCED;
 
 	pf_grow_boosting(&loaded->train, &boost, &boosted);
+	/* with early stopping the best rounds before that are kept */
+	if (boosted.diverged && (boosted.losses == NULL || boosted.rounds == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("boosting diverged in round %u", boosted.rounds_grown + 1),
+				 errdetail("Its trees' values, or gradients of the loss \"%s\" times weights, are too large to be counted with.",
+						   given->loss),
+				 errhint("Lower learning_rate, now %g, or divide the target or the weights by a constant.",
+						 given->learning_rate)));
 	if (boosted.losses != NULL)
 	{
 		grown->fit = psprintf("{\"rounds\": %u, \"rounds_grown\": %u}", boosted.rounds,

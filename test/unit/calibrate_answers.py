@@ -44,7 +44,7 @@ def show(name, values):
 
 print("/*\n * calibrate_answers.h\n *\t  What scikit-learn makes of the shares of test_calibrate.c.\n *\n"
       " * Written by calibrate_answers.py with scikit-learn %s; do not edit.\n */\n" % sklearn.__version__)
-for name, w in (("plain", np.ones(300)), ("weighted", np.array(weight, dtype=float))):
+for name, w in (("plain", np.ones(300)), ("weighted", np.array(weight, dtype=float) / np.mean(weight, dtype=float))):
     fitted = _SigmoidCalibration().fit(share, label, w)
     show("sigmoid_" + name, fitted.predict(grid))
     fitted = IsotonicRegression(out_of_bounds="clip").fit(share, label, w)

@@ -412,6 +412,66 @@ odd_shapes(void)
 	}
 }
 
+/*
+ * Targets of any size, and weights that are only told beside each other: the same trees, the leaves
+ * in proportion.  Multiplied by a power of 2, every bit of them.
+ */
+static void
+knows_no_units(PfLoss loss, int exponent)
+{
+	PfMatrix	matrix = fixture_matrix(2000, 4, loss == PF_LOSS_LOG ? 2 : 0, 0.1, 37);
+	PfBoostParams params = boost_params(&matrix, loss);
+	PfBoosted	plain,
+				scaled;
+
+	matrix.weight = pf_alloc(unit_env(), matrix.nrows * sizeof(float));
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+		matrix.weight[i] = 1 + i % 3;
+	plain = boost_rows(&matrix, &params);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		matrix.weight[i] *= 0x1p-40f;
+		if (matrix.target)
+			matrix.target[i] = ldexp(matrix.target[i], exponent);
+	}
+	scaled = boost_rows(&matrix, &params);
+	CHECK(!scaled.diverged && scaled.trees[0].nleaves > 10);
+	for (uint32_t t = 0; t < scaled.rounds * scaled.nsums; t++)
+	{
+		for (uint32_t i = 0; i < scaled.trees[t].nleaves; i++)
+			scaled.trees[t].leaves[i] = ldexp(scaled.trees[t].leaves[i], matrix.target ? -exponent : 0);
+	}
+	CHECK(same_trees(&plain, &scaled));
+	CHECK(memcmp(plain.importance, scaled.importance, matrix.nfeatures * sizeof(double)) == 0);
+	unit_release_all();
+}
+
+/* A learning rate that makes it worse each round: it ends, and says so, and all that is kept can be counted with. */
+static void
+diverges(PfLoss loss, bool stop)
+{
+	PfMatrix	matrix = fixture_matrix(500, 3, 0, 0, 41);
+	PfBoostParams params = boost_params(&matrix, loss);
+	PfBoosted	boosted;
+	double		out[1];
+
+	params.learning_rate = 1000;
+	params.n_estimators = 400;
+	if (stop)
+	{
+		matrix.apart = pf_alloc(unit_env(), matrix.nrows);
+		for (uint32_t i = 0; i < matrix.nrows; i++)
+			matrix.apart[i] = i % 5 == 0;
+		params.n_iter_no_change = 400;
+	}
+	boosted = boost_rows(&matrix, &params);
+	CHECK(boosted.diverged && boosted.rounds_grown > 5 && boosted.rounds_grown < 400);
+	CHECK_INT(boosted.rounds, stop ? 1 : boosted.rounds_grown);
+	predict(&boosted, loss, &matrix, row_of(&matrix, 0), out);
+	CHECK(isfinite(out[0]));
+	unit_release_all();
+}
+
 static void
 boost_some(void *arg)
 {
@@ -447,6 +507,13 @@ test_boost(void)
 	keeps_constraints(2);
 	keeps_limits();
 	odd_shapes();
+	knows_no_units(PF_LOSS_SQUARED_ERROR, 200);
+	knows_no_units(PF_LOSS_SQUARED_ERROR, -900);
+	knows_no_units(PF_LOSS_ABSOLUTE_ERROR, -30);
+	knows_no_units(PF_LOSS_LOG, 0);
+	diverges(PF_LOSS_SQUARED_ERROR, false);
+	diverges(PF_LOSS_SQUARED_ERROR, true);
+	diverges(PF_LOSS_ABSOLUTE_ERROR, false);
 	for (uint64_t after = 0; after < 400; after += 29)
 		unit_interrupt(after, boost_some, NULL);
 	unit_release_all();

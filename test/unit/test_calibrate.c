@@ -49,14 +49,17 @@ release(PfCalibration *calibration)
 	pf_release(unit_env(), calibration->curves);
 }
 
+/* factor: of the weights, which count beside each other only; 0: there are none */
 static void
-agrees(PfCalibrationMethod method, bool weighted, const double *wanted, double tolerance)
+agrees(PfCalibrationMethod method, float factor, const double *wanted, double tolerance)
 {
 	Rows	   *rows = make_rows();
 	PfCalibration calibration;
 
+	for (uint32_t i = 0; i < ROWS; i++)
+		rows->weight[i] *= factor;
 	pf_calibration_fit(unit_env(), method, 2, ROWS, rows->actual, rows->shares,
-					   weighted ? rows->weight : NULL, &calibration);
+					   factor > 0 ? rows->weight : NULL, &calibration);
 	for (int i = 0; i < POINTS; i++)
 	{
 		double		out[2] = {0, (i - 2) / 20.0};
@@ -133,10 +136,13 @@ test_calibrate(void)
 	double		out[2] = {0.25, 0.75};
 
 	/* scikit-learn's own search for the sigmoid ends at a gradient of 1e-5 */
-	agrees(PF_SIGMOID, false, sigmoid_plain, 1e-5);
-	agrees(PF_SIGMOID, true, sigmoid_weighted, 1e-5);
-	agrees(PF_ISOTONIC, false, isotonic_plain, 1e-12);
-	agrees(PF_ISOTONIC, true, isotonic_weighted, 1e-12);
+	agrees(PF_SIGMOID, 0, sigmoid_plain, 1e-5);
+	agrees(PF_ISOTONIC, 0, isotonic_plain, 1e-12);
+	for (int exponent = -40; exponent <= 40; exponent += 40)
+	{
+		agrees(PF_SIGMOID, ldexpf(1, exponent), sigmoid_weighted, 1e-5);
+		agrees(PF_ISOTONIC, ldexpf(1, exponent), isotonic_weighted, 1e-12);
+	}
 	for (PfCalibrationMethod method = PF_SIGMOID; method <= PF_ISOTONIC; method++)
 	{
 		has_a_curve_each(method);

@@ -12,6 +12,7 @@
  *
  * Memory: the shared block, whose sections are laid out in lay_out(); grown trees.
  */
+#include <float.h>
 #include <string.h>
 
 #include "engine/boost/parts.h"
@@ -21,6 +22,7 @@
 #define MAX_RANGES	16
 #define RANGE_CELLS	1024		/* cells that are worth a task */
 #define ALIGN		64
+#define LARGEST_LEAF 1e130		/* squares of sums of them are finite */
 
 uint32_t
 pf_boost_sums(uint32_t nclasses)
@@ -344,7 +346,7 @@ make_leaf(PfBoost *boost, uint32_t number)
 	const PfBoostNode *node = &boost->nodes[number];
 
 	boost->tree[number] = (PfNode) {.link = number,.feature = PF_LEAF};
-	boost->values[number] = boost->params->learning_rate *
+	boost->values[number] = boost->params->learning_rate * boost->shared->target_unit *
 		pf_boost_value(boost, node->sums, node->lower, node->upper);
 }
 
@@ -423,8 +425,41 @@ settle(Leader *leader, uint32_t number, const PfBoostSplit *found, uint32_t rang
 	}
 }
 
-/* The features that the tree sees, and the units of its gradients. */
+/*
+ * Targets may be as small or large as they like, and weights count beside each other only.
+ * Powers of 2 leave every bit of what is computed with them as it is.
+ */
 static void
+measure_scales(PfBoost *boost, double base)
+{
+	PfBoostShared *shared = boost->shared;
+	const PfMatrix *matrix = boost->matrix;
+	double		largest = 0,
+				weights = 0;
+	uint32_t	rows = 0;
+	int			exponent = 0;
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		if (i % 65536 == 0)
+			pf_check(boost->env);
+		if (pf_is_apart(boost, i))
+			continue;
+		rows++;
+		weights += pf_boost_weight(boost, i);
+		if (boost->params->loss == PF_LOSS_SQUARED_ERROR && fabs(matrix->target[i] - base) > largest)
+			largest = fabs(matrix->target[i] - base);
+	}
+	if (largest > 0)
+		frexp(largest, &exponent);
+	exponent = exponent < -1000 ? -1000 : exponent;
+	shared->target_scale = ldexp(1, -exponent);
+	shared->target_unit = ldexp(1, exponent);
+	shared->mean_weight = weights > 0 ? weights / rows : 1;
+}
+
+/* The features that the tree sees, and the units of its gradients; false when they are too large for any. */
+static bool
 prepare_tree(PfBoost *boost)
 {
 	PfBoostShared *shared = boost->shared;
@@ -447,6 +482,8 @@ prepare_tree(PfBoost *boost)
 		piece->first = shared->nsampled;
 		shared->nsampled += piece->sampled;
 	}
+	if (!(gradient <= FLT_MAX && hessian <= FLT_MAX))
+		return false;
 
 	/* 30 bits a row; the hessians' sum must leave room for the number of rows */
 	shared->gradient_scale = gradient > 0 ? 1073741824.0 / gradient : 1;
@@ -463,7 +500,7 @@ prepare_tree(PfBoost *boost)
 
 	memset(boost->used, params->tree_features >= nfeatures, nfeatures);
 	if (params->tree_features >= nfeatures)
-		return;
+		return true;
 	for (uint32_t f = 0; f < nfeatures; f++)
 		boost->drawn[f] = f;
 	for (uint32_t i = 0; i < params->tree_features; i++)
@@ -473,6 +510,7 @@ prepare_tree(PfBoost *boost)
 		boost->used[boost->drawn[other]] = 1;
 		boost->drawn[other] = boost->drawn[i];
 	}
+	return true;
 }
 
 static void
@@ -483,7 +521,6 @@ grow_root(Leader *leader)
 	PfBoostNode *root = &boost->nodes[0];
 	uint32_t	nfeatures = boost->matrix->nfeatures;
 
-	prepare_tree(boost);
 	leader->nopen = 0;
 	leader->nleaves = 1;
 	leader->nfree = 0;
@@ -709,11 +746,12 @@ finish_tree(Leader *leader)
 	run_phase(leader, PF_BOOST_ASSIGN, shared->npieces, shared->nsampled);
 }
 
-/* The tree as it is kept: leaves numbered from 0. */
-static void
+/* The tree as it is kept: leaves numbered from 0.  False when a leaf's value is too large. */
+static bool
 keep_tree(const PfBoost *boost, PfTree *tree)
 {
 	uint32_t	n = boost->shared->nnodes;
+	bool		held = true;
 
 	memset(tree, 0, sizeof(*tree));
 	tree->nnodes = n;
@@ -727,20 +765,25 @@ keep_tree(const PfBoost *boost, PfTree *tree)
 		tree->nodes[i] = boost->tree[i];
 		if (pf_is_leaf(&tree->nodes[i]))
 		{
+			held = held && fabs(boost->values[i]) <= LARGEST_LEAF;
 			tree->leaves[tree->nleaves] = boost->values[i];
 			tree->nodes[i].link = tree->nleaves++;
 		}
 	}
+	return held;
 }
 
-static void
+/* False when gradients or leaves are too large: learning_rate is too high, or the weights are. */
+static bool
 grow_tree(Leader *leader, PfTree *tree)
 {
+	if (!prepare_tree(leader->boost))
+		return false;
 	grow_root(leader);
 	while (leader->nopen > 0 && (!leader->limited || leader->nleaves < leader->boost->params->max_leaf_nodes))
 		split_nodes(leader);
 	finish_tree(leader);
-	keep_tree(leader->boost, tree);
+	return keep_tree(leader->boost, tree);
 }
 
 /* The mean loss of the rows set apart, by the pieces in their order. */
@@ -822,6 +865,7 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 		 UINT32_C(1) << params->max_depth > params->max_leaf_nodes);
 
 	pf_boost_base(boost, result->base);
+	measure_scales(boost, result->base[0]);
 	for (uint32_t i = 0; i < boost->matrix->nrows; i++)
 	{
 		memcpy(boost->raw + (size_t) i * nsums, result->base, nsums * sizeof(double));
@@ -864,20 +908,24 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 			shared->sum = s;
 			if (nsums > 1)
 				update_rows(&leader, s > 0, true);
-			grow_tree(&leader, &result->trees[shared->tree]);
+			result->diverged = !grow_tree(&leader, &result->trees[shared->tree]);
+			if (result->diverged)
+				break;
 			nodes += result->trees[shared->tree].nnodes;
 			note_last(shared);
 		}
+		if (result->diverged)
+			break;
 		rounds++;
 		if (count)
 			count(arg, rounds, nodes);
 	}
 
-	/* the best round is the last that is kept, though there is one at least */
+	/* the best round is the last that is kept, though there is one at least if there was one */
 	result->rounds_grown = result->rounds = rounds;
 	if (result->losses)
 	{
-		result->rounds = 1;
+		result->rounds = rounds > 0;
 		for (uint32_t i = 2; i <= rounds; i++)
 		{
 			if (result->losses[i] < result->losses[result->rounds])

@@ -66,6 +66,7 @@ typedef struct PfBoosted
 	PfTree	   *trees;			/* rounds x nsums, leaves of width 1, without importance */
 	double	   *importance;		/* nfeatures: the sum is 1, or all are 0 */
 	double	   *losses;			/* early stopping: rounds_grown + 1, of the rows set apart; else NULL */
+	bool		diverged;		/* the round after these could not be grown: its numbers were too large */
 } PfBoosted;
 
 /* Sums (and trees a round) for a number of classes. */

@@ -253,7 +253,7 @@ derive(const PfBoost *boost, uint32_t row, double raw, double *gradient, double 
 	switch (boost->params->loss)
 	{
 		case PF_LOSS_SQUARED_ERROR:
-			*gradient = raw - matrix->target[row];
+			*gradient = (raw - matrix->target[row]) * boost->shared->target_scale;
 			break;
 		case PF_LOSS_ABSOLUTE_ERROR:
 			*gradient = raw > matrix->target[row] ? 1 : -1;

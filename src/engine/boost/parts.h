@@ -130,6 +130,9 @@ typedef struct PfBoostShared
 				hessian_scale;	/* from real to units */
 	double		gradient_unit,
 				hessian_unit;	/* and back */
+	double		target_scale,	/* squared errors: powers of 2 that bring what is left of the targets near 1, */
+				target_unit;	/* and back */
+	double		mean_weight;	/* of the rows that are not set apart */
 	uint32_t	nnodes;
 	uint32_t	nsampled;
 	uint32_t	nbranches;

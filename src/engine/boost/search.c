@@ -17,7 +17,7 @@
 #include "engine/boost/parts.h"
 #include "engine/grow/random.h"
 
-#define LEAST_HESSIAN	1e-3	/* of a side, as in scikit-learn */
+#define LEAST_HESSIAN	1e-3	/* of a side, as in scikit-learn, where the mean weight is 1 */
 #define LEAST_GAIN		1e-9	/* as a share: less is rounding */
 
 double
@@ -178,7 +178,7 @@ pf_boost_search(PfBoost *boost, const PfBoostNode *node, uint32_t number, uint32
 		.bounded = params->monotonic != NULL,
 		.count = pf_cell_count(boost, node->sums),
 		.l2 = params->l2_regularization / shared->hessian_unit,
-		.least_hessian = LEAST_HESSIAN / shared->hessian_unit,
+		.least_hessian = LEAST_HESSIAN * shared->mean_weight / shared->hessian_unit,
 		.to_gain = shared->gradient_unit * shared->gradient_unit / shared->hessian_unit
 	};
 

@@ -94,9 +94,14 @@ fit_sigmoid(const Side *side, PfCalibrationCurve *curve)
 	double		gradient[2];
 	double		hessian[3];
 	double		loss;
+	double		unit;
 
 	for (size_t i = 0; i < side->n; i++)
 		count[side->actual[i] == side->class] += weight_of(side, i);
+	/* weights count beside each other: as so many rows as there are */
+	unit = (double) side->n / (count[0] + count[1]);
+	count[0] *= unit;
+	count[1] *= unit;
 	wanted[1] = (count[1] + 1) / (count[1] + 2);
 	wanted[0] = 1 / (count[0] + 2);
 	level = log((count[1] + 1) / (count[0] + 1));
