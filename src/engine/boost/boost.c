@@ -23,6 +23,9 @@
 #define RANGE_CELLS	1024		/* cells that are worth a task */
 #define ALIGN		64
 #define LARGEST_LEAF 1e130		/* squares of sums of them are finite */
+#define MOST_UNITS	1073741824.0	/* of a gradient or hessian */
+#define FEW_GRADIENTS	16382.0	/* the same when they are packed: a chance may add one, */
+#define FEW_HESSIANS	4094.0	/* and the sum of 4096 rows fits in 27 bits with its sign, or 24 */
 
 uint32_t
 pf_boost_sums(uint32_t nclasses)
@@ -111,7 +114,8 @@ pf_boost_shared_size(const PfMatrix *matrix, const PfBoostParams *params)
 uint64_t
 pf_boost_private_size(const PfMatrix *matrix)
 {
-	return (uint64_t) matrix->nfeatures * (2 * 256 * sizeof(PfCell) + sizeof(uint32_t) + 1);
+	return (uint64_t) matrix->nfeatures *
+		(2 * 256 * (sizeof(PfCell) + sizeof(int64_t)) + sizeof(uint32_t) + 1);
 }
 
 uint64_t
@@ -169,6 +173,21 @@ balance_classes(PfBoost *boost)
 		boost->class_weight[c] = counts[c] ? (double) matrix->nrows / ((double) present * counts[c]) : 1;
 }
 
+/*
+ * Hessians that are all 1 leave room for gradients of 30 bits.  Else the units are coarser, and rounded
+ * by chance, as in Shi et al. 2022, "Quantized training of gradient boosting decision
+ * trees"; of few rows they stay fine.
+ */
+static PfPacking
+packing_of(const PfMatrix *matrix, const PfBoostParams *params)
+{
+	if (matrix->nclasses == 0 && params->loss != PF_LOSS_POISSON && matrix->weight == NULL)
+		return (PfPacking) {.rows = PF_PIECE,.count_bits = 16};
+	if (matrix->nrows > PF_PIECE)
+		return (PfPacking) {.rows = 4096,.count_bits = 13,.hessian_bits = 24};
+	return (PfPacking) {0};
+}
+
 PfBoost *
 pf_boost_create(const PfEnv *env, const PfMatrix *matrix, const PfBoostParams *params,
 				void *block, bool leader)
@@ -184,8 +203,11 @@ pf_boost_create(const PfEnv *env, const PfMatrix *matrix, const PfBoostParams *p
 	while (boost->count_bits < 32 && matrix->nrows >> boost->count_bits != 0)
 		boost->count_bits++;
 	lay_out(boost, block);
-	boost->own_memory = pf_alloc(env, (size_t) boost->sizes.ncells * 2 * sizeof(PfCell) + ALIGN);
+	boost->packing = packing_of(matrix, params);
+	boost->own_memory = pf_alloc(env, (size_t) boost->sizes.ncells * 2 * (sizeof(PfCell) + sizeof(int64_t)) + ALIGN);
 	boost->own = (PfCell *) (((uintptr_t) boost->own_memory + ALIGN - 1) / ALIGN * ALIGN);
+	boost->own_packed = (int64_t *) (boost->own + 2 * (size_t) boost->sizes.ncells);
+	pf_clear(env, boost->own_packed, 2 * (size_t) boost->sizes.ncells * sizeof(int64_t));
 	boost->drawn = pf_alloc(env, matrix->nfeatures * sizeof(uint32_t));
 	boost->wanted = pf_alloc(env, matrix->nfeatures);
 	if (params->class_weight == PF_WEIGHT_EXPLICIT)
@@ -468,6 +490,8 @@ prepare_tree(PfBoost *boost)
 	uint64_t	stream = pf_random_stream(params->seed, PF_CHOOSE_FEATURES, shared->tree, UINT32_MAX);
 	double		gradient = 0,
 				hessian = 0,
+				most_gradient = MOST_UNITS,
+				most_hessian = MOST_UNITS,
 				sum = 0,
 				scale;
 
@@ -486,11 +510,18 @@ prepare_tree(PfBoost *boost)
 		return false;
 
 	/* 30 bits a row; the hessians' sum must leave room for the number of rows */
-	shared->gradient_scale = gradient > 0 ? 1073741824.0 / gradient : 1;
-	shared->hessian_scale = hessian > 0 ? 1073741824.0 / hessian : 1;
+	if (boost->packing.hessian_bits > 0)
+	{
+		most_gradient = FEW_GRADIENTS;
+		most_hessian = FEW_HESSIANS;
+	}
+	shared->gradient_scale = gradient > 0 ? most_gradient / gradient : 1;
+	shared->hessian_scale = hessian > 0 ? most_hessian / hessian : 1;
 	scale = sum > 0 ? ldexp(0.99, 63 - (int) boost->count_bits) / sum : 1;
 	if (scale < shared->hessian_scale)
 		shared->hessian_scale = scale;
+	if (boost->packing.rows > 0 && boost->packing.hessian_bits == 0)
+		shared->hessian_scale = 1;
 	if (!isfinite(shared->gradient_scale))
 		shared->gradient_scale = 1e300;
 	if (!isfinite(shared->hessian_scale))

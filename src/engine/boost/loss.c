@@ -13,10 +13,16 @@
 #include "engine/walk/output.h"
 
 #define CHECK_EVERY 8192		/* rows */
+#define BLOCK		256			/* rows whose gradients are made together */
 #define LARGEST		700.0		/* of an exponent */
 #define TINY		1e-15		/* the least share of a class */
 
-static double
+#define LANES	4
+
+typedef double Doubles __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t Wholes __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+static inline double
 bounded(double exponent)
 {
 	return exponent > LARGEST ? LARGEST : exponent < -LARGEST ? -LARGEST : exponent;
@@ -241,42 +247,102 @@ loss_of(const PfBoost *boost, uint32_t row, double raw)
 	return 0;
 }
 
-/* Of one sum: of the value, the log-odds, or the share of one of many classes. */
-static inline void
-derive(const PfBoost *boost, uint32_t row, double raw, double *gradient, double *hessian)
+/*
+ * Shares of the positive class by log-odds: n is a multiple of LANES.  exp() is made here, of what
+ * is left of the exponent by powers of two: four at a time, and the same everywhere.
+ */
+static void
+shares_of(const double *raw, double *share, uint32_t n)
+{
+	const double log2e = 1.4426950408889634;
+	const double ln2_high = 0.693145751953125;
+	const double ln2_low = 1.4286068203094172e-06;
+	const double whole = 6755399441055744.0;	/* 1.5 x 2^52: adding it rounds */
+
+	for (uint32_t i = 0; i < n; i += LANES)
+	{
+		Doubles		x,
+					power,
+					rest,
+					sum;
+		Wholes		exponent,
+					beyond;
+
+		memcpy(&x, raw + i, sizeof(x));
+		beyond = x > LARGEST;
+		x = (Doubles) (((Wholes) x & ~beyond) | ((Wholes) ((Doubles) {} + LARGEST) & beyond));
+		beyond = x < -LARGEST;
+		x = -(Doubles) (((Wholes) x & ~beyond) | ((Wholes) ((Doubles) {} - LARGEST) & beyond));
+		power = x * log2e + whole;
+		exponent = (Wholes) power << 52;
+		power -= whole;
+		rest = x - power * ln2_high - power * ln2_low;
+		sum = rest * (1.0 / 3628800) + 1.0 / 362880;
+		sum = sum * rest + 1.0 / 40320;
+		sum = sum * rest + 1.0 / 5040;
+		sum = sum * rest + 1.0 / 720;
+		sum = sum * rest + 1.0 / 120;
+		sum = sum * rest + 1.0 / 24;
+		sum = sum * rest + 1.0 / 6;
+		sum = sum * rest + 0.5;
+		sum = sum * rest + 1;
+		sum = sum * rest + 1;
+		sum = (Doubles) ((Wholes) sum + exponent);
+		sum = 1 / (1 + sum);
+		memcpy(share + i, &sum, sizeof(sum));
+	}
+}
+
+/* Of one sum, for n rows: of the value, the log-odds, or the share of one of many classes. */
+static void
+derive(const PfBoost *boost, uint32_t first, uint32_t n, const double *raw,
+	   double *gradient, double *hessian)
 {
 	const PfMatrix *matrix = boost->matrix;
-	double		share;
+	const double *target = matrix->target ? matrix->target + first : NULL;
+	const uint32_t *label = matrix->label ? matrix->label + first : NULL;
+	double		quantile = boost->params->quantile;
+	uint32_t	sum = boost->shared->sum;
 
-	*gradient = 0;
-	*hessian = 1;
+	for (uint32_t i = 0; i < n; i++)
+		hessian[i] = 1;
 	switch (boost->params->loss)
 	{
 		case PF_LOSS_SQUARED_ERROR:
-			*gradient = (raw - matrix->target[row]) * boost->shared->target_scale;
+			for (uint32_t i = 0; i < n; i++)
+				gradient[i] = (raw[i] - target[i]) * boost->shared->target_scale;
 			break;
 		case PF_LOSS_ABSOLUTE_ERROR:
-			*gradient = raw > matrix->target[row] ? 1 : -1;
+			for (uint32_t i = 0; i < n; i++)
+				gradient[i] = raw[i] > target[i] ? 1 : -1;
 			break;
 		case PF_LOSS_QUANTILE:
-			*gradient = raw > matrix->target[row] ? 1 - boost->params->quantile : -boost->params->quantile;
+			for (uint32_t i = 0; i < n; i++)
+				gradient[i] = raw[i] > target[i] ? 1 - quantile : -quantile;
 			break;
 		case PF_LOSS_POISSON:
-			*hessian = exp(bounded(raw));
-			*gradient = *hessian - matrix->target[row];
+			for (uint32_t i = 0; i < n; i++)
+			{
+				hessian[i] = exp(bounded(raw[i]));
+				gradient[i] = hessian[i] - target[i];
+			}
 			break;
 		case PF_LOSS_LOG:
 			if (boost->shares == NULL)
 			{
-				share = 1 / (1 + exp(-bounded(raw)));
-				*gradient = share - matrix->label[row];
+				shares_of(raw, gradient, (n + LANES - 1) / LANES * LANES);
+				sum = 1;
 			}
 			else
 			{
-				share = boost->shares[(size_t) row * boost->nsums + boost->shared->sum];
-				*gradient = share - (matrix->label[row] == boost->shared->sum);
+				for (uint32_t i = 0; i < n; i++)
+					gradient[i] = boost->shares[(size_t) (first + i) * boost->nsums + sum];
 			}
-			*hessian = share * (1 - share);
+			for (uint32_t i = 0; i < n; i++)
+			{
+				hessian[i] = gradient[i] * (1 - gradient[i]);
+				gradient[i] -= label[i] == sum;
+			}
 			break;
 	}
 }
@@ -284,57 +350,95 @@ derive(const PfBoost *boost, uint32_t row, double raw, double *gradient, double 
 /*
  * One pass over a piece of all rows: the last tree is added, gradients are made, the
  * rows that the next tree sees are counted, and the loss of those set apart is
- * summed up (of many classes: by pf_boost_shares).
+ * summed up (of many classes: by pf_boost_shares).  plain: every row is seen by every
+ * tree, none is set apart, and all weigh 1.
  */
-void
-pf_boost_gradients(PfBoost *boost, uint32_t piece)
+static inline __attribute__((always_inline)) void
+pass(PfBoost *boost, uint32_t piece, const bool plain)
 {
 	const PfBoostShared *shared = boost->shared;
 	const PfBoostParams *params = boost->params;
 	const PfMatrix *matrix = boost->matrix;
+	const uint32_t *leaves = boost->spare;
+	const double *values = boost->values;
 	PfPieceSums *sums = &boost->piece_sums[piece];
 	uint64_t	last = pf_random_stream(params->seed, PF_CHOOSE_ROWS, shared->last_round, 0);
 	uint64_t	next = pf_random_stream(params->seed, PF_CHOOSE_ROWS, shared->round, 0);
 	bool		measure = params->n_iter_no_change > 0 && boost->shares == NULL;
+	bool		update = shared->update;
+	bool		sampling = shared->sampling && !plain;
+	uint32_t	nsums = boost->nsums;
+	uint32_t	last_sum = shared->last_sum;
+	uint32_t	sampled = 0;
+	double		hessian_sum = 0,
+				largest_gradient = 0,
+				largest_hessian = 0;
 
 	memset(sums, 0, sizeof(*sums));
-	for (uint32_t row = piece * PF_PIECE; row < pf_piece_end(boost, piece); row++)
+	for (uint32_t start = piece * PF_PIECE, end = pf_piece_end(boost, piece); start < end; start += BLOCK)
 	{
-		double	   *raw = boost->raw + (size_t) row * boost->nsums;
-		double		gradient,
-					hessian,
-					weight;
+		uint32_t	n = end - start < BLOCK ? end - start : BLOCK;
+		double		raw[BLOCK];
+		double		gradients[BLOCK];
+		double		hessians[BLOCK];
 
-		if (row % CHECK_EVERY == 0)
+		if (start % CHECK_EVERY == 0)
 			pf_check(boost->env);
-		if (shared->update)
+		for (uint32_t i = 0; i < n; i++)
 		{
-			uint32_t	leaf = !shared->sampling || pf_boost_sampled(boost, last, row)
-				? boost->spare[row]
-				: pf_tree_leaf(boost->tree, matrix->bins + (size_t) row * matrix->stride);
+			uint32_t	row = start + i;
+			double	   *of_row = boost->raw + (size_t) row * nsums;
 
-			raw[shared->last_sum] += boost->values[leaf];
+			if (update)
+			{
+				uint32_t	leaf = !sampling || pf_boost_sampled(boost, last, row) ? leaves[row]
+					: pf_tree_leaf(boost->tree, matrix->bins + (size_t) row * matrix->stride);
+
+				of_row[last_sum] += values[leaf];
+			}
+			raw[i] = of_row[0];
+			if (!plain && measure && pf_is_apart(boost, row))
+			{
+				double		weight = pf_boost_weight(boost, row);
+
+				sums->weight += weight;
+				sums->loss += weight * loss_of(boost, row, raw[i]);
+			}
 		}
-		if (measure && pf_is_apart(boost, row))
-		{
-			weight = pf_boost_weight(boost, row);
-			sums->weight += weight;
-			sums->loss += weight * loss_of(boost, row, raw[0]);
-		}
-		if (!shared->derive || (shared->sampling && !pf_boost_sampled(boost, next, row)))
+		if (!shared->derive)
 			continue;
-		derive(boost, row, raw[0], &gradient, &hessian);
-		weight = pf_boost_weight(boost, row);
-		gradient *= weight;
-		hessian *= weight;
-		boost->gradients[row].real.gradient = (float) gradient;
-		boost->gradients[row].real.hessian = (float) hessian;
-		sums->sampled++;
-		sums->hessian += hessian;
-		gradient = fabs(gradient);
-		if (gradient > sums->largest_gradient)
-			sums->largest_gradient = gradient;
-		if (hessian > sums->largest_hessian)
-			sums->largest_hessian = hessian;
+		for (uint32_t i = n; i % LANES != 0; i++)
+			raw[i] = 0;
+		derive(boost, start, n, raw, gradients, hessians);
+		for (uint32_t i = 0; i < n; i++)
+		{
+			uint32_t	row = start + i;
+			double		weight = plain ? 1 : pf_boost_weight(boost, row);
+			double		gradient = gradients[i] * weight;
+			double		hessian = hessians[i] * weight;
+			double		size = fabs(gradient);
+
+			if (sampling && !pf_boost_sampled(boost, next, row))
+				continue;
+			boost->gradients[row].real.gradient = (float) gradient;
+			boost->gradients[row].real.hessian = (float) hessian;
+			sampled++;
+			hessian_sum += hessian;
+			largest_gradient = size > largest_gradient ? size : largest_gradient;
+			largest_hessian = hessian > largest_hessian ? hessian : largest_hessian;
+		}
 	}
+	sums->sampled = sampled;
+	sums->hessian = hessian_sum;
+	sums->largest_gradient = largest_gradient;
+	sums->largest_hessian = largest_hessian;
+}
+
+void
+pf_boost_gradients(PfBoost *boost, uint32_t piece)
+{
+	if (boost->shared->sampling || boost->class_weight != NULL || boost->matrix->weight != NULL)
+		pass(boost, piece, false);
+	else
+		pass(boost, piece, true);
 }

@@ -36,7 +36,19 @@ typedef union PfGradient
 		int32_t		gradient;
 		uint32_t	hessian;
 	}			units;
+	int64_t		packed;
 } PfGradient;
+
+/*
+ * Units of which the sums of many rows fit in 8 bytes: from below the number of rows, the hessians and
+ * the gradients.
+ */
+typedef struct PfPacking
+{
+	uint32_t	rows;			/* that fit; 0: gradients are not packed */
+	uint32_t	count_bits;
+	uint32_t	hessian_bits;	/* 0: every row's is 1 */
+} PfPacking;
 
 /*
  * A bin of a histogram: the gradients' sum, and in one number that of the hessians
@@ -156,6 +168,7 @@ struct PfBoost
 	const PfBoostParams *params;
 	uint32_t	nsums;
 	uint32_t	count_bits;
+	PfPacking	packing;
 	PfBoostSizes sizes;
 	double	   *class_weight;	/* nclasses, or NULL */
 
@@ -182,6 +195,7 @@ struct PfBoost
 	/* private */
 	void	   *own_memory;
 	PfCell	   *own;			/* two histograms, aligned */
+	int64_t    *own_packed;		/* likewise; all 0 */
 	uint32_t   *drawn;			/* nfeatures */
 	uint8_t    *wanted;			/* nfeatures: of a node */
 };
