@@ -13,17 +13,26 @@
 typedef double Two __attribute__((vector_size(16)));
 typedef int64_t Mask __attribute__((vector_size(16)));
 
+/* An item is moved as a whole. */
+typedef uint64_t Moved __attribute__((vector_size(16), aligned(8), may_alias));
+
+_Static_assert(sizeof(PfItem) == sizeof(Moved), "an item has 16 bytes");
+
 static inline __attribute__((always_inline)) uint32_t
 partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, double (*sums)[2])
 {
 	const uint8_t *bins = growth->bins + split->feature;
 	const size_t stride = growth->matrix->stride;
-	PfItem	   *spare = growth->spare;
-	uint32_t	nleft = 0;
+	Moved	   *left_end = (Moved *) items;
+	Moved	   *spare = (Moved *) growth->spare;
 	uint32_t	nright = 0;
 	const double offset = growth->offset;
 	Two			left_sums = {0, 0};
 	Two			right_sums = {0, 0};
+
+	/* missing values are the last bin; where they go left all bins move up by one, and they become the first */
+	const uint8_t up = split->missing_left;
+	const uint8_t threshold = (uint8_t) (split->threshold + up);
 
 	for (uint32_t start = 0; start < n; start += PF_CHECK_EVERY)
 	{
@@ -31,20 +40,21 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 
 		for (uint32_t i = start; i < end; i++)
 		{
-			PfItem		item = items[i];
-			uint8_t		bin = bins[item.row * stride];
-			bool		left = bin == PF_MISSING_BIN ? split->missing_left
-				: bin <= split->threshold;
+			const PfItem *item = &items[i];
+			Moved		moved = *(const Moved *) item;
+			double		weight = item->weight;
+			double		target = sums != NULL ? item->y.target : 0;
+			bool		left = (uint8_t) (bins[item->row * stride] + up) <= threshold;
 
 			/* both stores, one counts: no branch to mispredict */
-			items[nleft] = item;
-			spare[nright] = item;
-			nleft += left;
+			*left_end = moved;
+			spare[nright] = moved;
+			left_end += left;
 			nright += !left;
 			if (sums != NULL)
 			{
 				/* in the order of the items of each side, since to add 0 changes nothing */
-				Two			pile = {item.weight, item.weight * (item.y.target - offset)};
+				Two			pile = {weight, weight * (target - offset)};
 				Mask		mask = {-(int64_t) left, -(int64_t) left};
 
 				left_sums += (Two) ((Mask) pile & mask);
@@ -53,13 +63,13 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 		}
 		pf_check(growth->env);
 	}
-	pf_copy(growth->env, items + nleft, spare, (size_t) nright * sizeof(PfItem));
+	pf_copy(growth->env, left_end, spare, (size_t) nright * sizeof(PfItem));
 	for (int i = 0; sums != NULL && i < 2; i++)
 	{
 		sums[0][i] = left_sums[i];
 		sums[1][i] = right_sums[i];
 	}
-	return nleft;
+	return n - nright;
 }
 
 uint32_t

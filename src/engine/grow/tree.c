@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/grow/abreast.h"
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
 
@@ -114,6 +115,13 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->boundaries = pf_alloc(env, sizeof(PfBoundaries));
 	memset(growth->boundaries, 0, sizeof(PfBoundaries));
 	growth->score_boundaries = pf_boundary_scorer(false);
+
+	growth->abreast = matrix->weight == NULL && params->class_weight == PF_WEIGHT_NONE &&
+		growth->min_leaf == 1 && params->min_weight_fraction_leaf == 0 && params->monotonic == NULL;
+	growth->search_abreast = pf_abreast_search(false);
+	growth->tables = pf_alloc(env, PF_ABREAST_TABLE + PF_ABREAST_ALIGN);
+	growth->table = (char *) growth->tables + PF_ABREAST_ALIGN - (uintptr_t) growth->tables % PF_ABREAST_ALIGN;
+	memset(growth->table, 0, PF_ABREAST_TABLE);
 }
 
 void
@@ -129,6 +137,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
 	pf_release(growth->env, growth->boundaries);
+	pf_release(growth->env, growth->tables);
 }
 
 /*
