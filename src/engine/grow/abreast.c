@@ -28,14 +28,14 @@ typedef double Two __attribute__((vector_size(16), may_alias));
 #define as_real(x) ((Real) ((x) | TWO_TO_52_BITS) - TWO_TO_52)
 #define all(x) {(x), (x), (x), (x)}
 
-#define SORTED		32			/* rows up to which a node is sorted */
-#ifndef SORTED_SUMS
-#define SORTED_SUMS	16			/* likewise, where the order of additions matters */
-#endif
+#define SORTED		16			/* rows up to which a node is sorted */
 #define NOTED		256			/* rows up to which it is noted which bins there are */
 #define SCATTERED	2048		/* rows from which they are fetched ahead */
 #define AHEAD		8			/* rows between the one counted and the one fetched */
 #define LINE		64			/* bytes of a cache line */
+
+/* Three of four classes, where that is known, are less to do. */
+#define TRIPLES	((PfCellShape) (PF_SUMS + 1))
 
 /* What lies left in each lane, in the shape of PfPile. */
 typedef struct Piles
@@ -70,9 +70,9 @@ totals_of(PfCellShape shape, PfPile pile)
 		total.weight = pile.weight;
 		total.mean = pile.sum / pile.weight;
 	}
-	for (uint32_t c = 0; c < (shape == PF_PAIRS ? 2 : shape == PF_QUADS ? 4 : 0); c++)
+	for (uint32_t c = 0; shape != PF_SUMS && c < (shape == PF_PAIRS ? 2 : 4); c++)
 	{
-		total.sum[c] = (double) pf_cell_weight(shape, pile.cell, c);
+		total.sum[c] = (double) pf_cell_weight(shape == PF_PAIRS ? PF_PAIRS : PF_QUADS, pile.cell, c);
 		total.weight += total.sum[c];
 	}
 	return total;
@@ -91,6 +91,20 @@ score_of(PfCellShape shape, uint32_t bits, Totals total, Piles pile)
 		Real		excess = second * total.weight - total.sum[1] * left;
 
 		return excess * excess / (left * (total.weight - left));
+	}
+	if (shape == TRIPLES)
+	{
+		Real		a = as_real(pile.cell & mask);
+		Real		b = as_real(pile.cell >> bits & mask);
+		Real		c = as_real(pile.cell >> 2 * bits);
+		Real		left = a + b + c;
+		Real		on_left = a * a + b * b + c * c;
+		Real		right = total.weight - left;
+
+		a = total.sum[0] - a;
+		b = total.sum[1] - b;
+		c = total.sum[2] - c;
+		return (on_left * right + (a * a + b * b + c * c) * left) / (left * right);
 	}
 	if (shape == PF_QUADS)
 	{
@@ -508,10 +522,10 @@ fill(const PfGrowth *growth, PfCellShape shape, const PfAbreast *node, const uin
 
 		if (shape == PF_PAIRS)
 			fill_shape(growth, PF_PAIRS, items, n, features, seen);
-		else if (shape == PF_QUADS)
-			fill_shape(growth, PF_QUADS, items, n, features, seen);
-		else
+		else if (shape == PF_SUMS)
 			fill_shape(growth, PF_SUMS, items, n, features, seen);
+		else
+			fill_shape(growth, PF_QUADS, items, n, features, seen);
 		pf_check(growth->env);
 	}
 }
@@ -703,23 +717,27 @@ search(PfGrowth *growth, PfCellShape shape, PfAbreast *node, const uint32_t *fea
 	Whole		keys[SORTED];
 	PfPile		piles[SORTED];
 
+	if (shape == PF_QUADS && growth->width == 3)
+		shape = TRIPLES;
 	if (node->nrows == 2)
 		return shape == PF_PAIRS ? search_two(growth, PF_PAIRS, node, features)
+			: shape == TRIPLES ? search_two(growth, TRIPLES, node, features)
 			: shape == PF_QUADS ? search_two(growth, PF_QUADS, node, features)
 			: search_two(growth, PF_SUMS, node, features);
-	if (node->nrows > (shape == PF_SUMS ? SORTED_SUMS : SORTED) ||
-		(shape == PF_QUADS && quad_weight(node->total.cell) >= KEY_LIMIT))
+	if (node->nrows > SORTED || ((shape == PF_QUADS || shape == TRIPLES) && quad_weight(node->total.cell) >= KEY_LIMIT))
 		return shape == PF_PAIRS ? search_table(growth, PF_PAIRS, node, features)
+			: shape == TRIPLES ? search_table(growth, TRIPLES, node, features)
 			: shape == PF_QUADS ? search_table(growth, PF_QUADS, node, features)
 			: search_table(growth, PF_SUMS, node, features);
 	if (shape == PF_PAIRS)
 		make_keys(growth, PF_PAIRS, node, features, keys, piles);
-	else if (shape == PF_QUADS)
-		make_keys(growth, PF_QUADS, node, features, keys, piles);
-	else
+	else if (shape == PF_SUMS)
 		make_keys(growth, PF_SUMS, node, features, keys, piles);
+	else
+		make_keys(growth, PF_QUADS, node, features, keys, piles);
 	sort_keys(keys, node->nrows);
 	return shape == PF_PAIRS ? search_keys(PF_PAIRS, node, keys, piles)
+		: shape == TRIPLES ? search_keys(TRIPLES, node, keys, piles)
 		: shape == PF_QUADS ? search_keys(PF_QUADS, node, keys, piles)
 		: search_keys(PF_SUMS, node, keys, piles);
 }

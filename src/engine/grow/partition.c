@@ -24,8 +24,8 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 	const uint8_t *bins = growth->bins + split->feature;
 	const size_t stride = growth->matrix->stride;
 	Moved	   *left_end = (Moved *) items;
-	Moved	   *spare = (Moved *) growth->spare;
-	uint32_t	nright = 0;
+	Moved	   *right_end = (Moved *) growth->spare;
+	uint32_t	nright;
 	const double offset = growth->offset;
 	Two			left_sums = {0, 0};
 	Two			right_sums = {0, 0};
@@ -44,26 +44,27 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 			Moved		moved = *(const Moved *) item;
 			double		weight = item->weight;
 			double		target = sums != NULL ? item->y.target : 0;
-			bool		left = (uint8_t) (bins[item->row * stride] + up) <= threshold;
+			size_t		left = (uint8_t) (bins[item->row * stride] + up) <= threshold;
 
 			/* both stores, one counts: no branch to mispredict */
 			*left_end = moved;
-			spare[nright] = moved;
+			*right_end = moved;
 			left_end += left;
-			nright += !left;
+			right_end += left ^ 1;
 			if (sums != NULL)
 			{
 				/* in the order of the items of each side, since to add 0 changes nothing */
+				static const Mask keep[2] = {{0, 0}, {-1, -1}};
 				Two			pile = {weight, weight * (target - offset)};
-				Mask		mask = {-(int64_t) left, -(int64_t) left};
 
-				left_sums += (Two) ((Mask) pile & mask);
-				right_sums += (Two) ((Mask) pile & ~mask);
+				left_sums += (Two) ((Mask) pile & keep[left]);
+				right_sums += (Two) ((Mask) pile & keep[left ^ 1]);
 			}
 		}
 		pf_check(growth->env);
 	}
-	pf_copy(growth->env, left_end, spare, (size_t) nright * sizeof(PfItem));
+	nright = (uint32_t) (right_end - (Moved *) growth->spare);
+	pf_copy(growth->env, left_end, growth->spare, (size_t) nright * sizeof(PfItem));
 	for (int i = 0; sums != NULL && i < 2; i++)
 	{
 		sums[0][i] = left_sums[i];

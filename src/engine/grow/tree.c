@@ -177,7 +177,7 @@ comes_first(const Open *a, const Open *b)
 static uint32_t
 keep_set(const PfGrowth *growth, Frontier *frontier)
 {
-	size_t		size = growth->words * sizeof(uint64_t);
+	const size_t size = growth->words * sizeof(uint64_t);
 	uint32_t	number;
 
 	if (frontier->nfree == 0)
@@ -191,7 +191,8 @@ keep_set(const PfGrowth *growth, Frontier *frontier)
 			frontier->free_sets[frontier->nfree++] = frontier->nsets++;
 	}
 	number = frontier->free_sets[--frontier->nfree];
-	memcpy(frontier->sets + (size_t) number * growth->words, frontier->set, size);
+	for (uint32_t i = 0; i < growth->words; i++)
+		frontier->sets[(size_t) number * growth->words + i] = frontier->set[i];
 	return number;
 }
 
@@ -199,8 +200,8 @@ keep_set(const PfGrowth *growth, Frontier *frontier)
 static void
 take_set(const PfGrowth *growth, Frontier *frontier, uint32_t number)
 {
-	memcpy(frontier->set, frontier->sets + (size_t) number * growth->words,
-		   growth->words * sizeof(uint64_t));
+	for (uint32_t i = 0; i < growth->words; i++)
+		frontier->set[i] = frontier->sets[(size_t) number * growth->words + i];
 }
 
 static void
@@ -493,9 +494,20 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		/* of a stack the one on top is next: left before right */
 		for (int i = 0; i < 2; i++)
 		{
+			Open	   *child = (i == 0) == frontier.best_first ? &left : &right;
+
+			/* most leaves of a regression */
+			if (child->n == 1 && growth->matrix->nclasses == 0 && !frontier.best_first)
+			{
+				PfNodeStats stats = {.pure = true,.first = items[child->start].y.target};
+
+				growth->lower = child->lower;
+				growth->upper = child->upper;
+				add_leaf(growth, tree, &leaf_room, child->node, &stats);
+				continue;
+			}
 			take_set(growth, &frontier, entry.set);
-			visit(growth, tree, number, items, (i == 0) == frontier.best_first ? &left : &right,
-				  &frontier, &leaf_room);
+			visit(growth, tree, number, items, child, &frontier, &leaf_room);
 		}
 		frontier.free_sets[frontier.nfree++] = entry.set;
 	}
