@@ -32,14 +32,20 @@ struct PfAbreast
 	PfPile		left;
 };
 
-/* Bytes of growth->table, which is all 0 between two calls, and what its address is a multiple of. */
+/* Bytes of growth->table, which is all 0 between two searches, and what its address is a multiple of. */
 #define PF_ABREAST_TABLE	(256 * PF_ABREAST * 16)
 #define PF_ABREAST_ALIGN	64
 
 /*
- * Looks at PF_ABREAST features, some of which may be the same, and returns a bit for each that is constant.  The
- * fastest that this processor has; or that of every processor.  They give equal bits.
+ * fewrows.c and manyrows.c.  A search looks at PF_ABREAST features, some of which may be the same, and
+ * returns a bit for each that is constant.  These give the fastest that this processor has, or that
+ * of every processor; results are equal bits.
  */
-extern PfSearchAbreast pf_abreast_search(bool portable);
+extern PfSearchAbreast pf_search_few(bool portable);
+extern PfSearchAbreast pf_search_many(bool portable);
+
+/* What few rows are; a node of more than two classes weighs less than so many bits can count. */
+#define PF_FEW_ROWS			16
+#define PF_FEW_WEIGHT_BITS	11
 
 #endif							/* PF_ABREAST_H */

@@ -92,7 +92,8 @@ struct PfGrowth
 	bool		abreast;		/* may be searched so */
 	void	   *tables;			/* as allocated */
 	void	   *table;			/* aligned */
-	PfSearchAbreast search_abreast;
+	PfSearchAbreast search_few,
+				search_many;
 };
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */

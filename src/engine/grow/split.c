@@ -954,6 +954,8 @@ search_abreast(Search *search, const PfItem *items, const uint32_t *features, ui
 	PfAbreast	node = {
 		.items = items,.nrows = search->nrows,.total = search->total,.best = search->best
 	};
+	bool		few = search->nrows <= PF_FEW_ROWS &&
+		weight_of(search->measure, search->total) < 1 << PF_FEW_WEIGHT_BITS;
 
 	for (uint32_t f = 0; f < nfeatures; f += PF_ABREAST)
 	{
@@ -965,7 +967,8 @@ search_abreast(Search *search, const PfItem *items, const uint32_t *features, ui
 		for (uint32_t g = 0; g < PF_ABREAST; g++)
 			lane[g] = features[f + (g < group ? g : 0)];
 		node.found = false;
-		constant = growth->search_abreast(growth, shape_of(search->measure), &node, lane);
+		constant = (few ? growth->search_few : growth->search_many)
+			(growth, shape_of(search->measure), &node, lane);
 		for (uint32_t g = 0; g < group; g++)
 		{
 			if (constant >> g & 1)

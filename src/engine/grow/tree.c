@@ -118,7 +118,8 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 
 	growth->abreast = matrix->weight == NULL && params->class_weight == PF_WEIGHT_NONE &&
 		growth->min_leaf == 1 && params->min_weight_fraction_leaf == 0 && params->monotonic == NULL;
-	growth->search_abreast = pf_abreast_search(false);
+	growth->search_few = pf_search_few(false);
+	growth->search_many = pf_search_many(false);
 	growth->tables = pf_alloc(env, PF_ABREAST_TABLE + PF_ABREAST_ALIGN);
 	growth->table = (char *) growth->tables + PF_ABREAST_ALIGN - (uintptr_t) growth->tables % PF_ABREAST_ALIGN;
 	memset(growth->table, 0, PF_ABREAST_TABLE);
