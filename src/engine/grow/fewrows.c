@@ -189,8 +189,6 @@ search_keys(PfCellShape shape, PfAbreast *node, const Whole *keys, const PfPile 
 	{
 		Mask		none = (Mask) (keys[i] >> BIN_SHIFT == keys[i + 1] >> BIN_SHIFT);
 
-		/* something must be left for the right */
-		none |= (Mask) ((Real) keys[i + 1] >= (Real) missing_key);
 		pile = add(shape, left[i], missing);
 		keep_better(&on_left, (Real) ((Mask) score_of(shape, bits, total, pile) | none), i);
 	}

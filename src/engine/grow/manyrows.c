@@ -242,12 +242,14 @@ search_table(PfCellShape shape, PfGrowth *growth, PfAbreast *node, const uint32_
 		{
 			uint32_t	bin = word * 64 + (uint32_t) __builtin_ctzll(bits);
 			Piles		left = piles_at(shape, table, bin);
-
-			/* missing values alone are on the left: that was tried the other way around */
-			Mask		none = shape == PF_SUMS ? (Mask) (left.weight == 0) : (Mask) (left.cell == 0);
+			Real		score;
 
 			left = add(shape, left, missing);
-			keep_better(&on_left, (Real) ((Mask) score_of(shape, size, total, left) | none), bin);
+			score = score_of(shape, size, total, left);
+			/* missing values alone on the left: tried the other way around, and rounded otherwise */
+			if (shape == PF_SUMS)
+				score = (Real) ((Mask) score | (Mask) (left.weight == missing.weight));
+			keep_better(&on_left, score, bin);
 		}
 	}
 	lane = find_lane(node, &on_right, missing_here ? &on_left : NULL);
