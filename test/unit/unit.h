@@ -18,6 +18,7 @@
 /* The suites; weak, so that the harness links with any of them alone. */
 extern void test_bins(void) __attribute__((weak));
 extern void test_grow(void) __attribute__((weak));
+extern void test_abreast(void) __attribute__((weak));
 extern void test_randomcut(void) __attribute__((weak));
 extern void test_boost(void) __attribute__((weak));
 extern void test_model(void) __attribute__((weak));

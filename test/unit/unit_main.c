@@ -18,6 +18,7 @@ static const struct
 {
 	{"bins", test_bins},
 	{"grow", test_grow},
+	{"abreast", test_abreast},
 	{"randomcut", test_randomcut},
 	{"boost", test_boost},
 	{"model", test_model},

@@ -46,8 +46,13 @@ typedef struct PfSplit
 	double		left[PF_COUNTED_CLASSES];	/* counted classes: the weights that go left */
 } PfSplit;
 
+typedef struct PfGrowth PfGrowth;
+typedef struct PfAbreast PfAbreast;
+typedef uint32_t (*PfSearchAbreast) (PfGrowth *growth, PfCellShape shape, PfAbreast *node,
+									 const uint32_t *features);
+
 /* Scratch of one participant; made once, used for every tree. */
-typedef struct PfGrowth
+struct PfGrowth
 {
 	const PfEnv *env;
 	const PfMatrix *matrix;
@@ -82,7 +87,14 @@ typedef struct PfGrowth
 
 	PfBoundaries *boundaries;	/* of the feature at hand */
 	PfScoreBoundaries score_boundaries;
-} PfGrowth;
+
+	/* features side by side, see abreast.h */
+	bool		abreast;		/* may be searched so */
+	void	   *tables;			/* as allocated */
+	void	   *table;			/* aligned */
+	PfSearchAbreast search_few,
+				search_many;
+};
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
 

@@ -13,17 +13,26 @@
 typedef double Two __attribute__((vector_size(16)));
 typedef int64_t Mask __attribute__((vector_size(16)));
 
+/* An item is moved as a whole. */
+typedef uint64_t Moved __attribute__((vector_size(16), aligned(8), may_alias));
+
+_Static_assert(sizeof(PfItem) == sizeof(Moved), "an item has 16 bytes");
+
 static inline __attribute__((always_inline)) uint32_t
 partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, double (*sums)[2])
 {
 	const uint8_t *bins = growth->bins + split->feature;
 	const size_t stride = growth->matrix->stride;
-	PfItem	   *spare = growth->spare;
-	uint32_t	nleft = 0;
-	uint32_t	nright = 0;
+	Moved	   *left_end = (Moved *) items;
+	Moved	   *right_end = (Moved *) growth->spare;
+	uint32_t	nright;
 	const double offset = growth->offset;
 	Two			left_sums = {0, 0};
 	Two			right_sums = {0, 0};
+
+	/* missing values are the last bin; where they go left all bins move up by one, and they become the first */
+	const uint8_t up = split->missing_left;
+	const uint8_t threshold = (uint8_t) (split->threshold + up);
 
 	for (uint32_t start = 0; start < n; start += PF_CHECK_EVERY)
 	{
@@ -31,35 +40,37 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 
 		for (uint32_t i = start; i < end; i++)
 		{
-			PfItem		item = items[i];
-			uint8_t		bin = bins[item.row * stride];
-			bool		left = bin == PF_MISSING_BIN ? split->missing_left
-				: bin <= split->threshold;
+			const PfItem *item = &items[i];
+			Moved		moved = *(const Moved *) item;
+			double		weight = item->weight;
+			double		target = sums != NULL ? item->y.target : 0;
+			size_t		left = (uint8_t) (bins[item->row * stride] + up) <= threshold;
 
 			/* both stores, one counts: no branch to mispredict */
-			items[nleft] = item;
-			spare[nright] = item;
-			nleft += left;
-			nright += !left;
+			*left_end = moved;
+			*right_end = moved;
+			left_end += left;
+			right_end += left ^ 1;
 			if (sums != NULL)
 			{
 				/* in the order of the items of each side, since to add 0 changes nothing */
-				Two			pile = {item.weight, item.weight * (item.y.target - offset)};
-				Mask		mask = {-(int64_t) left, -(int64_t) left};
+				static const Mask keep[2] = {{0, 0}, {-1, -1}};
+				Two			pile = {weight, weight * (target - offset)};
 
-				left_sums += (Two) ((Mask) pile & mask);
-				right_sums += (Two) ((Mask) pile & ~mask);
+				left_sums += (Two) ((Mask) pile & keep[left]);
+				right_sums += (Two) ((Mask) pile & keep[left ^ 1]);
 			}
 		}
 		pf_check(growth->env);
 	}
-	pf_copy(growth->env, items + nleft, spare, (size_t) nright * sizeof(PfItem));
+	nright = (uint32_t) (right_end - (Moved *) growth->spare);
+	pf_copy(growth->env, left_end, growth->spare, (size_t) nright * sizeof(PfItem));
 	for (int i = 0; sums != NULL && i < 2; i++)
 	{
 		sums[0][i] = left_sums[i];
 		sums[1][i] = right_sums[i];
 	}
-	return nleft;
+	return n - nright;
 }
 
 uint32_t

@@ -22,6 +22,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/grow/abreast.h"
 #include "engine/grow/boundaries.h"
 #include "engine/grow/draw.h"
 #include "engine/grow/grow.h"
@@ -281,20 +282,20 @@ is_pure_cell(Measure measure, uint64_t cell)
 	return present <= 1;
 }
 
-/* Keeps a boundary as the best split so far. */
+/*
+ * Keeps the boundary between two bins as the best split so far; next PF_MISSING_BIN: after it are
+ * missing values only.
+ */
 pf_inline void
-keep(Search *search, Measure measure, const PfBoundaries *boundaries, uint32_t feature,
-	 uint32_t i, PfPile left, bool missing_here, bool missing_left)
+keep(Search *search, Measure measure, uint32_t feature, uint32_t bin, uint32_t next, PfPile left,
+	 bool missing_here, bool missing_left)
 {
 	PfSplit    *split = search->split;
 	double		weight = weight_of(measure, left);
 
 	split->found = true;
 	split->feature = (uint16_t) feature;
-	if (i + 1 < boundaries->count)
-		split->threshold = (uint16_t) ((boundaries->bin[i] + boundaries->bin[i + 1]) / 2);
-	else
-		split->threshold = PF_MISSING_BIN - 1;
+	split->threshold = next == PF_MISSING_BIN ? PF_MISSING_BIN - 1 : (uint16_t) ((bin + next) / 2);
 	split->missing_left = missing_here ? missing_left
 		: weight >= weight_of(measure, search->total) - weight;
 	if (search->growth->params->monotonic != NULL)
@@ -385,7 +386,8 @@ try_boundaries(Search *search, Measure measure, PfBoundaries *boundaries, uint32
 			}
 		}
 		if (best != UINT32_MAX)
-			keep(search, measure, boundaries, feature, best,
+			keep(search, measure, feature, boundaries->bin[best],
+				 best + 1 < boundaries->count ? boundaries->bin[best + 1] : PF_MISSING_BIN,
 				 left_of(measure, boundaries, best, more), missing_here, side == 1);
 	}
 }
@@ -944,6 +946,46 @@ search_any(Search *search, const PfItem *items, const uint32_t *features, uint32
 	}
 }
 
+/* Four features at a time, where rows weigh how often they were drawn and nothing restricts a split. */
+static void
+search_abreast(Search *search, const PfItem *items, const uint32_t *features, uint32_t nfeatures)
+{
+	PfGrowth   *growth = search->growth;
+	PfAbreast	node = {
+		.items = items,.nrows = search->nrows,.total = search->total,.best = search->best
+	};
+	bool		few = search->nrows <= PF_FEW_ROWS &&
+		weight_of(search->measure, search->total) < 1 << PF_FEW_WEIGHT_BITS;
+
+	for (uint32_t f = 0; f < nfeatures; f += PF_ABREAST)
+	{
+		uint32_t	group = nfeatures - f < PF_ABREAST ? nfeatures - f : PF_ABREAST;
+		uint32_t	lane[PF_ABREAST];
+		uint32_t	constant;
+
+		/* one that is looked at twice is no better than itself */
+		for (uint32_t g = 0; g < PF_ABREAST; g++)
+			lane[g] = features[f + (g < group ? g : 0)];
+		node.found = false;
+		constant = (few ? growth->search_few : growth->search_many)
+			(growth, shape_of(search->measure), &node, lane);
+		for (uint32_t g = 0; g < group; g++)
+		{
+			if (constant >> g & 1)
+				search->constant[features[f + g] / 64] |= UINT64_C(1) << features[f + g] % 64;
+			else
+				search->variable = true;
+		}
+		if (!node.found)
+			continue;
+		search->best = node.best;
+		keep(search, search->measure, lane[node.feature], node.bin, node.next, node.left,
+			 node.missing_here, node.missing_left);
+		if (search->perfect)
+			break;
+	}
+}
+
 /* The weight times the decrease of impurity, from the best score. */
 static double
 gain_of(const Search *search, const PfNodeStats *stats)
@@ -1003,7 +1045,10 @@ pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n
 		}
 		if (candidates > 0)
 		{
-			search_any(&search, items, growth->candidates, candidates);
+			if (growth->abreast && (has_cells(search.measure) || search.measure == VARIANCE))
+				search_abreast(&search, items, growth->candidates, candidates);
+			else
+				search_any(&search, items, growth->candidates, candidates);
 			pf_check(growth->env);
 		}
 	}

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/grow/abreast.h"
 #include "engine/grow/grow.h"
 #include "engine/grow/random.h"
 
@@ -114,6 +115,14 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->boundaries = pf_alloc(env, sizeof(PfBoundaries));
 	memset(growth->boundaries, 0, sizeof(PfBoundaries));
 	growth->score_boundaries = pf_boundary_scorer(false);
+
+	growth->abreast = matrix->weight == NULL && params->class_weight == PF_WEIGHT_NONE &&
+		growth->min_leaf == 1 && params->min_weight_fraction_leaf == 0 && params->monotonic == NULL;
+	growth->search_few = pf_search_few(false);
+	growth->search_many = pf_search_many(false);
+	growth->tables = pf_alloc(env, PF_ABREAST_TABLE + PF_ABREAST_ALIGN);
+	growth->table = (char *) growth->tables + PF_ABREAST_ALIGN - (uintptr_t) growth->tables % PF_ABREAST_ALIGN;
+	memset(growth->table, 0, PF_ABREAST_TABLE);
 }
 
 void
@@ -129,6 +138,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
 	pf_release(growth->env, growth->boundaries);
+	pf_release(growth->env, growth->tables);
 }
 
 /*
@@ -168,7 +178,7 @@ comes_first(const Open *a, const Open *b)
 static uint32_t
 keep_set(const PfGrowth *growth, Frontier *frontier)
 {
-	size_t		size = growth->words * sizeof(uint64_t);
+	const size_t size = growth->words * sizeof(uint64_t);
 	uint32_t	number;
 
 	if (frontier->nfree == 0)
@@ -182,7 +192,8 @@ keep_set(const PfGrowth *growth, Frontier *frontier)
 			frontier->free_sets[frontier->nfree++] = frontier->nsets++;
 	}
 	number = frontier->free_sets[--frontier->nfree];
-	memcpy(frontier->sets + (size_t) number * growth->words, frontier->set, size);
+	for (uint32_t i = 0; i < growth->words; i++)
+		frontier->sets[(size_t) number * growth->words + i] = frontier->set[i];
 	return number;
 }
 
@@ -190,8 +201,8 @@ keep_set(const PfGrowth *growth, Frontier *frontier)
 static void
 take_set(const PfGrowth *growth, Frontier *frontier, uint32_t number)
 {
-	memcpy(frontier->set, frontier->sets + (size_t) number * growth->words,
-		   growth->words * sizeof(uint64_t));
+	for (uint32_t i = 0; i < growth->words; i++)
+		frontier->set[i] = frontier->sets[(size_t) number * growth->words + i];
 }
 
 static void
@@ -484,9 +495,20 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		/* of a stack the one on top is next: left before right */
 		for (int i = 0; i < 2; i++)
 		{
+			Open	   *child = (i == 0) == frontier.best_first ? &left : &right;
+
+			/* most leaves of a regression */
+			if (child->n == 1 && growth->matrix->nclasses == 0 && !frontier.best_first)
+			{
+				PfNodeStats stats = {.pure = true,.first = items[child->start].y.target};
+
+				growth->lower = child->lower;
+				growth->upper = child->upper;
+				add_leaf(growth, tree, &leaf_room, child->node, &stats);
+				continue;
+			}
 			take_set(growth, &frontier, entry.set);
-			visit(growth, tree, number, items, (i == 0) == frontier.best_first ? &left : &right,
-				  &frontier, &leaf_room);
+			visit(growth, tree, number, items, child, &frontier, &leaf_room);
 		}
 		frontier.free_sets[frontier.nfree++] = entry.set;
 	}
