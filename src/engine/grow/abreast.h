@@ -44,7 +44,7 @@ struct PfAbreast
 extern PfSearchAbreast pf_search_few(bool portable);
 extern PfSearchAbreast pf_search_many(bool portable);
 
-/* What few rows are; a node of more than two classes weighs less than so many bits can count. */
+/* What few rows are; and if there are classes, they weigh less together than so many bits can count. */
 #define PF_FEW_ROWS			16
 #define PF_FEW_WEIGHT_BITS	11
 

@@ -47,7 +47,7 @@ search_two(PfCellShape shape, const PfGrowth *growth, PfAbreast *node, const uin
  * bits of 2^52: then keys compare as doubles, which every processor does in vectors.
  */
 #define BIN_SHIFT		44
-#define KEY_BITS(shape) ((shape) == PF_PAIRS ? 22u : PF_FEW_WEIGHT_BITS)
+#define KEY_BITS		PF_FEW_WEIGHT_BITS	/* of a class */
 #define BELOW_BIN		((UINT64_C(1) << BIN_SHIFT) - 1)
 #define LAST_KEY		(TWO_TO_52_BITS + (UINT64_C(1) << 52) - 1)
 #define key_bin(key)	((uint32_t) ((key) >> BIN_SHIFT) & 0xFF)
@@ -59,7 +59,7 @@ make_keys(PfCellShape shape, const PfGrowth *growth, const PfAbreast *node,
 	for (uint32_t i = 0; i < node->nrows; i++)
 	{
 		const uint8_t *row = row_of(growth, &node->items[i]);
-		PfPile		pile = pile_of(shape, KEY_BITS(shape), &node->items[i], growth->offset);
+		PfPile		pile = pile_of(shape, KEY_BITS, &node->items[i], growth->offset);
 		uint64_t	key = TWO_TO_52_BITS + (shape == PF_SUMS ? i : pile.cell);
 		uint64_t	a = key + ((uint64_t) row[features[0]] << BIN_SHIFT),
 					b = key + ((uint64_t) row[features[1]] << BIN_SHIFT),
@@ -149,7 +149,7 @@ piles_of(PfCellShape shape, const PfPile *row, Whole keys)
 pf_inline uint32_t
 search_keys(PfCellShape shape, PfAbreast *node, const Whole *keys, const PfPile *row)
 {
-	const uint32_t bits = KEY_BITS(shape);
+	const uint32_t bits = KEY_BITS;
 	const Whole missing_key = all(TWO_TO_52_BITS + ((uint64_t) PF_MISSING_BIN << BIN_SHIFT));
 	const Totals total = totals_of(shape, node->total);
 	const uint32_t n = node->nrows;

@@ -2,13 +2,15 @@
  * split.c
  *	  The best split of a node.
  *
- * For each feature drawn, the node's rows are summed up by bin (a histogram;
- * few rows are sorted by bin instead) and the sums left of every boundary between two
- * occupied bins are written down; then all boundaries are scored, with the node's
- * missing values on the right and on the left, and missing against not missing once
- * (boundaries.h).  The threshold is put midway between the two
- * bins, as exact trees put it midway between two values.  Without missing
- * values in the node they are sent to the heavier side, should they come later.
+ * In a plain tree four features are searched side by side (abreast.h).  Else, for each
+ * feature drawn, the node's rows are summed up by bin (a histogram; few rows are sorted
+ * by bin instead) and the sums left of every boundary between two occupied bins are
+ * written down; then all boundaries are scored, with the node's missing values on the
+ * right and on the left, and missing against not missing once (boundaries.h).
+ *
+ * The threshold is put midway between the two bins, as exact trees put it midway between
+ * two values.  Without missing values in the node they are sent to the heavier side,
+ * should they come later.
  *
  * Features are drawn without replacement until max_features have been looked at
  * and at least one of them was not constant in the node, as in scikit-learn.
@@ -955,7 +957,7 @@ search_abreast(Search *search, const PfItem *items, const uint32_t *features, ui
 		.items = items,.nrows = search->nrows,.total = search->total,.best = search->best
 	};
 	bool		few = search->nrows <= PF_FEW_ROWS &&
-		weight_of(search->measure, search->total) < 1 << PF_FEW_WEIGHT_BITS;
+		(search->measure == VARIANCE || weight_of(search->measure, search->total) < 1 << PF_FEW_WEIGHT_BITS);
 
 	for (uint32_t f = 0; f < nfeatures; f += PF_ABREAST)
 	{
