@@ -8,7 +8,7 @@
 #include "engine/measure/distance.h"
 #include "engine/measure/parts.h"
 
-#define PF_KS_EXACT		10000	/* values of each sample */
+#define PF_KS_EXACT		1e8		/* product of the numbers of values */
 #define PF_KS_CERTAIN	8		/* scaled distance beyond which the limit says 1e-55 or less */
 
 static uint64_t
@@ -188,10 +188,10 @@ pf_total_variation(uint32_t n, const uint64_t *a, const uint64_t *b)
 
 /* ----- p-values ----- */
 
-double
-pf_ks_p(double distance, double na, double nb)
+/* Kolmogorov's distribution: the chance of x or more. */
+static double
+kolmogorov(double x)
 {
-	double		x = distance * sqrt(na * nb / (na + nb));
 	double		sum = 0;
 
 	if (isnan(x))
@@ -210,6 +210,12 @@ pf_ks_p(double distance, double na, double nb)
 	return sum;
 }
 
+double
+pf_ks_p(double distance, double na, double nb)
+{
+	return kolmogorov(distance * sqrt(na * nb / (na + nb)));
+}
+
 static uint64_t
 common_divisor(uint64_t a, uint64_t b)
 {
@@ -224,6 +230,18 @@ common_divisor(uint64_t a, uint64_t b)
 }
 
 /*
+ * What is next to the limit, of samples that are large but not endless: Hodges' shift of the
+ * distance, as it were of any size, and half of the step back by which distances go.
+ */
+static double
+nearly(double distance, double larger, double smaller, double step)
+{
+	double		x = (distance - step / 2) * sqrt(larger * smaller / (larger + smaller));
+
+	return kolmogorov(x + (larger + 2 * smaller) / (6 * sqrt(larger * smaller * (larger + smaller))));
+}
+
+/*
  * If both samples are of one distribution, every order of them is as likely, and an order is a path
  * of na steps to the right and nb up; i and j steps of each stand for shares of i / na and
  * j / nb below a value.  So the chance looked for is that of a path which touches the points
@@ -231,8 +249,10 @@ common_divisor(uint64_t a, uint64_t b)
  * comes from the left: out[j] is the chance for paths to (i, j), i by i.
  */
 double
-pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb)
+pf_ks_p_samples(const PfEnv *env, double distance, size_t one, size_t other)
 {
+	size_t		na = one > other ? one : other;
+	size_t		nb = one > other ? other : one;
 	uint64_t	divisor = common_divisor(na, nb);
 	double		x = distance * sqrt((double) na * nb / (na + nb));
 	int64_t		step_a,
@@ -241,8 +261,10 @@ pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb)
 	double	   *out;
 	double		chance;
 
-	if (!(x > 0) || x > PF_KS_CERTAIN || na > PF_KS_EXACT || nb > PF_KS_EXACT)
-		return pf_ks_p(distance, na, nb);
+	if (!(x > 0) || x > PF_KS_CERTAIN)
+		return kolmogorov(x);
+	if ((double) na * nb > PF_KS_EXACT)
+		return nearly(distance, na, nb, (double) divisor / ((double) na * nb));
 
 	/* the shares after (i, j) differ by i * step_a - j * step_b, in units of one by their least common multiple */
 	step_a = nb / divisor;
