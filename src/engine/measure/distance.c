@@ -11,8 +11,8 @@
 #define PF_KS_EXACT		1e8		/* product of the numbers of values */
 #define PF_KS_CERTAIN	8		/* scaled distance beyond which the limit says 1e-55 or less */
 
-static uint64_t
-total(uint32_t n, const uint64_t *counts)
+uint64_t
+pf_total(uint32_t n, const uint64_t *counts)
 {
 	uint64_t	sum = 0;
 
@@ -83,8 +83,8 @@ pf_wasserstein_samples(const PfEnv *env, const double *a, size_t na, const doubl
 double
 pf_ks_counts(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint64_t	below_a = 0,
 				below_b = 0;
 	double		most = 0;
@@ -106,8 +106,8 @@ pf_ks_counts(uint32_t n, const uint64_t *a, const uint64_t *b)
 double
 pf_wasserstein_counts(uint32_t n, const uint64_t *a, const uint64_t *b, const double *places)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint64_t	below_a = 0,
 				below_b = 0;
 	PfSum		area = {0, 0};
@@ -127,8 +127,8 @@ pf_wasserstein_counts(uint32_t n, const uint64_t *a, const uint64_t *b, const do
 double
 pf_psi(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -154,8 +154,8 @@ entropy(double p, double m)
 double
 pf_jensen_shannon(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -175,8 +175,8 @@ pf_jensen_shannon(uint32_t n, const uint64_t *a, const uint64_t *b)
 double
 pf_total_variation(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -339,8 +339,8 @@ upper_gamma(double a, double x)
 double
 pf_chi2(uint32_t n, const uint64_t *a, const uint64_t *b, double *p)
 {
-	double		na = total(n, a),
-				nb = total(n, b);
+	double		na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint32_t	cells = 0;
 	double		sum = 0;
 

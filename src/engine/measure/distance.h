@@ -12,6 +12,9 @@
 
 #include "engine/env.h"
 
+/* The sum of n counts. */
+extern uint64_t pf_total(uint32_t n, const uint64_t *counts);
+
 /* Samples in ascending order, finite or not but without NaN. */
 extern double pf_ks_samples(const PfEnv *env, const double *a, size_t na,
 							const double *b, size_t nb);
