@@ -64,12 +64,12 @@ SELECT ml_drop_monitor('few');
 -- A long time without rows is passed over at once: of each stretch of empty windows the first is looked at, and the last when it lasts until now.
 CREATE TABLE seldom AS SELECT c.id, t.sold, c.age, c.miles, c.price
 FROM (SELECT * FROM cars ORDER BY id LIMIT 200) AS c,
-    LATERAL (SELECT at - CASE WHEN c.id % 2 = 0 THEN interval '3000 days' ELSE interval '1000 days 1 hour' END AS sold FROM today) AS t
+    LATERAL (SELECT at - CASE WHEN c.id % 2 = 0 THEN interval '3000 days' ELSE interval '1000 days' END AS sold FROM today) AS t
 UNION ALL SELECT -1, 'infinity', 1, 1, 1;
-SELECT ml_monitor('seldom', 'monitor price', 'seldom', truth => 'price', time_column => 'sold', period => '1 hour', drift => false, since => at - interval '9000 days') FROM today;
+SELECT ml_monitor('seldom', 'monitor price', 'seldom', truth => 'price', time_column => 'sold', drift => false, since => at - interval '9000 days') FROM today;
 CALL ml_watch();
 SELECT a.at - t.at AS effective_at FROM pgforest.metric_history AS a, today AS t WHERE monitor = 'seldom' AND metric = 'rmse' ORDER BY 1;
-SELECT event, count, title, (details ->> 'from')::timestamptz - date_bin('1 hour', now(), '2000-01-03 UTC') AS last_window FROM pgforest.alerts WHERE monitor = 'seldom' AND state = 'open';
+SELECT event, count, title, (details ->> 'from')::timestamptz - at AS last_window FROM pgforest.alerts, today WHERE monitor = 'seldom' AND state = 'open';
 CALL ml_watch();
 SELECT ml_drop_monitor('seldom');
 

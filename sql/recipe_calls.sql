@@ -55,7 +55,8 @@ SELECT count(*) FROM ((SELECT * FROM ml_drift('with@1', 'SELECT * FROM raw WHERE
 SELECT (SELECT ml_profile_agg('with@1', clean) FROM clean) = (SELECT ml_profile_agg('without@1', clean) FROM clean) AS same_profile;
 SELECT * FROM ml_check('with@1', 'raw');
 SELECT feature, problem, severity, detail FROM ml_check('with@1', 'SELECT id, amount, 1 AS more FROM raw');
-CALL refuse($$ml_check('with@1', 'SELECT id, amount::int4 AS amount, ARRAY[size] AS size, y FROM raw WHERE amount <> ''?''')$$);
+SELECT feature, problem, severity, detail FROM ml_check('with@1', 'SELECT id, amount::int4 AS amount, ARRAY[size] AS size, y FROM raw WHERE amount <> ''?''');
+SELECT feature, problem, severity, detail FROM ml_check('with@1', 'SELECT id, amount, size, "the ""colour", ARRAY[y] AS y FROM raw');
 CALL refuse($$ml_evaluate('with@1', 'clean')$$);
 CALL refuse($$ml_drift('with@1', 'clean')$$);
 CALL ml_score('with@1', 'SELECT id, size FROM raw', 'other', '{id}');

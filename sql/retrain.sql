@@ -101,7 +101,7 @@ SELECT version, promoted FROM ml_retrain('o', promote => 'never', source => 'SEL
 RESET ROLE;
 
 -- A recipe that was dropped is missed before anything is read.
-SELECT recipe, version FROM ml_recipe('scaled', 'rows', '[{"step": "scale", "columns": ["x"]}]');
+SELECT recipe, version FROM ml_recipe('scaled', 'rows', '[{"step": "scale", "columns": ["x"], "method": "standard"}]');
 SELECT version FROM ml_train('with', 'rows', 'y', features => '{x}', key => '{id}', recipe => 'scaled', params => '{"n_estimators": 3}');
 SELECT version FROM ml_retrain('with', promote => 'never');
 SELECT ml_drop_recipe('scaled');

@@ -123,13 +123,13 @@ SELECT pipeline, schedule, active, command FROM pgforest.schedules;
 -- ## Watch the quality
 --
 -- The next five nights come with their labels: candidates that no version was trained on. In the fourth night the receiver
--- is out of order, and the profiles come out half as peaked; of the fifth nothing has come so far.
+-- is out of order, and the profiles come out a third as peaked; of the fifth nothing has come so far.
 
 SELECT date_trunc('day', now(), 'UTC') AS today \gset
 CREATE TABLE observation AS
 SELECT timestamptz :'today' - interval '98 hours' + (id % 5) * interval '1 day' AS observed, r.*
 FROM raw_candidate AS r WHERE ml_split(id, 0.8, 0) = 'test' AND id % 5 < 4;
-UPDATE observation SET kurtosis_profile = kurtosis_profile / 2, skewness_profile = skewness_profile / 2, mean_profile = mean_profile + 20
+UPDATE observation SET kurtosis_profile = kurtosis_profile / 3, skewness_profile = skewness_profile / 3, mean_profile = mean_profile + 20
 WHERE observed >= timestamptz :'today' - interval '28 hours';
 
 -- The monitor looks at each night: are there enough rows, are they like those of the training, is F1 at least 0.9?

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/call.h"
 #include "compat.h"
 #include "describe/sketch.h"
 #include "fmgr.h"
@@ -17,21 +18,11 @@ PG_FUNCTION_INFO_V1(pf_describe_merge);
 PG_FUNCTION_INFO_V1(pf_describe_write);
 PG_FUNCTION_INFO_V1(pf_describe_read);
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "called outside of an aggregate");
-	return context;
-}
-
 /* pf_describe_add(internal, "any", limit int) returns internal */
 Datum
 pf_describe_add(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = pf_aggregate_context(fcinfo);
 	PfSketch   *sketch = PG_ARGISNULL(0) ? NULL : (PfSketch *) PG_GETARG_POINTER(0);
 
 	if (sketch == NULL)
@@ -45,7 +36,7 @@ pf_describe_add(PG_FUNCTION_ARGS)
 Datum
 pf_describe_merge(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = pf_aggregate_context(fcinfo);
 	PfSketch   *sketch = PG_ARGISNULL(0) ? NULL : (PfSketch *) PG_GETARG_POINTER(0);
 	PfSketch   *other = PG_ARGISNULL(1) ? NULL : (PfSketch *) PG_GETARG_POINTER(1);
 
@@ -67,7 +58,7 @@ pf_describe_write(PG_FUNCTION_ARGS)
 {
 	StringInfoData out;
 
-	aggregate_context(fcinfo);
+	pf_aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	initStringInfo(&out);
@@ -83,6 +74,6 @@ pf_describe_read(PG_FUNCTION_ARGS)
 {
 	bytea	   *data = PG_GETARG_BYTEA_PP(0);
 
-	aggregate_context(fcinfo);
+	pf_aggregate_context(fcinfo);
 	PG_RETURN_POINTER(pf_sketch_read(CurrentMemoryContext, VARDATA_ANY(data)));
 }

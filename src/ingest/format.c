@@ -15,7 +15,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "engine/grow/params.h"
+#include "catalog/call.h"
 #include "ingest/ingest.h"
 
 #define REJECT_LIMIT 1000		/* by default */
@@ -83,13 +83,10 @@ texts_of(const char *key, JsonbValue *value, const char *allowed)
 static void
 check_keys(Jsonb *given)
 {
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	item;
 	StringInfoData unknown;
 	StringInfoData meant;
 	StringInfoData all;
-	int			n = 0;
+	int			n;
 
 	if (!JB_ROOT_IS_OBJECT(given))
 		ereport(ERROR,
@@ -99,28 +96,7 @@ check_keys(Jsonb *given)
 	initStringInfo(&unknown);
 	initStringInfo(&meant);
 	initStringInfo(&all);
-	it = JsonbIteratorInit(&given->root);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		char	   *name;
-		const char *nearest = keys[0];
-		bool		known = false;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(item.val.string.val, item.val.string.len);
-		for (int i = 0; i < (int) lengthof(keys); i++)
-		{
-			known = known || strcmp(name, keys[i]) == 0;
-			if (pf_edit_distance(name, keys[i]) < pf_edit_distance(name, nearest))
-				nearest = keys[i];
-		}
-		if (known)
-			continue;
-		appendStringInfo(&unknown, "%s\"%s\"", n++ > 0 ? ", " : "", name);
-		if (pf_may_mean(name, nearest))
-			appendStringInfo(&meant, "%s\"%s\"", meant.len > 0 ? ", " : "Perhaps you meant ", nearest);
-	}
+	n = pf_unknown_keys(given, keys, lengthof(keys), sizeof(keys[0]), &unknown, &meant);
 	if (n == 0)
 		return;
 	for (int i = 0; i < (int) lengthof(keys); i++)
@@ -130,7 +106,7 @@ check_keys(Jsonb *given)
 			 n == 1 ? errmsg("unrecognized key %s of format", unknown.data)
 			 : errmsg("%d unrecognized keys of format", n),
 			 n == 1 ? 0 : errdetail("There is no %s.", unknown.data),
-			 errhint("%s%sThere are %s.", meant.data, meant.len > 0 ? ". " : "", all.data)));
+			 errhint("%sThere are %s.", meant.data, all.data)));
 }
 
 static void

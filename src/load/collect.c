@@ -618,8 +618,14 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 	}
 	if (load->one_hash)
 		identity = content;
-	if (!load->split && pf_is_held_out(identity, load->spec->holdout))
-		side = PF_VALIDATION;
+	if (!load->split && load->spec->holdout > 0)
+	{
+		double		place = pf_share_position(identity, PF_FOR_SPLIT);
+
+		load->highest = Max(load->highest, place);
+		if (pf_is_held_out(identity, load->spec->holdout))
+			side = PF_VALIDATION;
+	}
 
 	/* sums, so that the order of the rows does not matter */
 	load->fingerprint[0] += pf_purpose(content, PF_FOR_FINGERPRINT);

@@ -118,26 +118,6 @@ count_identities(const PfLoad *load)
 	return n;
 }
 
-/* The share of the hashes' range above that of every row; rows are held out from the top. */
-static double
-gap_on_top(const PfLoad *load)
-{
-	uint32		stored = pf_stored_rows(load);
-	double		highest = 0;
-	int			place;
-
-	for (uint32 row = 0; row < stored; row++)
-	{
-		PfBlock    *block = pf_block_of(load, row, &place);
-		double		position = pf_share_position(block->identity[place], PF_FOR_SPLIT);
-
-		if (row % 65536 == 0)
-			pf_check(load->env);
-		highest = Max(highest, position);
-	}
-	return 1 - highest;
-}
-
 /*
  * Errors when rows to hold out seem to have been taken out of the source before: there are
  * so many identities that the hash would have put one of them where none is, at the top of
@@ -150,11 +130,10 @@ check_held_out(const PfLoad *load)
 	double		share = load->spec->holdout;
 	const char *key = load->spec->key ? "'s key" : "";
 	bool		all = load->rows_train == load->rows_used;
-	double		gap;
+	double		gap = 1 - load->highest;
 
 	if (load->split || !(share > 0))
 		return;
-	gap = gap_on_top(load);
 	if (pow(1 - Min(share, gap), pf_stored_rows(load)) >= LEAST_CHANCE ||
 		pow(1 - Min(share, gap), count_identities(load)) >= LEAST_CHANCE)
 		return;
@@ -164,7 +143,7 @@ check_held_out(const PfLoad *load)
 			 : errmsg("not all rows to be held out are among those of the source"),
 			 all ? errdetail("A share of %g is held out by the hash of a row%s, but none of " INT64_FORMAT " rows is; they seem to have been left out before.",
 							 share, key, load->rows_used)
-			 : errdetail("A share of %g is held out by the hash of a row%s, but none of " INT64_FORMAT " rows is in the upper %.2g of it; they seem to have been left out before.",
+			 : errdetail("A share of %g is held out by the hash of a row%s, but none of " INT64_FORMAT " rows is in the top %.2g of all hashes; they seem to have been left out before.",
 						 share, key, load->rows_used, gap),
 			 errhint("Pass all rows, as ml_train holds these out itself; or holdout => 0, to measure out of bag; or all rows and split => the column that says train, validation or test.")));
 }

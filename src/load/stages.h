@@ -179,6 +179,7 @@ typedef struct PfLoad
 	int64		rows_no_split;
 	int64		rows_used;
 	int64		rows_train;
+	double		highest;		/* place of a row where they are held out from the top; when they are */
 	int64		rows_beyond;	/* not drawn */
 	uint64		fingerprint[2];
 	List	   *bad_splits;		/* values that are none of the three */

@@ -492,6 +492,7 @@ write_findings(const PfLoad *load, Letter *letter)
 	PUT(letter, load->rows_no_split);
 	PUT(letter, load->rows_used);
 	PUT(letter, load->rows_train);
+	PUT(letter, load->highest);
 	PUT(letter, load->rows_beyond);
 	PUT(letter, load->fingerprint);
 	PUT(letter, nbad);
@@ -676,6 +677,7 @@ merge_worker(PfLoad *load, BufFile *file)
 	uint32	  **codes = palloc0(load->nfeature_columns * sizeof(uint32 *));
 	uint32	   *label_codes = NULL;
 	uint64	   *fingerprint;
+	double		highest;
 
 	read_bytes(file, &size, sizeof(size));
 	letter.data = MemoryContextAllocHuge(CurrentMemoryContext, size);
@@ -685,6 +687,8 @@ merge_worker(PfLoad *load, BufFile *file)
 	load->rows_no_split += GET(&letter, int64);
 	load->rows_used += GET(&letter, int64);
 	load->rows_train += GET(&letter, int64);
+	highest = GET(&letter, double);
+	load->highest = Max(load->highest, highest);
 	load->rows_beyond += GET(&letter, int64);
 	fingerprint = get(&letter, sizeof(load->fingerprint));
 	load->fingerprint[0] += fingerprint[0];

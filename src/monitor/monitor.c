@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "catalog/alert.h"
+#include "catalog/call.h"
 #include "catalog/monitor.h"
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
@@ -24,7 +25,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-static char *text_argument(FunctionCallInfo fcinfo, int n);
 static int64 length_argument(FunctionCallInfo fcinfo, int n, const char *name, bool positive);
 static TimestampTz since_argument(FunctionCallInfo fcinfo, int n);
 static void check_name(const char *name);
@@ -60,14 +60,14 @@ ml_monitor(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not be null", needed[i].name)));
 	}
-	monitor.name = text_argument(fcinfo, 0);
-	monitor.reference = text_argument(fcinfo, 1);
-	monitor.source = text_argument(fcinfo, 2);
-	monitor.truth = text_argument(fcinfo, 3);
-	monitor.time_column = text_argument(fcinfo, 4);
+	monitor.name = pf_text_argument(fcinfo, 0);
+	monitor.reference = pf_text_argument(fcinfo, 1);
+	monitor.source = pf_text_argument(fcinfo, 2);
+	monitor.truth = pf_text_argument(fcinfo, 3);
+	monitor.time_column = pf_text_argument(fcinfo, 4);
 	monitor.period = length_argument(fcinfo, 5, "period", true);
 	monitor.delay = length_argument(fcinfo, 6, "delay", false);
-	monitor.metric = text_argument(fcinfo, 7);
+	monitor.metric = pf_text_argument(fcinfo, 7);
 	monitor.drift = PG_GETARG_BOOL(12);
 	monitor.quality = PG_GETARG_BOOL(14);
 	monitor.limits = PG_ARGISNULL(15) ? NULL : PG_GETARG_JSONB_P(15);
@@ -106,20 +106,14 @@ ml_drop_monitor(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("ml_drop_monitor()");
 	PreventCommandIfParallelMode("ml_drop_monitor()");
 	pf_push_new_snapshot();
-	pf_monitor_drop(text_argument(fcinfo, 0));
+	pf_monitor_drop(pf_text_argument(fcinfo, 0));
 	for (int i = 0; i < (int) lengthof(pf_monitor_alerts); i++)
-		pf_alert_resolve(pf_monitor_alert_key(pf_monitor_alerts[i], text_argument(fcinfo, 0)));
+		pf_alert_resolve(pf_monitor_alert_key(pf_monitor_alerts[i], pf_text_argument(fcinfo, 0)));
 	PopActiveSnapshot();
 	PG_RETURN_VOID();
 }
 
 /* ----- arguments ----- */
-
-static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
 
 /* An interval in microseconds; months have no length. */
 static int64

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "catalog/call.h"
 #include "catalog/recipes.h"
 #include "catalog/runs.h"
 #include "evaluate/score.h"
@@ -40,12 +41,6 @@ typedef struct Retraining
 	double		seconds;
 } Retraining;
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 static double
 number_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -61,14 +56,14 @@ number_argument(FunctionCallInfo fcinfo, int n, const char *name)
 static void
 read_gate(FunctionCallInfo fcinfo, PfGate *gate)
 {
-	gate->promote = text_argument(fcinfo, 1);
+	gate->promote = pf_text_argument(fcinfo, 1);
 	if (gate->promote == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("promote must not be null"),
 				 errhint("Valid values are \"if_better\", \"always\" and \"never\".")));
-	gate->alias = text_argument(fcinfo, 3);
-	gate->metric = text_argument(fcinfo, 4);
+	gate->alias = pf_text_argument(fcinfo, 3);
+	gate->metric = pf_text_argument(fcinfo, 4);
 	gate->threshold = number_argument(fcinfo, 5, "threshold");
 	gate->max_regression = number_argument(fcinfo, 6, "max_regression");
 	gate->min_rows = PG_ARGISNULL(7) ? -1 : PG_GETARG_INT64(7);
@@ -77,9 +72,9 @@ read_gate(FunctionCallInfo fcinfo, PfGate *gate)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("min_rows must not be negative")));
 	gate->by = PG_ARGISNULL(8) ? NIL : pf_column_names(PG_GETARG_ARRAYTYPE_P(8), "by");
-	gate->source = text_argument(fcinfo, 9);
+	gate->source = pf_text_argument(fcinfo, 9);
 	gate->confidence = number_argument(fcinfo, 10, "confidence");
-	gate->note = text_argument(fcinfo, 11);
+	gate->note = pf_text_argument(fcinfo, 11);
 }
 
 /* The version keeps what its recipe was fitted to, for predictions; a training takes the recipe of now. */
@@ -197,8 +192,8 @@ Datum
 ml_retrain(PG_FUNCTION_ARGS)
 {
 	const char *schema = pf_function_schema(fcinfo);
-	char	   *name = text_argument(fcinfo, 0);
-	char	   *source = text_argument(fcinfo, 2);
+	char	   *name = pf_text_argument(fcinfo, 0);
+	char	   *source = pf_text_argument(fcinfo, 2);
 	MemoryContext caller = CurrentMemoryContext;
 	PfModelInfo model;
 	PfGate		gate;

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/call.h"
 #include "catalog/models.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
@@ -78,16 +79,6 @@ pf_unschedule_pipeline(const PfPipeline *pipeline)
 	return pf_result_int("jobs", 0) > 0;
 }
 
-static char *
-needed_text(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-	return text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 static void
 need_write(const char *command)
 {
@@ -101,8 +92,8 @@ Datum
 ml_schedule(PG_FUNCTION_ARGS)
 {
 	PfPipeline	pipeline;
-	char	   *name = needed_text(fcinfo, 0, "pipeline");
-	char	   *cron = needed_text(fcinfo, 1, "cron");
+	char	   *name = pf_needed_text(fcinfo, 0, "pipeline");
+	char	   *cron = pf_needed_text(fcinfo, 1, "cron");
 	int64		job;
 
 	need_write("ml_schedule()");
@@ -118,7 +109,7 @@ Datum
 ml_unschedule(PG_FUNCTION_ARGS)
 {
 	PfPipeline	pipeline;
-	char	   *name = needed_text(fcinfo, 0, "pipeline");
+	char	   *name = pf_needed_text(fcinfo, 0, "pipeline");
 	bool		found;
 
 	need_write("ml_unschedule()");

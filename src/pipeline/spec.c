@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "catalog/call.h"
 #include "engine/grow/params.h"
 #include "engine/measure/measure.h"
 #include "lib/stringinfo.h"
@@ -293,61 +294,24 @@ find_key(const Key *keys, const char *name)
 	return NULL;
 }
 
-static const char *
-nearest_key(const Key *keys, const char *name)
-{
-	const char *nearest = NULL;
-	uint32		least = PG_UINT32_MAX;
-
-	for (const Key *key = keys; key->name != NULL; key++)
-	{
-		uint32		distance = pf_edit_distance(name, key->name);
-
-		if (distance < least && pf_may_mean(name, key->name))
-		{
-			least = distance;
-			nearest = key->name;
-		}
-	}
-	return nearest;
-}
-
 /* Errors with all keys that there are not, and what may have been meant. */
 static void
 check_keys(const char *where, const Key *keys, Jsonb *object)
 {
-	JsonbIterator *it = JsonbIteratorInit(&object->root);
-	JsonbIteratorToken token;
-	JsonbValue	item;
 	StringInfoData unknown;
 	StringInfoData meant;
 	StringInfoData all;
-	int			n = 0;
+	int			count = 0;
+	int			n;
 
 	initStringInfo(&unknown);
 	initStringInfo(&meant);
 	initStringInfo(&all);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		char	   *name;
-		const char *nearest;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(item.val.string.val, item.val.string.len);
-		if (find_key(keys, name) != NULL)
-			continue;
-		appendStringInfo(&unknown, "%s\"%s\"", n++ > 0 ? ", " : "", name);
-		nearest = nearest_key(keys, name);
-		if (nearest != NULL)
-			appendStringInfo(&meant, "%s\"%s\"", meant.len > 0 ? ", " : "Perhaps you meant ", nearest);
-	}
+	for (const Key *key = keys; key->name != NULL; key++, count++)
+		appendStringInfo(&all, "%s\"%s\"", all.len > 0 ? ", " : "", key->name);
+	n = pf_unknown_keys(object, keys, count, sizeof(Key), &unknown, &meant);
 	if (n == 0)
 		return;
-	if (meant.len > 0)
-		appendStringInfoString(&meant, ". ");
-	for (const Key *key = keys; key->name != NULL; key++)
-		appendStringInfo(&all, "%s\"%s\"", all.len > 0 ? ", " : "", key->name);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 n == 1 ? errmsg("unrecognized key %s in the pipeline", unknown.data)

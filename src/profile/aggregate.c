@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/call.h"
 #include "catalog/pgenv.h"
 #include "fmgr.h"
 #include "profile/watch.h"
@@ -42,16 +43,6 @@ PG_FUNCTION_INFO_V1(pf_profile_serialize);
 PG_FUNCTION_INFO_V1(pf_profile_deserialize);
 PG_FUNCTION_INFO_V1(pf_profile_final);
 
-static MemoryContext
-aggregate_context(FunctionCallInfo fcinfo)
-{
-	MemoryContext context;
-
-	if (!AggCheckCallContext(fcinfo, &context))
-		elog(ERROR, "called outside of an aggregate");
-	return context;
-}
-
 /* The version that a reference names, ready to profile rows; in the current context. */
 static const PfWatched *
 open_version(const char *reference)
@@ -79,7 +70,7 @@ get_state(FunctionCallInfo fcinfo)
 	model = PG_GETARG_TEXT_PP(1);
 	if (state == NULL)
 	{
-		MemoryContext context = AllocSetContextCreate(aggregate_context(fcinfo), "pgforest profile",
+		MemoryContext context = AllocSetContextCreate(pf_aggregate_context(fcinfo), "pgforest profile",
 													  ALLOCSET_DEFAULT_SIZES);
 
 		state = MemoryContextAllocZero(context, sizeof(State));
@@ -166,7 +157,7 @@ pf_profile_combine(PG_FUNCTION_ARGS)
 {
 	State	   *state = PG_ARGISNULL(0) ? NULL : (State *) PG_GETARG_POINTER(0);
 	State	   *part = PG_ARGISNULL(1) ? NULL : (State *) PG_GETARG_POINTER(1);
-	MemoryContext context = aggregate_context(fcinfo);
+	MemoryContext context = pf_aggregate_context(fcinfo);
 
 	if (part == NULL || part->profiler == NULL)
 	{
@@ -205,7 +196,7 @@ pf_profile_serialize(PG_FUNCTION_ARGS)
 	Size		name;
 	Size		size;
 
-	aggregate_context(fcinfo);
+	pf_aggregate_context(fcinfo);
 	if (state->profiler == NULL)
 		PG_RETURN_BYTEA_P(cstring_to_text(""));
 	reference = pf_profiler_watched(state->profiler)->reference;
@@ -227,7 +218,7 @@ pf_profile_deserialize(PG_FUNCTION_ARGS)
 	State	   *state;
 	Size		name;
 
-	aggregate_context(fcinfo);
+	pf_aggregate_context(fcinfo);
 	state = palloc0(sizeof(State));
 	state->context = CurrentMemoryContext;
 	if (size == 0)
@@ -247,7 +238,7 @@ pf_profile_final(PG_FUNCTION_ARGS)
 	size_t		size;
 	bytea	   *result;
 
-	aggregate_context(fcinfo);
+	pf_aggregate_context(fcinfo);
 	if (state == NULL || state->profiler == NULL)
 		PG_RETURN_NULL();
 	bytes = pf_profile_encode(pf_pg_env(CurrentMemoryContext),

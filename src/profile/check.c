@@ -119,19 +119,23 @@ append_column(StringInfo sql, const PfColumn *column, bool usable)
 		appendStringInfo(sql, "source.%s", name);
 }
 
-/* The source as the model sees its rows; raw columns that a recipe lacks are NULL there. */
+/* The source as the model sees its rows; raw columns that are not as its recipe needs them are NULL there. */
 static PfSource *
 open_source(Check *check, const PfVersionInfo *version, const char *text)
 {
 	const PfSource *source;
-	List	   *missing = NIL;
+	List	   *faults = NIL;
 	ListCell   *lc;
 
 	if (version->recipe == NULL)
 		return pf_source_open(text);
-	source = pf_recipe_fill(pf_recipe_read(version->recipe), pf_source_open(text), version->target, &missing);
-	foreach(lc, missing)
-		add(check, lfirst(lc), "missing_column", "critical")->detail = pstrdup("The recipe needs this raw column.");
+	source = pf_recipe_fill(pf_recipe_read(version->recipe), pf_source_open(text), version->target, &faults);
+	foreach(lc, faults)
+	{
+		const PfRawFault *fault = lfirst(lc);
+
+		add(check, fault->column, fault->missing ? "missing_column" : "changed_kind", "critical")->detail = fault->detail;
+	}
 	return pf_recipe_rows(pf_recipe_read(version->recipe), source, version->target);
 }
 

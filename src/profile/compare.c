@@ -38,21 +38,11 @@ typedef struct Cells
 	uint64	   *counts[2];		/* with room for two more than the groups and the pair's cells have */
 } Cells;
 
-static uint64
-sum(uint32 n, const uint64 *counts)
-{
-	uint64		total = 0;
-
-	for (uint32 i = 0; i < n; i++)
-		total += counts[i];
-	return total;
-}
-
 /* Values of one side that are there and known to the other. */
 static double
 known(const PfColumnPair *pair, int side)
 {
-	return pair->values[side] ? pair->nvalues[side] : sum(pair->ncells, pair->cells[side]);
+	return pair->values[side] ? pair->nvalues[side] : pf_total(pair->ncells, pair->cells[side]);
 }
 
 /* ----- cells and groups ----- */
@@ -93,7 +83,7 @@ group_values(const PfEnv *env, const PfColumnPair *pair, Cells *cells)
 static void
 group_cells(const PfColumnPair *pair, Cells *cells)
 {
-	double		share = (double) sum(pair->ncells, pair->cells[0]) / GROUPS;
+	double		share = (double) pf_total(pair->ncells, pair->cells[0]) / GROUPS;
 	double		before = 0;
 
 	for (uint32 c = 0; c < pair->ncells; c++)
@@ -140,7 +130,7 @@ make_cells(const PfEnv *env, const PfColumnPair *pair)
 static Cells
 pool_rare(const Cells *cells)
 {
-	double		rows[2] = {sum(cells->n, cells->counts[0]), sum(cells->n, cells->counts[1])};
+	double		rows[2] = {pf_total(cells->n, cells->counts[0]), pf_total(cells->n, cells->counts[1])};
 	double		smaller = Min(rows[0], rows[1]) / (rows[0] + rows[1]);
 	Cells		pooled;
 	uint64		rest[2] = {0, 0};

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "catalog/call.h"
 #include "catalog/models.h"
 #include "catalog/recipes.h"
 #include "recipe/parts.h"
@@ -27,16 +28,6 @@
 PG_FUNCTION_INFO_V1(ml_recipe);
 PG_FUNCTION_INFO_V1(ml_recipe_sql);
 PG_FUNCTION_INFO_V1(ml_drop_recipe);
-
-static char *
-needed_text(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
-	return text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
 
 /* The steps as a document keeps them: columns of groups written out, constants added. */
 static Jsonb *
@@ -96,8 +87,8 @@ document_steps(const List *steps)
 Datum
 ml_recipe(PG_FUNCTION_ARGS)
 {
-	char	   *name = needed_text(fcinfo, 0, "name");
-	char	   *text = needed_text(fcinfo, 1, "source");
+	char	   *name = pf_needed_text(fcinfo, 0, "name");
+	char	   *text = pf_needed_text(fcinfo, 1, "source");
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context;
 	PfSource   *source;
@@ -114,7 +105,7 @@ ml_recipe(PG_FUNCTION_ARGS)
 	PfRecipe	recipe = {0};
 
 	if (PG_ARGISNULL(2))
-		needed_text(fcinfo, 2, "steps");
+		pf_needed_text(fcinfo, 2, "steps");
 	PreventCommandIfReadOnly("ml_recipe()");
 	PreventCommandIfParallelMode("ml_recipe()");
 	INSTR_TIME_SET_CURRENT(start);
@@ -179,7 +170,7 @@ ml_recipe_sql(PG_FUNCTION_ARGS)
 Datum
 ml_drop_recipe(PG_FUNCTION_ARGS)
 {
-	char	   *name = needed_text(fcinfo, 0, "name");
+	char	   *name = pf_needed_text(fcinfo, 0, "name");
 
 	PreventCommandIfReadOnly("ml_drop_recipe()");
 	PreventCommandIfParallelMode("ml_drop_recipe()");

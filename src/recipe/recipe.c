@@ -311,23 +311,35 @@ pf_recipe_source(const PfRecipe *recipe, const PfSource *raw)
 	return source;
 }
 
-/* The raw source with NULL for a column that it lacks, if that is one of the recipe's; else as it is. */
+/* The raw source with NULL for a column, if that is one of the recipe's; else as it is. */
 static const PfSource *
-with_column(const PfRecipe *recipe, const PfSource *raw, const char *column)
+with_null(const PfRecipe *recipe, const PfSource *raw, const char *column)
 {
+	StringInfoData sql;
+
 	for (int i = 0; i < recipe->ncolumns; i++)
 	{
-		if (strcmp(recipe->columns[i], column) == 0)
-			return pf_source_open(psprintf("SELECT source.*, NULL::%s AS %s FROM %s",
-										   OidIsValid(recipe->types[i]) ?
-										   format_type_be_qualified(recipe->types[i]) : "pg_catalog.text",
-										   quote_identifier(column), raw->from));
+		if (strcmp(recipe->columns[i], column) != 0)
+			continue;
+		initStringInfo(&sql);
+		appendStringInfo(&sql, "SELECT NULL::%s AS %s",
+						 OidIsValid(recipe->types[i]) ? format_type_be_qualified(recipe->types[i]) : "pg_catalog.text",
+						 quote_identifier(column));
+		for (int a = 0; a < raw->desc->natts; a++)
+		{
+			const char *name = NameStr(TupleDescAttr(raw->desc, a)->attname);
+
+			if (strcmp(name, column) != 0)
+				appendStringInfo(&sql, ", source.%s", quote_identifier(name));
+		}
+		appendStringInfo(&sql, " FROM %s", raw->from);
+		return pf_source_open(sql.data);
 	}
 	return raw;
 }
 
 const PfSource *
-pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **missing)
+pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **faults)
 {
 	PfMatch		match;
 
@@ -335,11 +347,19 @@ pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, 
 	recipe = without_dropped(recipe, &match);
 	for (int i = 0; i < recipe->ncolumns; i++)
 	{
-		if (match.positions[i] >= 0 || OidIsValid(match.changed[i]) ||
-			(target != NULL && strcmp(recipe->columns[i], target) == 0))
+		bool		missing = !OidIsValid(match.changed[i]);
+		PfRawFault *fault;
+
+		if (match.positions[i] >= 0 || (missing && target != NULL && strcmp(recipe->columns[i], target) == 0))
 			continue;
-		*missing = lappend(*missing, recipe->columns[i]);
-		raw = with_column(recipe, raw, recipe->columns[i]);
+		fault = palloc(sizeof(PfRawFault));
+		fault->column = recipe->columns[i];
+		fault->missing = missing;
+		fault->detail = missing ? "The recipe needs this raw column."
+			: psprintf("It is %s, and the recipe has %s.",
+					   format_type_be(match.changed[i]), name_of_type(recipe->types[i]));
+		*faults = lappend(*faults, fault);
+		raw = with_null(recipe, raw, recipe->columns[i]);
 	}
 	return raw;
 }
@@ -354,7 +374,7 @@ pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target)
 	const char *between = "SELECT ";
 
 	if (lacks)
-		raw = with_column(recipe, raw, target);
+		raw = with_null(recipe, raw, target);
 	program = pf_recipe_program(recipe, raw, false);
 	source = pf_source_open(pf_program_sql(program, raw->from));
 	if (!lacks || pf_source_column(source, target) < 0)

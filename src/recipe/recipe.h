@@ -49,8 +49,19 @@ extern PfSource *pf_recipe_source(const PfRecipe *recipe, const PfSource *raw);
  */
 extern PfSource *pf_recipe_rows(const PfRecipe *recipe, const PfSource *raw, const char *target);
 
-/* The raw source with NULL for each column that it lacks and the recipe needs, but the target; adds their names. */
-extern const PfSource *pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **missing);
+/* What a raw source has not got as the recipe needs it. */
+typedef struct PfRawFault
+{
+	char	   *column;
+	bool		missing;		/* else it has another kind of type */
+	char	   *detail;			/* a sentence */
+} PfRawFault;
+
+/*
+ * The raw source with NULL for each column that the recipe needs and that it lacks (but the target),
+ * or has with another kind of type; adds a PfRawFault * for each.
+ */
+extern const PfSource *pf_recipe_fill(const PfRecipe *recipe, const PfSource *raw, const char *target, List **faults);
 
 /*
  * Does a column come through the recipe as it is, with its name?  So a hash of it is the

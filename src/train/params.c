@@ -18,6 +18,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "catalog/call.h"
 #include "train/algorithms.h"
 
 PG_FUNCTION_INFO_V1(ml_parameters);
@@ -283,34 +284,15 @@ param_count(const PfParam *table)
 static void
 check_names(const PfTrainParams *params, Jsonb *given)
 {
-	JsonbIterator *it = JsonbIteratorInit(&given->root);
-	JsonbIteratorToken token;
-	JsonbValue	item;
 	StringInfoData unknown;
 	StringInfoData meant;
-	int			n = 0;
+	int			n;
 
 	initStringInfo(&unknown);
 	initStringInfo(&meant);
-	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-	{
-		char	   *name;
-		const char *nearest;
-
-		if (token != WJB_KEY)
-			continue;
-		name = pnstrdup(item.val.string.val, item.val.string.len);
-		if (pf_find_param(params->table, name) != NULL)
-			continue;
-		appendStringInfo(&unknown, "%s\"%s\"", n++ > 0 ? ", " : "", name);
-		nearest = pf_nearest_param(params->table, name);
-		if (pf_may_mean(name, nearest))
-			appendStringInfo(&meant, "%s\"%s\"", meant.len > 0 ? ", " : "Perhaps you meant ", nearest);
-	}
+	n = pf_unknown_keys(given, params->table, param_count(params->table), sizeof(PfParam), &unknown, &meant);
 	if (n == 0)
 		return;
-	if (meant.len > 0)
-		appendStringInfoString(&meant, ". ");
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 n == 1 ? errmsg("unrecognized parameter %s", unknown.data)

@@ -27,6 +27,7 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "catalog/call.h"
 #include "catalog/models.h"
 #include "catalog/pgenv.h"
 #include "engine/walk/walk.h"
@@ -43,19 +44,13 @@ PG_FUNCTION_INFO_V1(ml_train);
 /* ----- arguments ----- */
 
 static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
-static char *
 needed_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" of ml_train must not be null", name)));
-	return text_argument(fcinfo, n);
+	return pf_text_argument(fcinfo, n);
 }
 
 static List *
@@ -111,27 +106,27 @@ read_request(FunctionCallInfo fcinfo, PfTrainRequest *request)
 	memset(request, 0, sizeof(*request));
 	request->model = needed_argument(fcinfo, 0, "model");
 	request->source = needed_argument(fcinfo, 1, "source");
-	load->target = text_argument(fcinfo, 2);
+	load->target = pf_text_argument(fcinfo, 2);
 	request->algorithm = pf_find_algorithm(needed_argument(fcinfo, 3, "algorithm"));
 	if (PG_ARGISNULL(4))
 		needed_argument(fcinfo, 4, "params");
 	request->params = pf_params_check(request->algorithm->params, request->algorithm->name,
 									  PG_GETARG_JSONB_P(4));
-	load->task = pf_parse_task(text_argument(fcinfo, 5));
+	load->task = pf_parse_task(pf_text_argument(fcinfo, 5));
 	load->features = names_argument(fcinfo, 6, "features");
 	load->features_given = !PG_ARGISNULL(6);
 	load->exclude = names_argument(fcinfo, 7, "exclude");
 	load->key = names_argument(fcinfo, 8, "key");
-	load->weight = text_argument(fcinfo, 9);
-	load->split = text_argument(fcinfo, 10);
+	load->weight = pf_text_argument(fcinfo, 9);
+	load->split = pf_text_argument(fcinfo, 10);
 	if (PG_ARGISNULL(11))
 		needed_argument(fcinfo, 11, "holdout");
 	load->holdout = pf_check_holdout(PG_GETARG_FLOAT8(11));
 	if (PG_ARGISNULL(12))
 		needed_argument(fcinfo, 12, "seed");
 	request->seed = PG_GETARG_INT64(12);
-	request->note = text_argument(fcinfo, 13);
-	request->recipe_name = text_argument(fcinfo, 14);
+	request->note = pf_text_argument(fcinfo, 13);
+	request->recipe_name = pf_text_argument(fcinfo, 14);
 	load->max_bins = request->params->given.max_bins;
 	load->max_rows = request->params->given.max_rows;
 	load->values = request->algorithm->values;

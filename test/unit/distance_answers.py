@@ -51,6 +51,15 @@ for na, nb, grid, shift in ((200, 300, 0, 0.0), (200, 300, 0, 0.1), (1, 5, 0, 0.
     exact = stats.ks_2samp(a, b, method="exact").pvalue if scaled <= 8 else p
     print("\t{%d, %d, %d, %r, %r, %r, %r, %r}," % (na, nb, grid, shift, ks, p, exact, stats.wasserstein_distance(a, b)))
 print("};")
+print("/* of samples too large to be exact: na, nb, ks, its exact p */")
+print("static const double large_answers[][4] = {")
+for na, nb in ((10007, 10009), (12000, 11000), (20000, 20000), (60000, 10001), (200003, 1000)):
+    for scaled in (0.6, 1.36, 2.0, 2.9):
+        steps = np.lcm(na, nb)
+        ks = round(scaled * np.sqrt((na + nb) / (na * nb)) * steps) / steps
+        _, ks, p = stats._stats_py._attempt_exact_2kssamp(na, nb, np.gcd(na, nb), ks, "two-sided")
+        print("\t{%d, %d, %r, %r}," % (na, nb, float(ks), float(p)))
+print("};")
 print("/* of counts: cells, scale of a, scale of b; chi-squared, its p, js */")
 print("static const double count_answers[][6] = {")
 for n, first, second in ((2, 100, 100), (2, 20, 2000), (3, 10000, 10000), (12, 50, 90), (64, 1000, 300), (255, 40, 4000),

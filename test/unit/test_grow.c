@@ -504,8 +504,6 @@ draws_evenly(void)
 static void
 names_are_found(void)
 {
-	CHECK_TEXT(pf_nearest_param(pf_random_forest_params, "n_estimatorz"), "n_estimators");
-	CHECK_TEXT(pf_nearest_param(pf_random_forest_params, "maxdepth"), "max_depth");
 	CHECK_INT(pf_edit_distance("kitten", "sitting"), 3);
 	CHECK(pf_find_param(pf_random_forest_params, "max_depth") != NULL);
 	CHECK(pf_find_param(pf_random_forest_params, "") == NULL);

@@ -187,25 +187,6 @@ pf_edit_distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *
-pf_nearest_param(const PfParam *table, const char *name)
-{
-	const char *nearest = table[0].name;
-	uint32_t	least = UINT32_MAX;
-
-	for (const PfParam *param = table; param->name != NULL; param++)
-	{
-		uint32_t	distance = pf_edit_distance(name, param->name);
-
-		if (distance < least)
-		{
-			least = distance;
-			nearest = param->name;
-		}
-	}
-	return nearest;
-}
-
 bool
 pf_may_mean(const char *name, const char *other)
 {

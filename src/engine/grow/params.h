@@ -147,9 +147,6 @@ extern const PfParam pf_isolation_forest_params[];
 /* The entry of that name in a table, or NULL. */
 extern const PfParam *pf_find_param(const PfParam *table, const char *name);
 
-/* The known name nearest to an unknown one, never NULL. */
-extern const char *pf_nearest_param(const PfParam *table, const char *name);
-
 /* Number of single-character edits between two names (Levenshtein), for hints. */
 extern uint32_t pf_edit_distance(const char *a, const char *b);
 

@@ -8,11 +8,11 @@
 #include "engine/measure/distance.h"
 #include "engine/measure/parts.h"
 
-#define PF_KS_EXACT		10000	/* values of each sample */
+#define PF_KS_EXACT		1e8		/* product of the numbers of values */
 #define PF_KS_CERTAIN	8		/* scaled distance beyond which the limit says 1e-55 or less */
 
-static uint64_t
-total(uint32_t n, const uint64_t *counts)
+uint64_t
+pf_total(uint32_t n, const uint64_t *counts)
 {
 	uint64_t	sum = 0;
 
@@ -83,8 +83,8 @@ pf_wasserstein_samples(const PfEnv *env, const double *a, size_t na, const doubl
 double
 pf_ks_counts(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint64_t	below_a = 0,
 				below_b = 0;
 	double		most = 0;
@@ -106,8 +106,8 @@ pf_ks_counts(uint32_t n, const uint64_t *a, const uint64_t *b)
 double
 pf_wasserstein_counts(uint32_t n, const uint64_t *a, const uint64_t *b, const double *places)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint64_t	below_a = 0,
 				below_b = 0;
 	PfSum		area = {0, 0};
@@ -127,8 +127,8 @@ pf_wasserstein_counts(uint32_t n, const uint64_t *a, const uint64_t *b, const do
 double
 pf_psi(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -154,8 +154,8 @@ entropy(double p, double m)
 double
 pf_jensen_shannon(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -175,8 +175,8 @@ pf_jensen_shannon(uint32_t n, const uint64_t *a, const uint64_t *b)
 double
 pf_total_variation(uint32_t n, const uint64_t *a, const uint64_t *b)
 {
-	uint64_t	na = total(n, a),
-				nb = total(n, b);
+	uint64_t	na = pf_total(n, a),
+				nb = pf_total(n, b);
 	double		sum = 0;
 
 	if (na == 0 || nb == 0)
@@ -188,10 +188,10 @@ pf_total_variation(uint32_t n, const uint64_t *a, const uint64_t *b)
 
 /* ----- p-values ----- */
 
-double
-pf_ks_p(double distance, double na, double nb)
+/* Kolmogorov's distribution: the chance of x or more. */
+static double
+kolmogorov(double x)
 {
-	double		x = distance * sqrt(na * nb / (na + nb));
 	double		sum = 0;
 
 	if (isnan(x))
@@ -210,6 +210,12 @@ pf_ks_p(double distance, double na, double nb)
 	return sum;
 }
 
+double
+pf_ks_p(double distance, double na, double nb)
+{
+	return kolmogorov(distance * sqrt(na * nb / (na + nb)));
+}
+
 static uint64_t
 common_divisor(uint64_t a, uint64_t b)
 {
@@ -224,6 +230,18 @@ common_divisor(uint64_t a, uint64_t b)
 }
 
 /*
+ * What is next to the limit, of samples that are large but not endless: Hodges' shift of the
+ * distance, as it were of any size, and half of the step back by which distances go.
+ */
+static double
+nearly(double distance, double larger, double smaller, double step)
+{
+	double		x = (distance - step / 2) * sqrt(larger * smaller / (larger + smaller));
+
+	return kolmogorov(x + (larger + 2 * smaller) / (6 * sqrt(larger * smaller * (larger + smaller))));
+}
+
+/*
  * If both samples are of one distribution, every order of them is as likely, and an order is a path
  * of na steps to the right and nb up; i and j steps of each stand for shares of i / na and
  * j / nb below a value.  So the chance looked for is that of a path which touches the points
@@ -231,8 +249,10 @@ common_divisor(uint64_t a, uint64_t b)
  * comes from the left: out[j] is the chance for paths to (i, j), i by i.
  */
 double
-pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb)
+pf_ks_p_samples(const PfEnv *env, double distance, size_t one, size_t other)
 {
+	size_t		na = one > other ? one : other;
+	size_t		nb = one > other ? other : one;
 	uint64_t	divisor = common_divisor(na, nb);
 	double		x = distance * sqrt((double) na * nb / (na + nb));
 	int64_t		step_a,
@@ -241,8 +261,10 @@ pf_ks_p_samples(const PfEnv *env, double distance, size_t na, size_t nb)
 	double	   *out;
 	double		chance;
 
-	if (!(x > 0) || x > PF_KS_CERTAIN || na > PF_KS_EXACT || nb > PF_KS_EXACT)
-		return pf_ks_p(distance, na, nb);
+	if (!(x > 0) || x > PF_KS_CERTAIN)
+		return kolmogorov(x);
+	if ((double) na * nb > PF_KS_EXACT)
+		return nearly(distance, na, nb, (double) divisor / ((double) na * nb));
 
 	/* the shares after (i, j) differ by i * step_a - j * step_b, in units of one by their least common multiple */
 	step_a = nb / divisor;
@@ -317,8 +339,8 @@ upper_gamma(double a, double x)
 double
 pf_chi2(uint32_t n, const uint64_t *a, const uint64_t *b, double *p)
 {
-	double		na = total(n, a),
-				nb = total(n, b);
+	double		na = pf_total(n, a),
+				nb = pf_total(n, b);
 	uint32_t	cells = 0;
 	double		sum = 0;
 
