@@ -1,9 +1,9 @@
 """What pgforest is compared with, each run in a process of its own.
 
-peers.py PEER --relation R --target T [--regression] [--depth D] [--jobs N] [--seed N] [--trees N]
+peers.py PEER --relation R --target T [--regression] [--fold F] [--depth D] [--jobs N] [--seed N] [--trees N]
 
 As their users do: COPY the rows out of the server, parse them, turn texts into
-numbers, train on four fifths, COPY all rows out, predict, COPY the answers back
+numbers, train on four fifths (all but fold F), COPY all rows out, predict, COPY the answers back
 into bench.answer (id, p0, p1, ...: the probability of each class in the order
 of their bytes, or the value).  Prints a line for each step, its name and its
 seconds; imports are in none.
@@ -20,6 +20,9 @@ import db
 # How the report calls them; what has to be there.
 PEERS = {"sklearn": "scikit-learn", "ranger": "ranger", "xgboost": "XGBoost, forest mode",
          "lightgbm": "LightGBM, forest mode"}
+BOOSTING = {"xgboost_boosting": "XGBoost, depth 6", "lightgbm_boosting": "LightGBM, 31 leaves",
+            "sklearn_boosting": "scikit-learn, 31 leaves"}
+EXTRA_TREES = {"sklearn_extra": "scikit-learn"}
 LIBRARIES = {"sklearn": ["sklearn", "pandas"], "xgboost": ["xgboost", "pandas"],
              "lightgbm": ["lightgbm", "pandas"]}
 
@@ -31,6 +34,10 @@ XGBOOST_DEPTH = 12
 LIGHTGBM_LEAVES = 1024
 
 
+def libraries(peer):
+    return LIBRARIES[peer.split("_")[0]]
+
+
 def version(peer):
     """The version that is installed, or None."""
     if peer == "ranger":
@@ -40,7 +47,7 @@ def version(peer):
         found = subprocess.run(["Rscript", "--vanilla", "-e", script], capture_output=True, text=True)
         return found.stdout.strip() if found.returncode == 0 else None
     try:
-        return [__import__(library) for library in LIBRARIES[peer]][0].__version__
+        return [__import__(library) for library in libraries(peer)][0].__version__
     except ImportError:
         return None
 
@@ -102,16 +109,13 @@ def fit_sklearn(options, coding, rows, target, nclasses):
     return forest.predict_proba if nclasses else forest.predict
 
 
-def fit_xgboost(options, coding, rows, target, nclasses):
+def train_xgboost(options, coding, rows, target, nclasses, settings, rounds):
     import xgboost
 
     texts = coding.text_places()
     types = ["c" if place in texts else "q" for place in range(rows.shape[1])]
     settings = {"tree_method": "hist", "nthread": options.jobs, "seed": options.seed, "max_bin": 256,
-                "num_parallel_tree": options.trees, "eta": 1, "subsample": 0.632,
-                "colsample_bynode": math.isqrt(rows.shape[1]) / rows.shape[1],
-                "max_depth": options.depth, "min_child_weight": 0.25 if nclasses > 2 else 1, "reg_lambda": 1e-5,
-                "objective": {0: "reg:squarederror", 2: "binary:logistic"}.get(nclasses, "multi:softprob")}
+                "objective": {0: "reg:squarederror", 2: "binary:logistic"}.get(nclasses, "multi:softprob"), **settings}
     if nclasses > 2:
         settings["num_class"] = nclasses
 
@@ -119,26 +123,68 @@ def fit_xgboost(options, coding, rows, target, nclasses):
         return xgboost.DMatrix(matrix, label=label, feature_types=types, enable_categorical=bool(texts),
                                nthread=options.jobs)
 
-    forest = xgboost.train(settings, pack(rows, target), 1)
-    return lambda matrix: forest.predict(pack(matrix))
+    model = xgboost.train(settings, pack(rows, target), rounds)
+    return lambda matrix: model.predict(pack(matrix))
 
 
-def fit_lightgbm(options, coding, rows, target, nclasses):
+def fit_xgboost(options, coding, rows, target, nclasses):
+    forest = {"num_parallel_tree": options.trees, "eta": 1, "subsample": 0.632,
+              "colsample_bynode": math.isqrt(rows.shape[1]) / rows.shape[1],
+              "max_depth": options.depth, "min_child_weight": 0.25 if nclasses > 2 else 1, "reg_lambda": 1e-5}
+    return train_xgboost(options, coding, rows, target, nclasses, forest, 1)
+
+
+def train_lightgbm(options, coding, rows, target, nclasses, settings):
     import lightgbm
 
-    settings = {"num_threads": options.jobs, "seed": options.seed, "verbosity": -1, "boosting": "rf",
-                "bagging_freq": 1, "bagging_fraction": 0.632,
-                "feature_fraction_bynode": math.isqrt(rows.shape[1]) / rows.shape[1],
-                "num_leaves": LIGHTGBM_LEAVES, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 0,
-                "objective": {0: "regression", 2: "binary"}.get(nclasses, "multiclass")}
+    settings = {"num_threads": options.jobs, "seed": options.seed, "verbosity": -1,
+                "objective": {0: "regression", 2: "binary"}.get(nclasses, "multiclass"), **settings}
     if nclasses > 2:
         settings["num_class"] = nclasses
     data = lightgbm.Dataset(rows, label=target, categorical_feature=coding.text_places())
-    forest = lightgbm.train(settings, data, options.trees)
-    return lambda matrix: forest.predict(matrix, num_threads=options.jobs)
+    model = lightgbm.train(settings, data, options.trees)
+    return lambda matrix: model.predict(matrix, num_threads=options.jobs)
 
 
-FIT = {"sklearn": fit_sklearn, "xgboost": fit_xgboost, "lightgbm": fit_lightgbm}
+def fit_lightgbm(options, coding, rows, target, nclasses):
+    forest = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.632,
+              "feature_fraction_bynode": math.isqrt(rows.shape[1]) / rows.shape[1],
+              "num_leaves": LIGHTGBM_LEAVES, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 0}
+    return train_lightgbm(options, coding, rows, target, nclasses, forest)
+
+
+def fit_sklearn_extra(options, coding, rows, target, nclasses):
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    kind = ExtraTreesClassifier if nclasses else ExtraTreesRegressor
+    trees = kind(n_estimators=options.trees, max_features="sqrt", n_jobs=options.jobs, random_state=options.seed)
+    trees.fit(rows, target)
+    return trees.predict_proba if nclasses else trees.predict
+
+
+def fit_sklearn_boosting(options, coding, rows, target, nclasses):
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    # it takes no category with more values than it has bins: those are numbers, in the order of the texts
+    few = [place for place in coding.text_places() if len(coding.texts[coding.names[place]]) < 255]
+    kind = HistGradientBoostingClassifier if nclasses else HistGradientBoostingRegressor
+    model = kind(max_iter=options.trees, learning_rate=0.1, max_leaf_nodes=31, early_stopping=False,
+                 categorical_features=few or None, random_state=options.seed)
+    model.fit(rows, target)
+    return model.predict_proba if nclasses else model.predict
+
+
+def fit_xgboost_boosting(options, coding, rows, target, nclasses):
+    return train_xgboost(options, coding, rows, target, nclasses, {"max_depth": 6, "eta": 0.1}, options.trees)
+
+
+def fit_lightgbm_boosting(options, coding, rows, target, nclasses):
+    return train_lightgbm(options, coding, rows, target, nclasses, {"num_leaves": 31, "learning_rate": 0.1})
+
+
+FIT = {"sklearn": fit_sklearn, "xgboost": fit_xgboost, "lightgbm": fit_lightgbm,
+       "sklearn_extra": fit_sklearn_extra, "sklearn_boosting": fit_sklearn_boosting,
+       "xgboost_boosting": fit_xgboost_boosting, "lightgbm_boosting": fit_lightgbm_boosting}
 
 
 def run(options):
@@ -146,8 +192,8 @@ def run(options):
     import pandas
 
     def fetch_training():
-        frame = db.read_frame(f"SELECT * FROM {options.relation} WHERE id % 5 <> 0")
-        coding = Coding(frame, ["id", options.target], fill=options.peer == "sklearn")
+        frame = db.read_frame(f"SELECT * FROM {options.relation} WHERE id % 5 <> {options.fold}")
+        coding = Coding(frame, ["id", options.target], fill=options.peer in ("sklearn", "sklearn_extra"))
         classes, target = (0, frame[options.target].to_numpy()) if options.regression \
             else numpy.unique(frame[options.target].to_numpy(), return_inverse=True)
         return coding, coding.matrix(frame), target, 0 if options.regression else len(classes)
@@ -164,9 +210,9 @@ def run(options):
                 + ", ".join(f"{column} float8" for column in columns) + ")"])
         db.write_frame(frame, "bench.answer")
 
-    for library in LIBRARIES[options.peer]:
+    for library in libraries(options.peer):
         __import__(library)
-    if options.peer == "sklearn":
+    if options.peer.startswith("sklearn"):
         import sklearn.ensemble
     coding, rows, target, nclasses = step("fetch", fetch_training)
     predict = step("train", lambda: FIT[options.peer](options, coding, rows, target, nclasses))
@@ -184,6 +230,7 @@ def main():
     parser.add_argument("--relation", required=True)
     parser.add_argument("--target", required=True)
     parser.add_argument("--regression", action="store_true")
+    parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--depth", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,13 +1,15 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|quality|tune|memory|anomalies|gates|drift]
+# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|algorithms|quality|tune|memory|anomalies|gates|drift]
 # (make bench, make bench BENCH=quality, and so on)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
-#                   those that are installed take part: sklearn,ranger,xgboost,lightgbm or none
+#                   those that are installed take part: sklearn,ranger,xgboost,lightgbm or none;
+#                   algorithms: xgboost_boosting,lightgbm_boosting,sklearn_boosting,sklearn_extra
 #   JOBS=2          processes of pgforest, threads of a peer
 #   TABLES=...      speed: these parts, of cls_100k htru2 diabetes mix_100k reg_100k cls_1m mix_1m reg_1m scaling
 #                   scaling_10m workers, or all; without it those that take about ten minutes together
-#   RUNS=3          speed: how often each is run; medians are shown (a peer on a million rows: once)
+#                   algorithms: cls_100k mix_100k reg_100k htru2 diabetes cars, or cls_1m mix_1m reg_1m, or all
+#   RUNS=3          speed, algorithms: how often each is run; medians are shown (a peer on a million rows: once)
 #   TRIALS=20       tune: combinations that are tried
 #   FOLDS=5         tune: folds of each
 #   SEEDS=10        quality, anomalies: how many seeds
@@ -30,8 +32,8 @@ cd "$(dirname "$0")/../.."
 what=${1:-speed}
 shared=$PWD/../shared
 case $what in
-	speed | quality | tune | memory | anomalies | gates | drift) ;;
-	*) echo "no such benchmark: $what (speed, quality, tune, memory, anomalies, gates or drift)" >&2; exit 2 ;;
+	speed | algorithms | quality | tune | memory | anomalies | gates | drift) ;;
+	*) echo "no such benchmark: $what (speed, algorithms, quality, tune, memory, anomalies, gates or drift)" >&2; exit 2 ;;
 esac
 
 if [ "${PEERS:-}" = install ]; then
@@ -72,12 +74,12 @@ if [ "$what" = memory ]; then
 	heading "Memory"
 	arguments+=(--rows "${ROWS:-1000000}")
 fi
-if [ "$what" = speed ]; then
-	heading "Speed"
+if [ "$what" = speed ] || [ "$what" = algorithms ]; then
+	heading "$([ "$what" = speed ] && echo Speed || echo Algorithms)"
 	arguments+=(--runs "${RUNS:-0}" --server "$server" --data "$inputs" --records "$workspace/records.jsonl")
 	[ -z "${TABLES:-}" ] || arguments+=(--tables "$TABLES")
 	[ "${PEERS:-install}" = install ] || arguments+=(--peers "$PEERS")
-	cp "$shared"/data/{htru2,diabetes_130_hospitals}.csv.gz "$inputs" 2>/dev/null || true
+	cp "$shared"/data/{htru2,diabetes_130_hospitals,used_cars_uk}.csv.gz "$inputs" 2>/dev/null || true
 	if [ -f "$shared/bench/gen.sql" ]; then
 		cp "$shared/bench/gen.sql" "$inputs"
 		arguments+=(--generator "$inputs/gen.sql")

@@ -76,11 +76,13 @@ def settings(jobs):
             f"SET max_parallel_workers_per_gather = {jobs - 1}"]
 
 
-def train_pgforest(server, source, target, jobs, seed, **params):
+def train_pgforest(server, source, target, jobs, seed, algorithm="random_forest", **params):
     """Trains a version; returns its reference and what was measured."""
-    params = json.dumps({"n_estimators": TREES, "oob_score": False, **params})      # no peer measures anything either
+    if algorithm == "random_forest":
+        params["oob_score"] = False         # no peer measures anything either
+    params = json.dumps({"n_estimators": TREES, **params})
     statement = (f"SELECT version FROM ml_train('bench', {db.literal(source)}, '{target}', exclude => '{{id}}', "
-                 f"holdout => 0, seed => {seed}, params => '{params}')")
+                 f"algorithm => '{algorithm}', holdout => 0, seed => {seed}, params => '{params}')")
     with footprint.of_new_children(server) as used:
         start = time.perf_counter()
         version = db.rows(settings(jobs) + [statement])[0]["version"]
@@ -94,6 +96,13 @@ def train_pgforest(server, source, target, jobs, seed, **params):
     return f"bench@{version}", {**measured, **{"stage " + stage: value for stage, value in stages.items()}}
 
 
+def answer_of(model, table):
+    """What a query asks for, AS p, and the places in p that Table.quality wants."""
+    if table.regression:
+        return f"ml_predict('{model}', t, NULL::float8) AS p", ["p"]
+    return f"ml_predict_proba('{model}', t) AS p", [f"p[{place + 1}]" for place in range(len(table.classes()))]
+
+
 def run_pgforest(server, table, jobs, seed):
     params = {"max_features": "sqrt"} if table.regression else {}
     model, measured = train_pgforest(server, table.training(), table.target, jobs, seed, **params)
@@ -103,11 +112,8 @@ def run_pgforest(server, table, jobs, seed):
         db.run(settings(jobs) + list(statements))
         return time.perf_counter() - start
 
-    if table.regression:
-        answer, places, count = f"ml_predict('{model}', t, NULL::float8) AS p", ["p"], "> 0"
-    else:
-        answer, count = f"ml_predict_proba('{model}', t) AS p", "= '1'"
-        places = [f"p[{place + 1}]" for place in range(len(table.classes()))]
+    answer, places = answer_of(model, table)
+    count = "> 0" if table.regression else "= '1'"
     db.run("DROP TABLE IF EXISTS bench.answer")
     measured["predict all"] = timed(f"CREATE UNLOGGED TABLE bench.answer AS SELECT id, {answer} FROM {table.relation} t")
     value = f"ml_predict('{model}', t{', NULL::float8' if table.regression else ''})"
@@ -117,13 +123,13 @@ def run_pgforest(server, table, jobs, seed):
     return measured
 
 
-def run_peer(name, table, jobs, seed):
+def run_peer(name, table, jobs, seed, fold=0):
     if name == "ranger":
         command = ["Rscript", "--vanilla", os.path.join(HERE, "ranger.R"), table.relation, table.target,
                    "regression" if table.regression else "classification", str(jobs), str(seed), str(TREES)]
     else:
         command = [sys.executable, os.path.join(HERE, "peers.py"), name, "--relation", table.relation,
-                   "--target", table.target, "--depth", str(peers.depth(name, table.rows)),
+                   "--target", table.target, "--fold", str(fold), "--depth", str(peers.depth(name, table.rows)),
                    "--jobs", str(jobs), "--seed", str(seed), "--trees", str(TREES)]
         command += ["--regression"] if table.regression else []
     measured = {}
@@ -141,7 +147,7 @@ def run_peer(name, table, jobs, seed):
     measured["in all"] = measured["fetch"] + measured["train"]
     measured["predict all"] = measured["fetch all"] + measured["predict"] + measured["write"]
     nclasses = len(table.classes()) if not table.regression else 1
-    measured["quality"] = table.quality([f"p{place}" for place in range(nclasses)])
+    measured["quality"] = table.quality([f"p{place}" for place in range(nclasses)], fold)
     return measured
 
 
@@ -150,14 +156,21 @@ def run_peer(name, table, jobs, seed):
 class Part:
     """with Part(name): what is printed inside becomes a part of the page."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, benchmark="speed"):
+        self.name = f"{benchmark}-{name}"
 
     def __enter__(self):
-        print(f"<!-- begin speed-{self.name} -->")
+        print(f"<!-- begin {self.name} -->")
 
     def __exit__(self, *cause):
-        print(f"<!-- end speed-{self.name} -->\n", flush=True)
+        print(f"<!-- end {self.name} -->\n", flush=True)
+
+
+def keep(options, record):
+    print(json.dumps(record), file=sys.stderr, flush=True)
+    if options.records:
+        with open(options.records, "a") as records:
+            print(json.dumps(record), file=records)
 
 
 def busy_note(busy):
@@ -191,7 +204,7 @@ def compare(options, table):
                 results[name].failed = str(failure)
                 continue
             results[name].add(**measured)
-            options.keep({"table": table.name, "who": name, "turn": turn, **measured})
+            keep(options, {"table": table.name, "who": name, "turn": turn, **measured})
 
     ours = results["pgforest"]
     all_ours, predict_ours = ours.median("in all"), ours.median("predict all")
@@ -246,7 +259,7 @@ def show_scaling(options, sizes, part):
                                              min_samples_leaf=20)
             db.run("SELECT ml_drop('bench')")
             results.add(**measured)
-            options.keep({"part": part, "table": table.name, "turn": turn, **measured})
+            keep(options, {"part": part, "table": table.name, "turn": turn, **measured})
         time_now = results.median("in all")
         lines.append([f"{table.rows:,}", runs, seconds(time_now), f"{time_now / before:.1f}" if before else "",
                       f"{time_now / table.rows * 1e6:.1f}", megabytes(results)])
@@ -272,7 +285,7 @@ def show_workers(options):
             model, measured = train_pgforest(options.server, table.relation, table.target, jobs, turn)
             db.run("SELECT ml_drop('bench')")
             one.add(**measured)
-            options.keep({"part": "workers", "jobs": jobs, "turn": turn, **measured})
+            keep(options, {"part": "workers", "jobs": jobs, "turn": turn, **measured})
     alone = results[1].median("in all")
     with Part("workers"):
         print(f"**The backend alone, and with one worker.** {TREES} unlimited trees on all {table.rows:,} rows of "
@@ -323,13 +336,7 @@ def main():
             table.load(options)
             made.add(table.name)
 
-    def keep(record):
-        print(json.dumps(record), file=sys.stderr, flush=True)
-        if options.records:
-            with open(options.records, "a") as records:
-                print(json.dumps(record), file=records)
-
-    options.make, options.keep = make, keep
+    options.make = make
     for part in PARTS:
         if part not in wanted:
             continue

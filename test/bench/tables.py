@@ -9,7 +9,7 @@ import db
 class Table:
     """
     name        how TABLES calls it
-    relation    where it is; its rows have an id, and every fifth is not trained on
+    relation    where it is; its rows have an id, and every fifth is not trained on: there are five such folds
     target      what is predicted
     regression  else classification
     title       for the report
@@ -20,23 +20,23 @@ class Table:
         self.name, self.relation, self.target, self.rows, self.title = name, relation, target, rows, title
         self.regression = regression
 
-    def training(self):
-        return f"SELECT * FROM {self.relation} WHERE id % 5 <> 0"
+    def training(self, fold=0):
+        return f"SELECT * FROM {self.relation} WHERE id % 5 <> {fold}"
 
-    def held_out(self):
-        return f"SELECT * FROM {self.relation} WHERE id % 5 = 0"
+    def held_out(self, fold=0):
+        return f"SELECT * FROM {self.relation} WHERE id % 5 = {fold}"
 
     def classes(self):
         return [row["class"] for row in db.rows(f"""
             SELECT DISTINCT {self.target}::text COLLATE "C" AS class FROM {self.relation} ORDER BY 1""")]
 
-    def quality(self, columns):
+    def quality(self, columns, fold=0):
         """
         RMSE, or ROC AUC (of several classes the mean of one against the rest), of what bench.answer has of
         the rows that were not trained on: the same query for everybody.  columns: the value, or the
         probability of each class.
         """
-        rows = f"FROM ({self.held_out()}) t JOIN bench.answer a USING (id)"
+        rows = f"FROM ({self.held_out(fold)}) t JOIN bench.answer a USING (id)"
         if self.regression:
             query = f"SELECT sqrt(avg((t.{self.target} - a.{columns[0]})^2)) AS value {rows}"
             return float(db.rows(query)[0]["value"])
@@ -82,7 +82,7 @@ class Real(Table):
 
     def __init__(self, name, rows, title):
         self.data = next(data for data in datasets.DATASETS if data.name == name)
-        super().__init__(name, "bench." + name, self.data.target, rows, title)
+        super().__init__(name, "bench." + name, self.data.target, rows, title, self.data.regression)
 
     def load(self, options):
         db.run(["CREATE SCHEMA IF NOT EXISTS quality", "CREATE SCHEMA IF NOT EXISTS bench"])
@@ -102,3 +102,6 @@ TABLES = {table.name: table for table in
            Real("diabetes", 101766, "Diabetes (130 US hospitals): 101,766 rows, 10 numbers, 37 texts, three classes"),
            Made("mix", "100k"), Made("reg", "100k"),
            Made("cls", "1m"), Made("mix", "1m"), Made("reg", "1m"), Made("cls", "10m")]}
+
+# For the comparison of algorithms.
+CARS = Real("cars", 99187, "Used cars (price): 99,187 rows, 5 numbers, 4 texts, regression")

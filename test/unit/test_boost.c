@@ -267,6 +267,37 @@ is_the_same_whoever(uint32_t nrows, uint32_t nclasses, PfLoss loss, uint32_t max
 	unit_release_all();
 }
 
+/*
+ * Of many rows gradients are coarse: here the unit is that of one row that weighs as much as all others, and
+ * theirs are far below it.  They are rounded by chance, so what many of them say is heard.
+ */
+static void
+hears_the_many(void)
+{
+	PfMatrix	matrix = fixture_matrix(100000, 3, 0, 0, 23);
+	PfBoostParams params = boost_params(&matrix, PF_LOSS_SQUARED_ERROR);
+	PfBoosted	boosted;
+	uint32_t	right = 0;
+
+	matrix.weight = pf_alloc(unit_env(), matrix.nrows * sizeof(float));
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		matrix.weight[i] = i == 0 ? 1e5f : 1;
+		matrix.target[i] = row_of(&matrix, i)[0] > 127;
+	}
+	params.learning_rate = 0.3;
+	boosted = boost_rows(&matrix, &params);
+	for (uint32_t i = 1; i < matrix.nrows; i++)
+	{
+		double		out;
+
+		predict(&boosted, params.loss, &matrix, row_of(&matrix, i), &out);
+		right += fabs(out - matrix.target[i]) < 0.1;
+	}
+	CHECK(right > matrix.nrows / 10 * 9);
+	unit_release_all();
+}
+
 /* It ends when the rows set apart get no better, and keeps what was best: here the answers are noise. */
 static void
 stops_early(void)
@@ -502,6 +533,8 @@ test_boost(void)
 	is_the_same_whoever(70000, 0, PF_LOSS_SQUARED_ERROR, 20);
 	is_the_same_whoever(3000, 3, PF_LOSS_LOG, 0);
 	is_the_same_whoever(3000, 0, PF_LOSS_QUANTILE, 31);
+	is_the_same_whoever(70000, 0, PF_LOSS_POISSON, 31);
+	hears_the_many();
 	stops_early();
 	keeps_constraints(0);
 	keeps_constraints(2);

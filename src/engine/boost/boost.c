@@ -51,8 +51,10 @@ static PfBoostSizes
 sizes_of(const PfMatrix *matrix, const PfBoostParams *params)
 {
 	uint32_t	leaves = most_leaves(matrix, params);
+	uint32_t	piece = pf_piece_of(matrix->nrows);
 	PfBoostSizes sizes = {
-		.npieces = (matrix->nrows + PF_PIECE - 1) / PF_PIECE,
+		.piece = piece,
+		.npieces = (matrix->nrows + piece - 1) / piece,
 		.max_nodes = 2 * leaves - 1,
 		.ncells = matrix->nfeatures * 256
 	};
@@ -94,7 +96,7 @@ lay_out(PfBoost *boost, char *block)
 	SECTION(tree, sizes->max_nodes);
 	SECTION(values, sizes->max_nodes);
 	SECTION(branches, PF_BATCH);
-	SECTION(pieces, sizes->npieces + sizes->max_nodes);
+	SECTION(pieces, sizes->npieces + PF_SHARES + sizes->max_nodes);
 	SECTION(found, PF_BATCH * 2);
 #undef SECTION
 	return at;
@@ -322,6 +324,7 @@ typedef struct Leader
 	uint32_t	nfree;
 	uint32_t	nleaves;
 	bool		limited;		/* the number of leaves is: one node at a time */
+	uint32_t	piece;			/* rows of a piece of the nodes that are being split */
 	double	   *importance;
 } Leader;
 
@@ -591,7 +594,7 @@ branch_off(Leader *leader, uint32_t number)
 	branch->node = number;
 	branch->left = shared->nnodes;
 	branch->parent_slot = node->slot;
-	branch->npieces = (node->n + PF_PIECE - 1) / PF_PIECE;
+	branch->npieces = (node->n + leader->piece - 1) / leader->piece;
 	child = &boost->nodes[shared->nnodes];
 	shared->nnodes += 2;
 	leader->nleaves++;
@@ -657,8 +660,8 @@ branch_off(Leader *leader, uint32_t number)
 		PfPiece    *piece = &boost->pieces[shared->npieces++];
 
 		piece->branch = shared->nbranches;
-		piece->start = node->start + i * PF_PIECE;
-		piece->n = node->n - i * PF_PIECE < PF_PIECE ? node->n - i * PF_PIECE : PF_PIECE;
+		piece->start = node->start + i * leader->piece;
+		piece->n = node->n - i * leader->piece < leader->piece ? node->n - i * leader->piece : leader->piece;
 	}
 	shared->nbranches++;
 }
@@ -699,9 +702,13 @@ split_nodes(Leader *leader)
 	PfBoost    *boost = leader->boost;
 	PfBoostShared *shared = boost->shared;
 	uint32_t	taken = 0;
+	uint32_t	rows = 0;
 	double		work = 0;
 	uint32_t	at;
 
+	for (uint32_t i = 0; i < (leader->limited ? 1 : leader->nopen); i++)
+		rows += boost->nodes[leader->open[i]].n;
+	leader->piece = pf_piece_of(rows);
 	shared->nbranches = 0;
 	shared->npieces = 0;
 	while (taken < leader->nopen && shared->nbranches < (leader->limited ? 1 : PF_BATCH))

@@ -311,7 +311,7 @@ pf_boost_root(PfBoost *boost, uint32_t piece)
 	uint32_t	npieces = boost->sizes.npieces;
 	Counting	counting = begin_counting(boost, 0, 0, npieces, boost->piece_sums[piece].sampled);
 
-	for (uint32_t start = piece * PF_PIECE; start < end; start += BLOCK)
+	for (uint32_t start = pf_piece_start(boost, piece); start < end; start += BLOCK)
 	{
 		uint32_t	until = end - start < BLOCK ? end : start + BLOCK;
 		uint32_t	first = at;

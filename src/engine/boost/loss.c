@@ -17,7 +17,7 @@
 #define LARGEST		700.0		/* of an exponent */
 #define TINY		1e-15		/* the least share of a class */
 
-#define LANES	4
+#define LANES	2				/* what every processor of 64 bits can do at once */
 
 typedef double Doubles __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t Wholes __attribute__((vector_size(LANES * sizeof(int64_t))));
@@ -201,7 +201,7 @@ pf_boost_shares(PfBoost *boost, uint32_t piece)
 	double		out[PF_MAX_CLASSES];
 
 	sums->loss = sums->weight = 0;
-	for (uint32_t row = piece * PF_PIECE; row < pf_piece_end(boost, piece); row++)
+	for (uint32_t row = pf_piece_start(boost, piece); row < pf_piece_end(boost, piece); row++)
 	{
 		float	   *shares = boost->shares + (size_t) row * width;
 
@@ -249,7 +249,7 @@ loss_of(const PfBoost *boost, uint32_t row, double raw)
 
 /*
  * Shares of the positive class by log-odds: n is a multiple of LANES.  exp() is made here, of what
- * is left of the exponent by powers of two: four at a time, and the same everywhere.
+ * is left of the exponent by powers of two: the same everywhere.
  */
 static void
 shares_of(const double *raw, double *share, uint32_t n)
@@ -375,7 +375,7 @@ pass(PfBoost *boost, uint32_t piece, const bool plain)
 				largest_hessian = 0;
 
 	memset(sums, 0, sizeof(*sums));
-	for (uint32_t start = piece * PF_PIECE, end = pf_piece_end(boost, piece); start < end; start += BLOCK)
+	for (uint32_t start = pf_piece_start(boost, piece), end = pf_piece_end(boost, piece); start < end; start += BLOCK)
 	{
 		uint32_t	n = end - start < BLOCK ? end - start : BLOCK;
 		double		raw[BLOCK];

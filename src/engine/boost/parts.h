@@ -19,7 +19,9 @@
 
 #include "engine/boost/boost.h"
 
-#define PF_PIECE		32768		/* rows of a task, at most */
+#define PF_PIECE		32768		/* rows of a task, at most, */
+#define PF_LEAST_PIECE	4096		/* and at least */
+#define PF_SHARES		8			/* as many tasks as this, if pieces are not too small: they share out evenly */
 #define PF_BATCH		256			/* nodes that are split together, at most */
 #define PF_NO_SLOT		UINT32_MAX
 
@@ -155,6 +157,7 @@ typedef struct PfBoostShared
 /* Sizes that follow from the matrix and the parameters. */
 typedef struct PfBoostSizes
 {
+	uint32_t	piece;			/* rows of a piece of all rows */
 	uint32_t	npieces;		/* of all rows */
 	uint32_t	max_nodes;
 	uint32_t	nslots;
@@ -233,13 +236,27 @@ pf_is_apart(const PfBoost *boost, uint32_t row)
 		boost->matrix->apart[row];
 }
 
-/* The pieces of all rows have the same size, whoever does them. */
+/* How large the pieces of so many rows are: the same, whoever does them. */
+static inline uint32_t
+pf_piece_of(uint32_t nrows)
+{
+	uint32_t	rows = (nrows / PF_SHARES / 1024 + 1) * 1024;
+
+	return rows < PF_LEAST_PIECE ? PF_LEAST_PIECE : rows > PF_PIECE ? PF_PIECE : rows;
+}
+
+static inline uint32_t
+pf_piece_start(const PfBoost *boost, uint32_t piece)
+{
+	return piece * boost->sizes.piece;
+}
+
 static inline uint32_t
 pf_piece_end(const PfBoost *boost, uint32_t piece)
 {
-	uint32_t	start = piece * PF_PIECE;
+	uint32_t	start = pf_piece_start(boost, piece);
 
-	return boost->matrix->nrows - start < PF_PIECE ? boost->matrix->nrows : start + PF_PIECE;
+	return boost->matrix->nrows - start < boost->sizes.piece ? boost->matrix->nrows : start + boost->sizes.piece;
 }
 
 /* loss.c */

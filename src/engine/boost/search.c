@@ -19,6 +19,10 @@
 
 #define LEAST_HESSIAN	1e-3	/* of a side, as in scikit-learn, where the mean weight is 1 */
 #define LEAST_GAIN		1e-9	/* as a share: less is rounding */
+#define LANES			2
+
+typedef double Doubles __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t Wholes __attribute__((vector_size(LANES * sizeof(int64_t))));
 
 double
 pf_boost_value(const PfBoost *boost, PfCell sums, double lower, double upper)
@@ -39,9 +43,7 @@ typedef struct Search
 	uint32_t	feature;
 	int			direction;		/* monotonic constraint */
 	bool		bounded;		/* values may be */
-	PfCell		sums;			/* of the node */
-	uint32_t	count;			/* its rows */
-	uint32_t	least_rows;		/* of a side */
+	uint32_t	count;			/* rows of the node */
 	double		l2;				/* in units of the hessian */
 	double		least_hessian;	/* likewise */
 	double		to_gain;		/* from g^2 / h in units to real loss */
@@ -70,20 +72,19 @@ bounded_score(const Search *search, PfCell side, double hessian, double value)
 	return -(2 * gradient * value + real * value * value) / search->to_gain;
 }
 
-/* Inlined: most of a search's time is spent here. */
-static inline __attribute__((always_inline)) void
+static void
 try_cut(Search *search, PfCell left, uint32_t threshold, bool missing_left)
 {
 	const PfBoost *boost = search->boost;
 	const PfBoostNode *node = search->node;
-	PfCell		right = search->sums - left;
+	PfCell		right = node->sums - left;
 	uint32_t	nleft = pf_cell_count(boost, left);
 	uint32_t	nright = search->count - nleft;
 	double		left_hessian = pf_cell_hessian(boost, left);
 	double		right_hessian = pf_cell_hessian(boost, right);
 	double		score;
 
-	if (nleft < search->least_rows || nright < search->least_rows ||
+	if (nleft < boost->params->min_samples_leaf || nright < boost->params->min_samples_leaf ||
 		left_hessian < search->least_hessian || right_hessian < search->least_hessian)
 		return;
 	if (search->bounded)
@@ -96,31 +97,99 @@ try_cut(Search *search, PfCell left, uint32_t threshold, bool missing_left)
 			return;
 		score = bounded_score(search, left, left_hessian, left_value) +
 			bounded_score(search, right, right_hessian, right_value);
-		if (!(score > search->best_score))
-			return;
 	}
 	else
-	{
-		/* the sum of two quotients, without a division for most cuts */
-		double		left_gradient = pf_cell_gradient(left);
-		double		right_gradient = pf_cell_gradient(right);
-		double		divisor;
-
-		left_hessian += search->l2;
-		right_hessian += search->l2;
-		divisor = left_hessian * right_hessian;
-		score = left_gradient * left_gradient * right_hessian +
-			right_gradient * right_gradient * left_hessian;
-		if (!(score > search->best_score * divisor))
-			return;
-		score /= divisor;
-	}
+		score = side_score(search, left, left_hessian) + side_score(search, right, right_hessian);
+	if (!(score > search->best_score))
+		return;
 	search->best_score = score;
 	search->best->found = true;
 	search->best->feature = (uint16_t) search->feature;
 	search->best->threshold = (uint16_t) threshold;
 	search->best->missing_left = missing_left;
 	search->best->left = left;
+}
+
+/*
+ * All cuts of a feature, with what is in left already on the left.  Sums are made first, and then
+ * scored LANES at a time; only the best is tried as a cut.
+ */
+static void
+search_unbounded(Search *search, const PfCell *cells, uint32_t nbins, PfCell left, bool missing_left,
+				 bool missing_right)
+{
+	const PfBoost *boost = search->boost;
+	const PfBoostNode *node = search->node;
+	const PfCell first = left;
+	uint32_t	least = boost->params->min_samples_leaf;
+	double		gradient = pf_cell_gradient(node->sums);
+	double		hessian = pf_cell_hessian(boost, node->sums);
+	double		gradients[256];
+	double		hessians[256];
+	uint8_t		bins[256 + 1];
+	Doubles		best = {0};
+	Wholes		best_at = {0};
+	Wholes		at = {0, 1};
+	uint32_t	n = 0,
+				found = 0;
+	double		score = 0;
+
+	for (uint32_t bin = 0; bin < nbins; bin++)
+	{
+		uint32_t	count;
+
+		left += cells[bin];
+		count = pf_cell_count(boost, left);
+		gradients[n] = pf_cell_gradient(left);
+		hessians[n] = count < least || search->count - count < least ? -1 : pf_cell_hessian(boost, left);
+		bins[n] = (uint8_t) bin;
+		n += cells[bin][1] != 0;
+	}
+	/* behind the last bin there are but missing values, if any */
+	n -= !missing_right && n > 0;
+	for (uint32_t i = n; i % LANES != 0; i++)
+	{
+		gradients[i] = 0;
+		hessians[i] = -1;
+	}
+	for (uint32_t i = 0; i < n; i += LANES, at += LANES)
+	{
+		Doubles		left_gradient,
+					right_gradient,
+					left_hessian,
+					right_hessian,
+					scores;
+		Wholes		good;
+
+		memcpy(&left_gradient, gradients + i, sizeof(Doubles));
+		memcpy(&left_hessian, hessians + i, sizeof(Doubles));
+		right_gradient = gradient - left_gradient;
+		right_hessian = hessian - left_hessian;
+		good = (left_hessian >= search->least_hessian) & (right_hessian >= search->least_hessian);
+		left_hessian += search->l2;
+		right_hessian += search->l2;
+		scores = (left_gradient * left_gradient * right_hessian + right_gradient * right_gradient * left_hessian) /
+			(left_hessian * right_hessian);
+		good &= scores > best;
+		best = (Doubles) (((Wholes) scores & good) | ((Wholes) best & ~good));
+		best_at = (at & good) | (best_at & ~good);
+	}
+	for (int lane = 0; lane < LANES; lane++)
+	{
+		if (best[lane] > score || (best[lane] == score && best_at[lane] < found))
+		{
+			score = best[lane];
+			found = (uint32_t) best_at[lane];
+		}
+	}
+	if (!(score > search->best_score))
+		return;
+	left = first;
+	for (uint32_t bin = 0; bin <= bins[found]; bin++)
+		left += cells[bin];
+	try_cut(search, left,
+			missing_right && found + 1 == n ? PF_MISSING_BIN - 1 : ((uint32_t) bins[found] + bins[found + 1]) / 2,
+			missing_left || (!missing_right && 2 * pf_cell_count(boost, left) >= search->count));
 }
 
 static void
@@ -136,6 +205,13 @@ search_feature(Search *search, const PfCell *cells, uint32_t ncells)
 	if (ncells == 256)
 		missing = cells[PF_MISSING_BIN];
 	missing_here = missing[1] != 0;
+	if (!search->bounded)
+	{
+		search_unbounded(search, cells, nbins, left, false, missing_here);
+		if (missing_here)
+			search_unbounded(search, cells, nbins, missing, true, false);
+		return;
+	}
 	for (uint32_t bin = 0; bin < nbins; bin++)
 	{
 		if (cells[bin][1] == 0)
@@ -193,8 +269,6 @@ pf_boost_search(PfBoost *boost, const PfBoostNode *node, uint32_t number, uint32
 	Search		search = {
 		.boost = boost,.node = node,.best = best,
 		.bounded = params->monotonic != NULL,
-		.sums = node->sums,
-		.least_rows = params->min_samples_leaf,
 		.count = pf_cell_count(boost, node->sums),
 		.l2 = params->l2_regularization / shared->hessian_unit,
 		.least_hessian = LEAST_HESSIAN * shared->mean_weight / shared->hessian_unit,
