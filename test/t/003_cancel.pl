@@ -89,15 +89,22 @@ my %trainings = (
 	'read twice' => [ 0, q{ml_train('m', 'big', 'f20', exclude => '{id}', params => '{"n_estimators": 1, "max_depth": 6}')}, 'pgforest.train_memory = 150000' ],
 	'a sample' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4, "max_rows": 200000}')}, 'client_min_messages = warning' ],
 	'with workers, memory in files' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id}')} ],
+	'extra trees' => [ 2, q{ml_train('m', 'big', 'y', 'extra_trees', exclude => '{id,noise}', params => '{"n_estimators": 2, "max_depth": 12}')} ],
+	'quantiles' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 5 = 0', 'f20', exclude => '{id}', params => '{"n_estimators": 6, "max_features": 4, "quantiles": true}')} ],
+	'calibrated' => [ 0, q{ml_train('m', 'SELECT * FROM big WHERE id % 5 = 0', 'y', exclude => '{id,noise}', params => '{"n_estimators": 8, "max_depth": 12, "calibration": "isotonic"}')} ],
+	'boosting' => [ 0, q{ml_train('m', 'big', 'y', 'gradient_boosting', exclude => '{id,noise}', params => '{"n_estimators": 15}')} ],
+	'boosting, calibrated by workers' => [ 2, q{ml_train('m', 'big', 'y', 'gradient_boosting', exclude => '{id,noise}', params => '{"n_estimators": 6, "calibration": "sigmoid"}')} ],
+	'medians' => [ 2, q{ml_train('m', 'big', 'f20', 'gradient_boosting', exclude => '{id}', params => '{"n_estimators": 8, "loss": "absolute_error", "max_leaf_nodes": null, "min_samples_leaf": 200}')} ],
 	'linear' => [ 0, q{ml_train('m', 'big', 'y', 'linear', exclude => '{id,noise}')} ],
-	'anomalies' => [ 0, q{ml_train('odd', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
+	'elastic net' => [ 2, q{ml_train('m', 'big', 'f20', 'linear', exclude => '{id}', params => '{"alpha": 0.1, "l1_ratio": 0.5}')} ],
+	'anomalies' => [ 0, q{ml_train('m', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
 	'large model' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 20 = 0', 'noise', exclude => '{id,y}', holdout => 0.5, params => '{"n_estimators": 60}')} ]);
 
 sub settle
 {
 	my ($name) = @_;
 
-	$session->run("SET statement_timeout = 0; RESET pgforest.train_memory; SET pgforest.train_workers = $trainings{$name}[0]");
+	$session->run("SET statement_timeout = 0; RESET pgforest.train_memory; RESET client_min_messages; SET pgforest.train_workers = $trainings{$name}[0]");
 	$session->run("SET $trainings{$name}[2]") if $trainings{$name}[2];
 	return;
 }
@@ -222,7 +229,8 @@ for my $name ('serial', 'with workers')
 	stop_at($name, 'pg_cancel_backend', \&stop_by_cancel, points(3, 30, $all),
 		($ends[0] + $ends[1]) / 2, ($ends[1] + $ends[2]) / 2);
 }
-for my $name ('read twice', 'a sample')
+for my $name ('read twice', 'a sample', 'extra trees', 'quantiles', 'calibrated', 'boosting', 'boosting, calibrated by workers',
+	'medians', 'linear', 'elastic net', 'anomalies')
 {
 	my ($all, @ends) = time_stages($name);
 

@@ -122,7 +122,7 @@ SKIP:
 	my $unshare = 'unshare --user --map-current-user --keep-caps --mount';
 	my $mount   = 'mount -t tmpfs none /dev/shm -o size';
 
-	skip 'no small /dev/shm can be made here', 12
+	skip 'no small /dev/shm can be made here', 19
 	  if system("$unshare sh -c '$mount=3m' >/dev/null 2>&1") != 0;
 	my $data  = $node->data_dir;
 	my $log   = $node->logfile;
@@ -146,6 +146,17 @@ SELECT version FROM ml_train('large', 'large', 'label', exclude => '{id,value}',
 EOF
 	is($node->psql('postgres', $large, stderr => \$err), 0, 'more than there is');
 	like($err, qr/growing 3 trees without parallel workers/, '... is done without workers');
+	my %others = (
+		extra_trees => q{'label', 'extra_trees', exclude => '{id,value}', params => '{"n_estimators": 3, "max_depth": 4}'},
+		gradient_boosting => q{'value', 'gradient_boosting', exclude => '{id,label}', params => '{"n_estimators": 4, "loss": "absolute_error"}'},
+		isolation_forest => q{algorithm => 'isolation_forest', exclude => '{id}', params => '{"n_estimators": 30, "max_samples": 20000}'},
+		linear => q{'label', 'linear', exclude => '{id,value}'});
+	for my $name (sort keys %others)
+	{
+		is($node->psql('postgres', "SET client_min_messages = debug1; SET pgforest.train_workers = 2; SELECT ml_train('$name', 'large', $others{$name})", stderr => \$err),
+			0, "$name, where there is little");
+		like($err, qr/(growing 3 trees|boosting 4 rounds) without parallel workers/, '... is done without workers') if $name =~ /_(trees|boosting)/;
+	}
 	system_or_bail('pg_ctl', '-w', '-D', $data, '-m', 'fast', 'stop');
 
 	$node->start;
@@ -153,6 +164,9 @@ EOF
 	like($err, qr/growing 3 trees with 2 of 2 parallel workers/, '... which it has where there is more');
 	is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM pgforest.versions WHERE model = 'large'}), '1|2',
 		'... to make the same bytes');
+	$node->safe_psql('postgres', "SET pgforest.train_workers = 2; SELECT ml_train('$_', 'large', $others{$_})") for sort keys %others;
+	is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT (model, sha256)) FROM pgforest.versions WHERE model = ANY ('{} . join(',', sort keys %others) . q{}')}),
+		'8|4', '... and so do all others');
 
 	# What Docker gives a container: less than the bins of these rows alone, 420,000 x 200.
 	$node->safe_psql('postgres', <<'EOF');

@@ -23,14 +23,16 @@ use constant CALL => q{ml_train('m', 'large', 'label', 'gradient_boosting', excl
 # Trains: SHA-256 and how many workers there were.
 sub train
 {
-	my ($settings) = @_;
+	my ($settings, $call) = @_;
 	my ($out, $err);
+
+	$call //= CALL;
 
 	$node->psql('postgres', <<EOF, stdout => \$out, stderr => \$err, on_error_stop => 1);
 SET client_min_messages = debug1;
 $settings;
-SELECT version AS trained FROM ${\ CALL} \\gset
-SELECT sha256 FROM pgforest.versions WHERE model = 'm' AND version = :trained;
+SELECT model, version AS trained FROM $call \\gset
+SELECT sha256 FROM pgforest.versions WHERE model = :'model' AND version = :trained;
 EOF
 	my $workers = $err =~ /boosting 40 rounds with (\d+ of \d+) parallel workers/ ? $1
 	  : $err =~ /boosting 40 rounds without parallel workers/ ? '-' : $err;
@@ -52,6 +54,26 @@ for my $case (
 
 	is($workers, $expected, "$name: workers");
 	is($got, $bytes, '... and the same bytes');
+}
+
+# Whatever is asked for, and whatever the order of the rows.
+for my $case (
+	[ 'value', '"subsample": 0.7, "max_features": 2' ],
+	[ 'value', '"loss": "absolute_error", "max_leaf_nodes": null, "max_depth": 5' ],
+	[ 'value', '"loss": "quantile", "quantile": 0.9, "subsample": 0.5' ],
+	[ 'greatest(value, 0)', '"loss": "poisson", "early_stopping": true' ],
+	[ 'value', '"monotonic_cst": {"a": 1}, "colsample_bytree": 0.7' ],
+	[ 'label', '"calibration": "isotonic", "class_weight": "balanced"' ],
+	[ 'a > 50', '"early_stopping": true, "n_iter_no_change": 3, "validation_fraction": 0.3' ])
+{
+	my ($target, $params) = @$case;
+	my $call = qq{ml_train('m $target', 'SELECT a, b, kind, $target AS target FROM large ORDER BY %s', 'target', 'gradient_boosting',
+		params => '{"n_estimators": 40, $params}')};
+	my ($alone) = train('SET pgforest.train_workers = 0', sprintf($call, 'id'));
+	my ($together, $workers) = train('SET pgforest.train_workers = 3', sprintf($call, 'b DESC'));
+
+	is($workers, '3 of 3', "$target, $params: workers");
+	is($together, $alone, '... and the same bytes');
 }
 
 # ----- stopped -----

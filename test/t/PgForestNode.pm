@@ -79,7 +79,7 @@ SELECT ml_train('it''s a "value"', 'SELECT * FROM item', 'value', exclude => '{i
 SELECT ml_promote('it''s a "value"', 1);
 SET pgforest.train_memory = '1GB';
 SELECT ml_train('boosted', 'item', 'label', 'gradient_boosting', exclude => '{id,value}', params => '{"n_estimators": 6}');
-SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}', params => '{"n_estimators": 6}');
+SELECT ml_train('random', 'item', 'value', 'extra_trees', exclude => '{id,label}', params => '{"n_estimators": 6, "quantiles": true}');
 SELECT ml_train('linear', 'item', 'value', 'linear', exclude => '{id,label}');
 SELECT ml_train('odd', 'item', algorithm => 'isolation_forest', exclude => '{id}', params => '{"contamination": 0.1}');
 SELECT ml_train('calibrated', 'item', 'label', 'linear', exclude => '{id,value}', params => '{"calibration": "isotonic"}');
@@ -106,6 +106,7 @@ SELECT 'candidate', md5(string_agg(ml_predict_proba('flower@candidate', to_jsonb
 SELECT 'value', md5(string_agg(ml_predict('it''s a "value"@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
 SELECT 'boosted', md5(string_agg(ml_predict_proba('boosted@1', item)::text, ',' ORDER BY id)) FROM item;
 SELECT 'random', md5(string_agg(ml_predict('random@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
+SELECT 'quantiles', md5(string_agg(ml_predict_quantile('random@1', item, '{0.05,0.5,0.95}')::text, ',' ORDER BY id)) FROM item;
 SELECT 'linear', md5(string_agg(ml_predict('linear@1', item, NULL::float8)::text, ',' ORDER BY id)) FROM item;
 SELECT 'odd', md5(string_agg(ml_predict('odd@1', item) || ml_predict('odd@1', item, NULL::float8), ',' ORDER BY id)) FROM item;
 SELECT 'calibrated', md5(string_agg(ml_predict_proba('calibrated@1', item)::text, ',' ORDER BY id)) FROM item;

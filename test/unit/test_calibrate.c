@@ -99,6 +99,33 @@ has_a_curve_each(PfCalibrationMethod method)
 	pf_release(unit_env(), rows);
 }
 
+/* The greater the share, the less likely the class: told apart no more, but never the other way round. */
+static void
+never_falls(PfCalibrationMethod method)
+{
+	Rows	   *rows = make_rows();
+	PfCalibration calibration;
+	double		last = 0;
+	double		mean = 0;
+
+	for (uint32_t i = 0; i < ROWS; i++)
+	{
+		rows->actual[i] = !rows->actual[i];
+		mean += rows->actual[i] / (double) ROWS;
+	}
+	pf_calibration_fit(unit_env(), method, 2, ROWS, rows->actual, rows->shares, NULL, &calibration);
+	for (int i = 0; i <= 20; i++)
+	{
+		double		out[2] = {0, i / 20.0};
+
+		pf_calibration_apply(&calibration, 2, out);
+		CHECK(out[1] >= last && (method != PF_SIGMOID || fabs(out[1] - mean) < 0.01));
+		last = out[1];
+	}
+	release(&calibration);
+	pf_release(unit_env(), rows);
+}
+
 /* Shares that part the classes, that are all alike, of one class, of one row. */
 static void
 stays_finite(PfCalibrationMethod method)
@@ -146,6 +173,7 @@ test_calibrate(void)
 	for (PfCalibrationMethod method = PF_SIGMOID; method <= PF_ISOTONIC; method++)
 	{
 		has_a_curve_each(method);
+		never_falls(method);
 		stays_finite(method);
 	}
 	pf_calibration_apply(&none, 2, out);

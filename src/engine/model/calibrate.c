@@ -133,6 +133,12 @@ fit_sigmoid(const Side *side, PfCalibrationCurve *curve)
 		if (!lower)
 			break;				/* as low as the arithmetic can tell */
 	}
+	/* never downwards, as an isotonic curve: the order of the shares stays, and constraints with it */
+	if (slope < 0)
+	{
+		slope = 0;
+		level = log((count[1] + 1) / (count[0] + 1));
+	}
 	curve->n = 1;
 	curve->x = pf_alloc(side->env, sizeof(double));
 	curve->y = pf_alloc(side->env, sizeof(double));
