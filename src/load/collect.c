@@ -542,9 +542,6 @@ keep_candidates(PfLoad *load, const PfBlock *block)
 	}
 	pf_copy_places(load, block, places, n);
 	pf_thin_sample(load, false);
-	/* arrays turned out to be long, or the planner's guess was wrong */
-	if (load->raw_bytes > (Size) pf_train_memory * 1024)
-		pf_check_memory(load, load->rows_used, PF_AT_LEAST);
 }
 
 /* What the rows that came together mean for memory and for the stage that comes next. */
@@ -668,6 +665,10 @@ finish_batch(PfLoad *load, PfBlock *block, int n)
 	}
 	load->rows_used += n;
 	note_training(load, block, n);
+
+	/* arrays turned out to be long, or the planner's guess was wrong */
+	if (load->pass != PF_COLLECT_BINS && load->raw_bytes > (Size) pf_train_memory * 1024)
+		pf_check_memory(load, load->rows_used, PF_AT_LEAST);
 }
 
 /* Room for the rows that come. */

@@ -52,8 +52,7 @@ pf_sample_memory(const PfLoad *load, uint32 nrows)
 
 	for (int f = 0; f < load->nfeature_columns; f++)
 		a_row += pf_value_size(load->features[f]) * load->features[f]->length;
-	/* and the block in which rows come together */
-	return a_row * (Min(nrows, most_stored(load)) + PF_BLOCK_ROWS);
+	return a_row * Min(nrows, most_stored(load));
 }
 
 static inline uint64
