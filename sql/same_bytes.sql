@@ -102,5 +102,45 @@ SELECT version FROM ml_train('value', 'SELECT d, c, b * 3 + a AS y, 1 + id % 4 A
                              features => '{a,b,c,d}', weight => 'w', params => '{"n_estimators": 20}');
 SELECT * FROM compare('value');
 
+-- Rows are read as they are stored where that can be done, with and without nulls, and by several processes.
+RESET pgforest.train_workers;
+CREATE TABLE numbers AS
+SELECT i AS id, u(i, 1) AS f8, (u(i, 2) * 100)::smallint AS i2, u(i, 3)::float4 AS f4, (u(i, 4) * 9e18)::bigint AS i8,
+       CASE i % 50 WHEN 0 THEN date 'infinity' WHEN 1 THEN date '-infinity' ELSE date '2020-01-01' + (u(i, 5) * 1000)::int END AS day,
+       CASE i % 60 WHEN 0 THEN 'infinity' ELSE timestamp '2020-01-01' + u(i, 6) * interval '1 year' END AS at,
+       u(i, 7) > 0.5 AS flag, CASE i % 70 WHEN 0 THEN 'NaN' WHEN 1 THEN '-infinity' WHEN 2 THEN '-0' ELSE round((u(i, 8) * 3)::numeric)::float8 END AS few,
+       (u(i, 1) + u(i, 9) > 1)::int AS y
+FROM generate_series(1, 3000) i;
+CREATE TABLE holes AS
+SELECT id, CASE WHEN id % 7 > 0 THEN f8 END AS f8, CASE WHEN id % 6 > 0 THEN i2 END AS i2, f4, CASE WHEN id % 5 > 0 THEN i8 END AS i8,
+       CASE WHEN id % 7 > 0 THEN day END AS day, at, CASE WHEN id % 9 > 0 THEN flag END AS flag, CASE WHEN id % 4 > 0 THEN few END AS few, y
+FROM numbers;
+CREATE FUNCTION train_stored(name text, source text) RETURNS int
+BEGIN ATOMIC
+    SELECT version FROM ml_train(name, source, 'y', features => '{f8,i2,f4,i8,day,at,flag,few}', params => '{"n_estimators": 10}');
+END;
+CREATE TABLE noted AS SELECT repeat('note', id % 5) AS note, few, y, at, f8, flag, i8, day, i2, f4 FROM numbers;
+CREATE TABLE dropped AS SELECT id AS gone, * FROM holes;
+ALTER TABLE dropped DROP COLUMN gone;
+CREATE TABLE added AS TABLE holes;
+ALTER TABLE added ADD COLUMN more int DEFAULT 7;
+SELECT train_stored('stored', 'SELECT * FROM numbers ORDER BY f8') AS as_a_query;
+SELECT train_stored('stored', 'numbers') AS fixed_lengths;
+SELECT train_stored('stored', 'noted') AS behind_a_text;
+SELECT train_stored('holes', 'SELECT * FROM holes ORDER BY f8') AS as_a_query;
+SELECT train_stored('holes', 'holes') AS nulls;
+SELECT train_stored('holes', 'dropped') AS behind_a_dropped_column;
+SELECT train_stored('holes', 'added') AS before_an_added_column;
+SET parallel_setup_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT train_stored('stored', 'numbers') AS fixed_lengths;
+SELECT train_stored('stored', 'noted') AS behind_a_text;
+SELECT train_stored('holes', 'holes') AS nulls;
+SELECT train_stored('holes', 'dropped') AS behind_a_dropped_column;
+RESET parallel_setup_cost;
+RESET min_parallel_table_scan_size;
+SELECT * FROM compare('stored');
+SELECT * FROM compare('holes');
+
 SELECT count(ml_drop(name)) FROM pgforest.models;
 DROP SCHEMA regress_same CASCADE;

@@ -2,10 +2,14 @@
  * collect.c
  *	  What a pass over the source does with a row.
  *
- * A row is checked, hashed and put on a side; then its values go into blocks,
- * column by column.  In the first pass the blocks keep all rows, or, once they
- * outgrow pgforest.train_memory, only those that can still be in the sample.
- * In the second pass one block is filled again and again and goes into bins.
+ * A row is checked and its values are put by.  Some rows later they are read,
+ * hashed and put on a side, column by column: a hash of one row has to wait for that of
+ * the column before, many rows do not wait for one another.  Only what does not lie in the
+ * row itself (texts, arrays, numeric), target and weight are read at once.
+ *
+ * Rows come together in one block.  When it is full, the first pass keeps it, or, once
+ * what it has outgrows pgforest.train_memory, only its rows that can still be in the
+ * sample; the second pass turns it into bins.
  *
  * Hashes.  identity: over the key columns, or without a key over features,
  * target and weight.  content: over every column that is read, split and key
@@ -137,13 +141,14 @@ read_weight(PfLoadColumn *column, Datum value, bool isnull)
 static uint64
 read_target(PfLoad *load, PfLoadColumn *column, Datum value)
 {
+	PfLabelCode *cached = NULL;
 	const char *label;
 	size_t		length;
+	uint64		hash;
 
 	if (load->task == PF_REGRESSION)
 	{
-		uint64		hash = pf_read_number_hash(&column->reader, value, &column->number);
-
+		hash = pf_read_number_hash(&column->reader, value, &column->number);
 		if (!isfinite(column->number))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
@@ -161,6 +166,15 @@ read_target(PfLoad *load, PfLoadColumn *column, Datum value)
 		return hash;
 	}
 
+	if (column->reader.by_value)
+	{
+		cached = &load->label_cache[pf_mix64(value) % PF_LABEL_CACHE];
+		if (cached->known && cached->value == value)
+		{
+			column->code = cached->code;
+			return cached->hash;
+		}
+	}
 	label = pf_read_label(&column->reader, value);
 	length = strlen(label);
 	column->code = pf_dictionary_code(load->labels, label, length,
@@ -168,7 +182,12 @@ read_target(PfLoad *load, PfLoadColumn *column, Datum value)
 									  load->pass != PF_COLLECT_BINS);
 	if (column->code == PF_NO_CODE && load->pass != PF_COLLECT_BINS)
 		pf_refuse_values(load, column);
-	return pf_read_hash(&column->reader, value, false);
+	hash = pf_read_hash(&column->reader, value, false);
+	if (cached)
+		*cached = (PfLabelCode) {
+			.known = true,.value = value,.code = column->code,.hash = hash
+		};
+	return hash;
 }
 
 /* Learns an array column's length from its first array; the others must have it. */
@@ -238,12 +257,6 @@ read_feature(PfLoad *load, PfLoadColumn *column, Datum value, bool isnull)
 		column->number = NAN;
 		column->code = PF_NO_CODE;
 		return PF_HASH_NULL;
-	}
-	/* the most common by far */
-	if (column->reader.base == FLOAT8OID)
-	{
-		column->number = DatumGetFloat8(value);
-		return pf_hash_number(column->number);
 	}
 	if (column->reader.kind == PF_CATEGORY)
 		return read_code(load, column, value);
@@ -377,17 +390,10 @@ pf_make_block(PfLoad *load)
 	return block;
 }
 
-/* The block that takes the next row. */
-static PfBlock *
-open_block(PfLoad *load)
+/* A block among those that are kept. */
+static void
+append_block(PfLoad *load, PfBlock *block)
 {
-	if (load->nblocks > 0)
-	{
-		PfBlock    *block = load->blocks[load->nblocks - 1];
-
-		if (block->nrows < PF_BLOCK_ROWS)
-			return block;
-	}
 	if (load->nblocks == load->block_room)
 	{
 		uint32		room = Max(64, load->block_room * 2);
@@ -397,31 +403,16 @@ open_block(PfLoad *load)
 			: repalloc_huge(load->blocks, room * sizeof(PfBlock *));
 		load->block_room = room;
 	}
-	return load->blocks[load->nblocks++] = pf_make_block(load);
+	load->blocks[load->nblocks++] = block;
 }
 
-/* Keeps the row that was read. */
-static void
-store_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
+/* The kept block that takes the next row. */
+static PfBlock *
+open_block(PfLoad *load)
 {
-	PfBlock    *block = open_block(load);
-	int			place = block->nrows;
-
-	block->identity[place] = identity;
-	block->content[place] = content;
-	block->side[place] = side;
-	if (block->label)
-		block->label[place] = load->target->code;
-	else
-		block->target[place] = load->target ? load->target->number : 0;
-	if (block->weight)
-		block->weight[place] = (float) load->weight->number;
-	for (int c = 0; c < load->ncolumns; c++)
-	{
-		if (load->columns[c].role == PF_FEATURE)
-			store_feature(load, block, c, place);
-	}
-	block->nrows++;
+	if (load->nblocks == 0 || load->blocks[load->nblocks - 1]->nrows == PF_BLOCK_ROWS)
+		append_block(load, pf_make_block(load));
+	return load->blocks[load->nblocks - 1];
 }
 
 /* A block's memory back. */
@@ -442,43 +433,66 @@ pf_free_block(PfLoad *load, PfBlock *block)
 	pfree(block);
 }
 
-/* A row of a block once more. */
-void
-pf_copy_row(PfLoad *load, const PfBlock *source, int from)
+/* One column of some rows of a block behind the rows of another. */
+static void
+copy_column(PfLoad *load, const PfBlock *from, const int *places, int n, int c, PfBlock *to)
 {
-	PfBlock    *block = open_block(load);
-	int			place = block->nrows;
+	const PfLoadColumn *column = &load->columns[c];
+	Size		size = pf_value_size(column) * column->length;
+	char	   *values;
 
-	block->identity[place] = source->identity[from];
-	block->content[place] = source->content[from];
-	block->side[place] = source->side[from];
-	if (block->label)
-		block->label[place] = source->label[from];
-	else
-		block->target[place] = source->target[from];
-	if (block->weight)
-		block->weight[place] = source->weight[from];
-	for (int c = 0; c < load->ncolumns; c++)
+	if (from->values[c] == NULL)
 	{
-		PfLoadColumn *column = &load->columns[c];
-		Size		size;
-
-		if (column->role != PF_FEATURE)
-			continue;
-		if (source->values[c] != NULL)
-		{
-			void	   *values = values_of(load, block, c, place);
-
-			size = pf_value_size(column) * column->length;
-			if (size == sizeof(double))
-				((double *) values)[place] = ((const double *) source->values[c])[from];
-			else
-				memcpy((char *) values + size * place, (char *) source->values[c] + size * from, size);
-		}
-		else if (block->values[c] != NULL)
-			store_missing(column, block->values[c], place);
+		for (int i = 0; i < n && to->values[c] != NULL; i++)
+			store_missing(column, to->values[c], to->nrows + i);
+		return;
 	}
-	block->nrows++;
+	values = (char *) values_of(load, to, c, to->nrows) + size * to->nrows;
+	if (size == sizeof(double))
+	{
+		for (int i = 0; i < n; i++)
+			((double *) values)[i] = ((const double *) from->values[c])[places[i]];
+	}
+	else
+	{
+		for (int i = 0; i < n; i++)
+			memcpy(values + size * i, (const char *) from->values[c] + size * places[i], size);
+	}
+}
+
+/* Keeps n rows of a block, at these places. */
+void
+pf_copy_places(PfLoad *load, const PfBlock *from, const int *places, int n)
+{
+	while (n > 0)
+	{
+		PfBlock    *to = open_block(load);
+		int			some = Min(n, PF_BLOCK_ROWS - to->nrows);
+
+		for (int i = 0; i < some; i++)
+		{
+			to->identity[to->nrows + i] = from->identity[places[i]];
+			to->content[to->nrows + i] = from->content[places[i]];
+			to->side[to->nrows + i] = from->side[places[i]];
+			if (to->label)
+				to->label[to->nrows + i] = from->label[places[i]];
+			else
+				to->target[to->nrows + i] = from->target[places[i]];
+			if (to->weight)
+				to->weight[to->nrows + i] = from->weight[places[i]];
+		}
+		for (int c = 0; c < load->ncolumns; c++)
+		{
+			/* an array may be long */
+			if (c % 64 == 0)
+				pf_check(load->env);
+			if (load->columns[c].role == PF_FEATURE)
+				copy_column(load, from, places, some, c, to);
+		}
+		to->nrows += some;
+		places += some;
+		n -= some;
+	}
 }
 
 /* Keeps only the chosen rows, n of them in ascending order. */
@@ -487,76 +501,200 @@ pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n)
 {
 	PfBlock   **old = load->blocks;
 	uint32		nold = load->nblocks;
-	uint32		freed = 0;
+	uint32		next = 0;
 
 	load->blocks = NULL;
 	load->nblocks = 0;
 	load->block_room = 0;
 	load->raw_bytes = 0;
-	for (uint32 i = 0; i < n; i++)
+	for (uint32 number = 0; number < nold; number++)
 	{
-		uint32		number = rows[i] / PF_BLOCK_ROWS;
-		int			from = rows[i] % PF_BLOCK_ROWS;
-		PfBlock    *source = old[number];
+		int			places[PF_BLOCK_ROWS];
+		int			some = 0;
 
-		if (i % PF_BLOCK_ROWS == 0)
-			pf_check(load->env);
-		pf_copy_row(load, source, from);
-
+		while (next < n && rows[next] / PF_BLOCK_ROWS == number)
+			places[some++] = rows[next++] % PF_BLOCK_ROWS;
+		pf_check(load->env);
+		pf_copy_places(load, old[number], places, some);
 		/* as soon as they are read, so that there are never two full sets */
-		for (; freed < number; freed++)
-			pf_free_block(load, old[freed]);
-	}
-	for (; freed < nold; freed++)
-	{
-		if (freed % PF_BLOCK_ROWS == 0)
-			pf_check(load->env);
-		pf_free_block(load, old[freed]);
+		pf_free_block(load, old[number]);
 	}
 	if (old)
 		pfree(old);
 }
 
-/* What the row means for memory and for the stage that comes next. */
+/* The rows of a block that can still be in the sample. */
 static void
-keep_row(PfLoad *load, uint64 identity, uint64 content, PfSide side)
+keep_candidates(PfLoad *load, const PfBlock *block)
 {
-	uint64		sample_key;
+	int			places[PF_BLOCK_ROWS];
+	int			n = 0;
 
+	for (int i = 0; i < block->nrows; i++)
+	{
+		uint64		sample_key = pf_purpose(block->identity[i], PF_FOR_SAMPLE);
+
+		if (block->side[i] != PF_TRAIN || sample_key > load->sample_bound)
+			continue;
+		if (load->team)
+			pf_team_count(load->team, sample_key);
+		places[n++] = i;
+	}
+	pf_copy_places(load, block, places, n);
+	pf_thin_sample(load, false);
+}
+
+/* What the rows that came together mean for memory and for the stage that comes next. */
+static void
+keep_incoming(PfLoad *load)
+{
+	PfBlock    *block = load->incoming;
+
+	pf_check_row_limit(load);
 	switch (load->pass)
 	{
 		case PF_COLLECT_ALL:
-			store_row(load, identity, content, side);
+			append_block(load, block);
+			load->incoming = NULL;
 			/* with room for what they become */
 			if (load->raw_bytes + pf_load_memory(load, load->rows_used) > (Size) pf_train_memory * 1024)
 			{
 				load->pass = PF_COLLECT_SAMPLE;
-				pf_thin_sample(load);
+				pf_thin_sample(load, true);
 			}
-			break;
+			return;
 		case PF_COLLECT_SAMPLE:
-			sample_key = pf_purpose(identity, PF_FOR_SAMPLE);
-			if (side != PF_TRAIN || sample_key > load->sample_bound)
-				break;
-			if (load->team)
-				pf_team_count(load->team, sample_key);
-			store_row(load, identity, content, side);
-			if (pf_stored_rows(load) >= load->thin_at)
-				pf_thin_sample(load);
-			/* arrays turned out to be long, or the planner's guess was wrong */
-			if (load->raw_bytes > (Size) pf_train_memory * 1024)
-				pf_check_memory(load, load->rows_used, PF_AT_LEAST);
+			keep_candidates(load, block);
 			break;
 		case PF_COLLECT_BINS:
-			store_row(load, identity, content, side);
-			if (load->blocks[0]->nrows == PF_BLOCK_ROWS)
-			{
-				pf_pack_block(load, load->blocks[0]);
-				load->blocks[0]->nrows = 0;
-			}
+			pf_pack_block(load, block);
 			break;
 		case PF_COUNT_ROWS:
 			break;
+	}
+	block->nrows = 0;
+}
+
+/* Reads the numbers of a column for the last n rows of a block, which lie in the load; their hashes. */
+static void
+read_numbers(PfLoad *load, PfBlock *block, int c, int n, uint64 *hash)
+{
+	const PfLoadColumn *column = &load->columns[c];
+	int			first = block->nrows - n;
+	double		number[PF_BATCH_ROWS];
+
+	pf_read_numbers(&column->reader, load->row_values + c, load->row_nulls + c, load->ncolumns, n,
+					number, hash);
+	if (column->role != PF_FEATURE)
+		return;
+	if (column->store == PF_FLOATS)
+	{
+		float	   *values = (float *) pf_block_values(load, block, c) + first;
+
+		for (int i = 0; i < n; i++)
+			values[i] = (float) number[i];
+	}
+	else
+		memcpy((double *) pf_block_values(load, block, c) + first, number, n * sizeof(double));
+}
+
+/* Of the training rows among the last n of a block: which categories and classes are there? */
+static void
+note_training(PfLoad *load, const PfBlock *block, int n)
+{
+	int			first = block->nrows - n;
+
+	for (int i = first; i < block->nrows; i++)
+		load->rows_train += block->side[i] == PF_TRAIN;
+	for (int i = first; i < block->nrows && block->label; i++)
+		load->labels->in_training[block->label[i]] |= block->side[i] == PF_TRAIN;
+	for (int f = 0; f < load->nfeature_columns; f++)
+	{
+		PfDictionary *dictionary = load->features[f]->dictionary;
+		const uint32 *code;
+
+		if (dictionary == NULL)
+			continue;
+		code = block->values[load->features[f] - load->columns];
+		for (int i = first; i < block->nrows; i++)
+		{
+			if (code[i] != PF_NO_CODE)
+				dictionary->in_training[code[i]] |= block->side[i] == PF_TRAIN;
+		}
+	}
+}
+
+/* The last n rows of a block, of which values were put by: their numbers, hashes and sides. */
+static void
+finish_batch(PfLoad *load, PfBlock *block, int n)
+{
+	int			first = block->nrows - n;
+	uint64	   *content = block->content + first;
+	uint64	   *identity = block->identity + first;
+
+	for (int i = 0; i < n; i++)
+		content[i] = identity[i] = PF_HASH_START;
+	for (int c = 0; c < load->ncolumns; c++)
+	{
+		const PfLoadColumn *column = &load->columns[c];
+		uint64		numbers[PF_BATCH_ROWS];
+		const uint64 *hash = numbers;
+
+		if (column->batched)
+			read_numbers(load, block, c, n, numbers);
+		else
+			hash = load->row_hashes + (Size) c * PF_BATCH_ROWS;
+		for (int i = 0; i < n; i++)
+			content[i] = pf_hash_combine(content[i], hash[i]);
+		for (int i = 0; i < n && column->identity && !load->one_hash; i++)
+			identity[i] = pf_hash_combine(identity[i], hash[i]);
+	}
+	if (load->one_hash)
+		memcpy(identity, content, n * sizeof(uint64));
+	for (int i = 0; i < n && !load->split; i++)
+	{
+		double		place = pf_share_position(identity[i], PF_FOR_SPLIT);
+
+		load->highest = Max(load->highest, place);
+		block->side[first + i] = pf_is_held_out(identity[i], load->spec->holdout)
+			? PF_VALIDATION : PF_TRAIN;
+	}
+
+	/* sums, so that the order of the rows does not matter */
+	for (int i = 0; i < n; i++)
+	{
+		uint64		print = pf_purpose(content[i], PF_FOR_FINGERPRINT);
+
+		load->fingerprint[0] += print;
+		load->fingerprint[1] += pf_mix64(print ^ SECOND_SUM);
+	}
+	load->rows_used += n;
+	note_training(load, block, n);
+
+	/* arrays turned out to be long, or the planner's guess was wrong */
+	if (load->pass != PF_COLLECT_BINS && load->raw_bytes > (Size) pf_train_memory * 1024)
+		pf_check_memory(load, load->rows_used, PF_AT_LEAST);
+}
+
+/* Room for the rows that come. */
+static void
+start_incoming(PfLoad *load)
+{
+	load->incoming = pf_make_block(load);
+	if (load->row_values != NULL)
+		return;
+	load->row_values = MemoryContextAlloc(load->context, Max(load->ncolumns, 1) * PF_BATCH_ROWS * sizeof(Datum));
+	load->row_nulls = MemoryContextAlloc(load->context, Max(load->ncolumns, 1) * PF_BATCH_ROWS);
+	load->row_hashes = MemoryContextAlloc(load->context, Max(load->ncolumns, 1) * PF_BATCH_ROWS * sizeof(uint64));
+	load->alone = MemoryContextAlloc(load->context, Max(load->ncolumns, 1) * sizeof(int));
+	for (int c = 0; c < load->ncolumns; c++)
+	{
+		PfLoadColumn *column = &load->columns[c];
+
+		column->batched = column->reader.by_value && column->reader.kind == PF_NUMBER &&
+			(column->role == PF_FEATURE || column->role == PF_KEY);
+		if (!column->batched)
+			load->alone[load->nalone++] = c;
 	}
 }
 
@@ -565,9 +703,10 @@ void
 pf_collect_row(Datum *values, bool *nulls, void *arg)
 {
 	PfLoad	   *load = arg;
-	uint64		identity = PF_HASH_START;
-	uint64		content = PF_HASH_START;
 	PfSide		side = PF_TRAIN;
+	PfBlock    *block;
+	int			place;
+	int			in_batch;
 
 	load->rows_read++;
 	if (load->team && load->rows_read % SEEN_ROWS == 0)
@@ -601,51 +740,59 @@ pf_collect_row(Datum *values, bool *nulls, void *arg)
 		!pf_draw_row(load, values, nulls))
 		return;
 
-	for (int c = 0; c < load->ncolumns; c++)
+	if (load->incoming == NULL)
+		start_incoming(load);
+	block = load->incoming;
+	place = block->nrows;
+	in_batch = place % PF_BATCH_ROWS;
+	for (int i = 0; i < load->nalone; i++)
 	{
+		int			c = load->alone[i];
 		PfLoadColumn *column = &load->columns[c];
 		uint64		hash;
 
 		if (column->role == PF_FEATURE)
+		{
 			hash = read_feature(load, column, values[c], nulls[c]);
+			store_feature(load, block, c, place);
+		}
 		else if (column->role == PF_TARGET)
 			hash = read_target(load, column, values[c]);
 		else
 			hash = pf_read_hash(&column->reader, values[c], nulls[c]);
-		content = pf_hash_combine(content, hash);
-		if (column->identity && !load->one_hash)
-			identity = pf_hash_combine(identity, hash);
+		load->row_hashes[(Size) c * PF_BATCH_ROWS + in_batch] = hash;
 	}
-	if (load->one_hash)
-		identity = content;
-	if (!load->split && load->spec->holdout > 0)
+	if (block->label && load->target->code == PF_NO_CODE)
 	{
-		double		place = pf_share_position(identity, PF_FOR_SPLIT);
-
-		load->highest = Max(load->highest, place);
-		if (pf_is_held_out(identity, load->spec->holdout))
-			side = PF_VALIDATION;
+		/* second pass, other rows: the fingerprint tells */
+		load->rows_used++;
+		return;
 	}
+	memcpy(load->row_values + (Size) in_batch * load->ncolumns, values, load->ncolumns * sizeof(Datum));
+	memcpy(load->row_nulls + (Size) in_batch * load->ncolumns, nulls, load->ncolumns * sizeof(bool));
+	block->side[place] = side;
+	if (block->label)
+		block->label[place] = load->target->code;
+	else
+		block->target[place] = load->target ? load->target->number : 0;
+	if (block->weight)
+		block->weight[place] = (float) load->weight->number;
+	block->nrows++;
+	if (in_batch + 1 == PF_BATCH_ROWS)
+		finish_batch(load, block, PF_BATCH_ROWS);
+	if (block->nrows == PF_BLOCK_ROWS)
+		keep_incoming(load);
+}
 
-	/* sums, so that the order of the rows does not matter */
-	load->fingerprint[0] += pf_purpose(content, PF_FOR_FINGERPRINT);
-	load->fingerprint[1] += pf_mix64(pf_purpose(content, PF_FOR_FINGERPRINT) ^ SECOND_SUM);
-	load->rows_used++;
-	pf_check_row_limit(load);
-	if (load->task == PF_CLASSIFICATION && load->target->code == PF_NO_CODE)
-		return;					/* second pass, other rows: the fingerprint tells */
-	if (side == PF_TRAIN)
-	{
-		load->rows_train++;
-		if (load->task == PF_CLASSIFICATION)
-			load->labels->in_training[load->target->code] = 1;
-		for (int f = 0; f < load->nfeature_columns; f++)
-		{
-			PfLoadColumn *column = load->features[f];
+/* There are no more rows: those that are waiting for others. */
+void
+pf_collect_end(PfLoad *load)
+{
+	PfBlock    *block = load->incoming;
 
-			if (column->dictionary && !column->missing && column->code != PF_NO_CODE)
-				column->dictionary->in_training[column->code] = 1;
-		}
-	}
-	keep_row(load, identity, content, side);
+	if (block == NULL || block->nrows == 0)
+		return;
+	if (block->nrows % PF_BATCH_ROWS > 0)
+		finish_batch(load, block, block->nrows % PF_BATCH_ROWS);
+	keep_incoming(load);
 }

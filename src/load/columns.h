@@ -22,6 +22,7 @@ typedef struct PfReader
 	bool		elmbyval;
 	char		elmalign;
 	PfKind		kind;
+	bool		by_value;		/* the Datum is the value, and not where it lies */
 	bool		exact_float4;	/* every value is exact as a float4 (int2, float4, bool) */
 	FmgrInfo	output;			/* for types that are read through their text */
 } PfReader;
@@ -57,6 +58,10 @@ extern uint64 pf_hash_category(const char *bytes, size_t length);
 extern uint64 pf_hash_array(const double *elements, int n);
 /* A scalar number and its hash at once. */
 extern uint64 pf_read_number_hash(const PfReader *reader, Datum value, double *number);
+
+/* The same of many, passed by value, each `stride` behind the one before; NaN for NULL. */
+extern void pf_read_numbers(const PfReader *reader, const Datum *values, const bool *nulls,
+							int stride, int n, double *numbers, uint64 *hashes);
 
 /* A value as a class label: integers as digits, boolean as true/false, else the type's text. In the current context. */
 extern char *pf_read_label(PfReader *reader, Datum value);

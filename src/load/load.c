@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -31,6 +32,12 @@
 
 #define IDENTITY_BITS		(1 << 20)	/* a power of two */
 #define LEAST_CHANCE		1e-12	/* of an error that is wrong */
+
+/*
+ * Rows that a process reads once in the time that it takes to launch workers twice and to read rows
+ * twice, for each unit of parallel_setup_cost.
+ */
+#define SHARE_ROWS			200
 
 /* Errors when the split column holds anything but the three words. */
 static void
@@ -362,9 +369,10 @@ collect(PfLoad *load, PfScan *scan)
 	if (pf_scan_is_shared(scan) && pf_team_start(load))
 	{
 		pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), pf_team_seen(load));
-		pf_thin_sample(load);
+		pf_thin_sample(load, true);
 		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
-		pf_thin_sample(load);
+		pf_collect_end(load);
+		pf_thin_sample(load, true);
 		pf_team_merge(load);
 		pf_progress_counted(load->rows_read);
 		pf_team_end(load);
@@ -373,6 +381,7 @@ collect(PfLoad *load, PfScan *scan)
 	load->pass = PF_COLLECT_ALL;
 	pf_progress_phase(PF_PHASE_SCAN, pf_scan_rows(scan), &load->rows_read);
 	pf_scan_run(scan, pf_collect_row, load);
+	pf_collect_end(load);
 }
 
 /* Errors when two passes saw other rows. */
@@ -452,7 +461,7 @@ pack_again(PfLoad *load, PfScan *scan)
 	{
 		pf_progress_phase(PF_PHASE_BIN, rows_read, pf_team_seen(load));
 		pf_scan_run_shared(scan, pf_collect_row, load, pf_team_handle(load));
-		pack_stored(load);
+		pf_collect_end(load);
 		pf_team_merge(load);
 		pf_progress_counted(load->rows_read);
 	}
@@ -461,7 +470,7 @@ pack_again(PfLoad *load, PfScan *scan)
 		pf_pack_alone(load);
 		pf_progress_phase(PF_PHASE_BIN, rows_read, &load->rows_read);
 		pf_scan_run(scan, pf_collect_row, load);
-		pack_stored(load);
+		pf_collect_end(load);
 	}
 	if (rows_read != load->rows_read || rows_used != load->rows_used ||
 		memcmp(fingerprint, load->fingerprint, sizeof(fingerprint)) != 0)
@@ -554,7 +563,7 @@ pf_load(const PfLoadSpec *spec)
 	PfScan	   *scan;
 	int64		rows;
 
-	scan = pf_scan_plan(spec->source, load->names, true);
+	scan = pf_scan_plan(spec->source, load->names, SHARE_ROWS * parallel_setup_cost);
 	if (spec->max_rows > 0)
 	{
 		load = draw_rows(load, scan, &rows);

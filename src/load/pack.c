@@ -15,6 +15,7 @@
 #include "load/stages.h"
 
 #define PIECE			4096	/* rows copied between two interrupt checks */
+#define TABLES			1024	/* for numbers, at most: 6 MB */
 
 /* Bytes that it takes to bring so many rows into order: packed, sorted, and the matrices. */
 uint64
@@ -102,7 +103,8 @@ pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
 	}
 	for (int e = 0; e < length; e++)
 	{
-		double		values[PF_BLOCK_ROWS];
+		double		gathered[PF_BLOCK_ROWS];
+		const double *values = gathered;
 
 		/* a wide array takes a while */
 		if (e % 1024 == 1023)
@@ -110,14 +112,34 @@ pack_column(PfLoad *load, const PfBlock *block, int c, uint8 *out)
 		if (column->store == PF_FLOATS)
 		{
 			for (int i = 0; i < block->nrows; i++)
-				values[i] = ((const float *) block->values[c])[(Size) i * length + e];
+				gathered[i] = ((const float *) block->values[c])[(Size) i * length + e];
 		}
+		else if (length == 1)
+			values = block->values[c];
 		else
 		{
 			for (int i = 0; i < block->nrows; i++)
-				values[i] = ((const double *) block->values[c])[(Size) i * length + e];
+				gathered[i] = ((const double *) block->values[c])[(Size) i * length + e];
 		}
-		pf_bin_numbers(&bins[e], values, block->nrows, out + e, stride);
+		if (load->tables)
+			pf_bin_by_table(&load->tables[column->first_feature + e], values, block->nrows,
+							out + e, stride);
+		else
+			pf_bin_numbers(&bins[e], values, block->nrows, out + e, stride);
+	}
+}
+
+/* Tables for the numbers, unless they would take too much memory. */
+static void
+make_tables(PfLoad *load)
+{
+	if (load->nfeatures > TABLES || (load->values && !load->folds))
+		return;
+	load->tables = pf_alloc(load->env, Max(load->nfeatures, 1) * sizeof(PfBinTable));
+	for (uint32 f = 0; f < load->nfeatures; f++)
+	{
+		if (load->bins[f].kind == PF_NUMBER)
+			pf_bin_table(&load->bins[f], &load->tables[f]);
 	}
 }
 
@@ -170,6 +192,8 @@ pf_pack_block(PfLoad *load, const PfBlock *block)
 		: (uint32) block->nrows > packed->room - first)
 		return;
 
+	if (load->tables == NULL)
+		make_tables(load);
 	out = packed->bins + (Size) first * packed->stride;
 	for (int c = 0; c < load->ncolumns; c++)
 	{

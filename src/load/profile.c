@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "engine/bins/cuts.h"
 #include "load/stages.h"
 
 #define PIECE			16384	/* rows gathered between two interrupt checks */
@@ -25,27 +26,29 @@ pf_profile_start(PfLoad *load, MemoryContext context)
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
-/* The values of a feature that are there, of nrows rows; its bin map is made if it gets one. */
+/*
+ * n values of a feature, counted (see pf_count_values), as its bin map is made of them; missing
+ * rows have none.
+ */
 void
-pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, double *values, uint32 n,
-				   uint32 nrows)
+pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, const double *values,
+				   const double *count, size_t n, uint32 missing)
 {
 	PfFrame    *frame = &load->frames[feature];
 	PfTally    *tally = &load->tallies[feature];
+	PfBins		bins;
 
 	if (feature >= PF_PROFILED_FEATURES)
 		return;
 	if (load->values)
-		pf_frame_values(env, values, n, OWN_CELLS, frame);
-	else
-		pf_frame_numbers(env, &load->bins[feature], values, n, frame);
-	pf_tally_init(env, frame, tally);
-	for (uint32 first = 0; first < n; first += PIECE)
 	{
-		pf_check(env);
-		pf_tally_numbers(frame, tally, values + first, Min(n - first, PIECE), NULL, 0);
+		pf_cut_counted(env, values, count, n, OWN_CELLS, &bins);
+		pf_profile_counted(env, &bins, values, count, n, frame, tally);
+		frame->own_cuts = true;
 	}
-	pf_tally_missing(tally, nrows - n);
+	else
+		pf_profile_counted(env, &load->bins[feature], values, count, n, frame, tally);
+	pf_tally_missing(tally, missing);
 }
 
 /* Categories of a feature by their entries. */
@@ -104,8 +107,6 @@ pf_profile_target(PfLoad *load, const PfEnv *env, const uint32 *rows, uint32 n)
 		pfree(count);
 		return;
 	}
-	pf_frame_values(env, values, n, PF_MAX_BINS, frame);
-	pf_tally_init(env, frame, tally);
-	pf_tally_numbers(frame, tally, values, n, NULL, 0);
+	pf_profile_values(env, values, n, PF_MAX_BINS, frame, tally);
 	pfree(values);
 }

@@ -24,6 +24,7 @@
 #define PROFILE_ROWS		20000	/* of it, where bins are not wanted */
 #define HISTOGRAM_BITS		16
 #define SLACK_ROWS			32768	/* in a team: so many rows too many are not worth dropping */
+#define BOUND_ROWS			4096	/* likewise: seen by a process until it looks for the bound again */
 #define TILE				16	/* elements of an array that are gathered together */
 #define PIECE				16384	/* values gathered between two interrupt checks */
 
@@ -164,10 +165,27 @@ pf_choose_sample(PfLoad *load, uint32 *n)
 	return rows;
 }
 
-static int
-compare_rows(uint32 a, uint32 b, const void *arg)
+/* The same rows in the order in which they are stored. */
+static uint32 *
+in_stored_order(PfLoad *load, const uint32 *rows, uint32 n)
 {
-	return a < b ? -1 : a > b;
+	uint32		stored = pf_stored_rows(load);
+	uint8	   *wanted = pf_alloc(load->env, Max(stored, 1));
+	uint32	   *ascending = pf_alloc(load->env, Max(n, 1) * sizeof(uint32));
+	uint32		found = 0;
+
+	memset(wanted, 0, stored);
+	for (uint32 i = 0; i < n; i++)
+		wanted[rows[i]] = 1;
+	for (uint32 row = 0; row < stored; row++)
+	{
+		if (row % PIECE == 0)
+			pf_check(load->env);
+		if (wanted[row])
+			ascending[found++] = row;
+	}
+	pf_release(load->env, wanted);
+	return ascending;
 }
 
 /* Drops all stored rows but those of the sample so far. */
@@ -176,49 +194,55 @@ thin_alone(PfLoad *load)
 {
 	uint32		n;
 	uint32	   *rows = pf_choose_sample(load, &n);
+	uint32	   *ascending = in_stored_order(load, rows, n);
 
-	pf_sort_indexes(load->env, rows, n, compare_rows, NULL);
-	pf_copy_rows(load, rows, n);
+	pf_copy_rows(load, ascending, n);
+	pfree(ascending);
 	pfree(rows);
 	load->thin_at = most_stored(load);
 }
 
 /*
- * In a team: drops what is behind the bound that all of its rows together make.
+ * In a team: drops what is behind the bound that all of its rows together make.  Rows behind it are
+ * not even stored when it is known, so it is looked for whenever a process has seen a
+ * part more of training rows.
  */
 static void
-thin_in_team(PfLoad *load)
+thin_in_team(PfLoad *load, bool now)
 {
 	uint32		stored = pf_stored_rows(load);
-	uint64		bound = pf_team_bound(load->team, sample_rows(load));
+	uint32	   *rows;
+	uint32		n = 0;
 
-	if (bound < load->sample_bound)
+	if (load->rows_train >= load->bound_at || now)
 	{
-		uint32	   *rows = pf_alloc(load->env, Max(stored, 1) * sizeof(uint32));
-		uint32		n = 0;
-
-		for (uint32 row = 0; row < stored; row++)
-		{
-			if (row % PIECE == 0)
-				pf_check(load->env);
-			if (sample_key(load, row) <= bound)
-				rows[n++] = row;
-		}
-		pf_copy_rows(load, rows, n);
-		pfree(rows);
-		load->sample_bound = bound;
-		stored = n;
+		load->sample_bound = Min(load->sample_bound, pf_team_bound(load->team, sample_rows(load)));
+		load->bound_at = load->rows_train + Max(load->rows_train / 8, BOUND_ROWS);
 	}
-	load->thin_at = stored + Max(stored / 2, SLACK_ROWS);
+	if (stored < load->thin_at && !now)
+		return;
+
+	rows = pf_alloc(load->env, Max(stored, 1) * sizeof(uint32));
+	for (uint32 row = 0; row < stored; row++)
+	{
+		if (row % PIECE == 0)
+			pf_check(load->env);
+		if (sample_key(load, row) <= load->sample_bound)
+			rows[n++] = row;
+	}
+	if (n < stored)
+		pf_copy_rows(load, rows, n);
+	pfree(rows);
+	load->thin_at = n + Max(n / 2, SLACK_ROWS);
 }
 
-/* Drops stored rows that cannot be in the sample. */
+/* Drops stored rows that cannot be in the sample, if there are many, or now. */
 void
-pf_thin_sample(PfLoad *load)
+pf_thin_sample(PfLoad *load, bool now)
 {
 	if (load->team)
-		thin_in_team(load);
-	else
+		thin_in_team(load, now);
+	else if (now || pf_stored_rows(load) >= load->thin_at)
 		thin_alone(load);
 }
 
@@ -239,7 +263,7 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 	int			tile = Min(column->length, TILE);
 	bool		cuts = !load->values || load->folds;
 	double	   *values = pf_alloc(load->env, Max((Size) tile * n, 1) * sizeof(double));
-	double	   *kept = pf_alloc(load->env, Max(n, 1) * sizeof(double));
+	double	   *counts = pf_alloc(load->env, Max(n, 1) * sizeof(double));
 
 	for (int first = 0; first < column->length; first += tile)
 	{
@@ -267,25 +291,21 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 		for (int e = 0; e < width; e++)
 		{
 			uint32		feature = column->first_feature + first + e;
+			double	   *own = values + (Size) e * n;
+			PfBins	   *bins = &load->bins[feature];
+			Size		distinct = pf_count_values(env, own, count[e], counts);
 
-			load->bins[feature].kind = PF_NUMBER;
-			if (!cuts)
-			{
-				pf_profile_numbers(load, env, feature, values + (Size) e * n, count[e], n);
-				continue;
-			}
-			memcpy(kept, values + (Size) e * n, count[e] * sizeof(double));
-			if (load->positions)
-				pf_cut_spread(env, values + (Size) e * n, count[e], load->spec->max_bins,
-							  &load->bins[feature], load->positions + (Size) feature * PF_MAX_BINS);
-			else
-				pf_cut_numbers(env, values + (Size) e * n, count[e], load->spec->max_bins,
-							   &load->bins[feature]);
-			pf_profile_numbers(load, env, feature, kept, count[e], n);
+			bins->kind = PF_NUMBER;
+			if (cuts && load->positions)
+				pf_cut_spread(env, own, counts, distinct, load->spec->max_bins, bins,
+							  load->positions + (Size) feature * PF_MAX_BINS);
+			else if (cuts)
+				pf_cut_counted(env, own, counts, distinct, load->spec->max_bins, bins);
+			pf_profile_numbers(load, env, feature, own, counts, distinct, n - count[e]);
 		}
 	}
 	pfree(values);
-	pfree(kept);
+	pfree(counts);
 }
 
 /*
@@ -424,16 +444,13 @@ pf_make_bins(PfLoad *load, MemoryContext context)
 	const PfEnv *env = pf_pg_env(context);
 	uint32		n;
 	uint32	   *rows = pf_choose_sample(load, &n);
-	uint32	   *ascending = pf_alloc(load->env, Max(n, 1) * sizeof(uint32));
+	/* numbers do not mind the order, memory does */
+	uint32	   *ascending = in_stored_order(load, rows, n);
 	double		mean = load->task == PF_REGRESSION ? mean_target(load, rows, n) : 0;
 	uint32		first = 0;
 	int			categories = 0;
 	/* models of values want no bins, and are trained fast: then a part of the sample has to do */
 	bool		profile_only = load->values && !load->folds;
-
-	/* numbers do not mind the order, memory does */
-	memcpy(ascending, rows, n * sizeof(uint32));
-	pf_sort_indexes(load->env, ascending, n, compare_rows, NULL);
 
 	load->bins = MemoryContextAllocExtended(context, load->nfeatures * sizeof(PfBins),
 											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

@@ -14,11 +14,20 @@
  *		  -> Custom Scan (pgforest load)		takes every row
  *			   -> Parallel Seq Scan, or whatever the planner chose
  *
+ * Columns that are asked for by their names only need no projection: where the plan is a scan of one
+ * table, the scan gives the row as it is stored, and the columns are picked from it; without taking it
+ * apart, when all columns up to the last one have fixed lengths and none is null.
+ *
  * Memory: the plan lives as long as the PfScan; the executor's goes when a run ends.
  * Locks: those that PostgreSQL takes on the tables, kept to the end of the transaction.
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tupmacs.h"
 #include "access/xact.h"
 #include "executor/executor.h"
 #include "jit/jit.h"
@@ -27,12 +36,14 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "parser/parser.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "catalog/pgenv.h"
@@ -47,14 +58,36 @@ struct PfScan
 	char	   *sql;
 	PlannedStmt *plan;
 	bool		shared;
+	List	   *picked;			/* see pick_columns; of a shared scan its node has them */
 };
+
+/* Where a column lies in every row that has no nulls. */
+typedef struct Field
+{
+	int			offset;
+	int16		length;
+	bool		by_value;
+} Field;
+
+/* Who gets rows, and how. */
+typedef struct Taker
+{
+	MemoryContext context;		/* of a row */
+	PfRowCallback callback;
+	void	   *arg;
+	int			npicked;		/* 0: a row is as it was asked for */
+	AttrNumber	last;			/* of the columns picked */
+	AttrNumber *picked;
+	Datum	   *values;
+	bool	   *nulls;
+	Field	   *fields;			/* of the columns picked; NULL: where they lie differs from row to row */
+	bool	   *none;			/* no nulls */
+} Taker;
 
 typedef struct RowReceiver
 {
 	DestReceiver base;
-	MemoryContext context;		/* of a row */
-	PfRowCallback callback;
-	void	   *arg;
+	Taker		taker;
 	uint64		rows;
 } RowReceiver;
 
@@ -65,18 +98,106 @@ start_rows(DestReceiver *self, int operation, TupleDesc desc)
 {
 }
 
+/* Finds the places of the columns picked, if no column before them is of varying length. */
+static void
+find_fields(Taker *taker, TupleDesc desc)
+{
+	Field	   *stored = palloc(taker->last * sizeof(Field));
+	int			end = 0;
+
+	for (int i = 0; i < taker->last; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (column->attlen <= 0)
+		{
+			pfree(stored);
+			return;
+		}
+		stored[i].offset = att_align_nominal(end, column->attalign);
+		stored[i].length = column->attlen;
+		stored[i].by_value = column->attbyval;
+		end = stored[i].offset + column->attlen;
+	}
+	taker->none = palloc0(taker->npicked * sizeof(bool));
+	taker->fields = palloc(taker->npicked * sizeof(Field));
+	for (int i = 0; i < taker->npicked; i++)
+		taker->fields[i] = stored[taker->picked[i] - 1];
+	pfree(stored);
+}
+
+/* Reads the columns picked right from a row; false when it has to be taken apart. */
+static inline bool
+read_fields(TupleTableSlot *slot, Taker *taker)
+{
+	HeapTuple	tuple;
+	const char *data;
+
+	if (taker->fields == NULL || !TTS_IS_BUFFERTUPLE(slot))
+		return false;
+	tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	if (HeapTupleHasNulls(tuple) || HeapTupleHeaderGetNatts(tuple->t_data) < taker->last)
+		return false;
+	data = (const char *) tuple->t_data + tuple->t_data->t_hoff;
+	for (int i = 0; i < taker->npicked; i++)
+	{
+		const Field *field = &taker->fields[i];
+
+		taker->values[i] = fetch_att(data + field->offset, field->by_value, field->length);
+	}
+	return true;
+}
+
+/* To pick columns of a table, in the current context. */
+static void
+start_picking(Taker *taker, const List *columns, TupleDesc desc)
+{
+	const ListCell *lc;
+
+	if (columns == NIL)
+		return;
+	taker->picked = palloc(list_length(columns) * sizeof(AttrNumber));
+	taker->values = palloc(list_length(columns) * sizeof(Datum));
+	taker->nulls = palloc(list_length(columns) * sizeof(bool));
+	foreach(lc, columns)
+	{
+		taker->picked[taker->npicked++] = lfirst_int(lc);
+		taker->last = Max(taker->last, lfirst_int(lc));
+	}
+	find_fields(taker, desc);
+}
+
 /* One row to the callback; what it allocates is gone after it. */
 static void
-take_row(TupleTableSlot *slot, MemoryContext context, PfRowCallback callback, void *arg)
+take_row(TupleTableSlot *slot, Taker *taker)
 {
+	Datum	   *values = slot->tts_values;
+	bool	   *nulls = slot->tts_isnull;
 	MemoryContext previous;
 
 	pf_check_interrupts();
-	slot_getallattrs(slot);
-	previous = MemoryContextSwitchTo(context);
-	callback(slot->tts_values, slot->tts_isnull, arg);
+	if (taker->npicked == 0)
+		slot_getallattrs(slot);
+	else if (read_fields(slot, taker))
+	{
+		values = taker->values;
+		nulls = taker->none;
+	}
+	else
+	{
+		slot_getsomeattrs(slot, taker->last);
+		for (int i = 0; i < taker->npicked; i++)
+		{
+			taker->values[i] = values[taker->picked[i] - 1];
+			taker->nulls[i] = nulls[taker->picked[i] - 1];
+		}
+		values = taker->values;
+		nulls = taker->nulls;
+	}
+	previous = MemoryContextSwitchTo(taker->context);
+	taker->callback(values, nulls, taker->arg);
 	MemoryContextSwitchTo(previous);
-	MemoryContextReset(context);
+	MemoryContextReset(taker->context);
 }
 
 static bool
@@ -84,7 +205,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
 	RowReceiver *receiver = (RowReceiver *) self;
 
-	take_row(slot, receiver->context, receiver->callback, receiver->arg);
+	take_row(slot, &receiver->taker);
 	receiver->rows++;
 	return true;
 }
@@ -108,9 +229,7 @@ static struct
 typedef struct TakerState
 {
 	CustomScanState base;
-	MemoryContext context;		/* of a row */
-	PfRowCallback callback;
-	void	   *arg;
+	Taker		taker;
 	dsm_handle	handle;
 	bool		is_worker;
 	bool		done;
@@ -160,12 +279,14 @@ begin_taker(CustomScanState *node, EState *estate, int eflags)
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 
 	node->custom_ps = list_make1(ExecInitNode(linitial(plan->custom_plans), estate, eflags));
-	state->context = AllocSetContextCreate(CurrentMemoryContext, "pgforest row",
-										   ALLOCSET_DEFAULT_SIZES);
+	state->taker.context = AllocSetContextCreate(CurrentMemoryContext, "pgforest row",
+												 ALLOCSET_DEFAULT_SIZES);
+	start_picking(&state->taker, plan->custom_private,
+				  ExecGetResultType((PlanState *) linitial(node->custom_ps)));
 	if (leader.set)
 	{
-		state->callback = leader.callback;
-		state->arg = leader.arg;
+		state->taker.callback = leader.callback;
+		state->taker.arg = leader.arg;
 		state->handle = leader.segment;
 		leader.set = false;
 	}
@@ -181,12 +302,12 @@ run_taker(CustomScanState *node)
 	if (state->done)
 		return NULL;
 	while (slot = ExecProcNode(child), !TupIsNull(slot))
-		take_row(slot, state->context, state->callback, state->arg);
+		take_row(slot, &state->taker);
 	state->done = true;
 	if (state->is_worker)
-		pf_team_leave(state->arg);
+		pf_team_leave(state->taker.arg);
 	else
-		pf_team_wait(state->arg);
+		pf_team_wait(state->taker.arg);
 	return NULL;
 }
 
@@ -232,8 +353,8 @@ join_taker(CustomScanState *node, shm_toc *toc, void *room)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("could not map dynamic shared memory segment")));
 	state->is_worker = true;
-	state->callback = pf_team_row;
-	state->arg = pf_team_join(segment);
+	state->taker.callback = pf_team_row;
+	state->taker.arg = pf_team_join(segment);
 }
 
 void
@@ -316,10 +437,61 @@ is_plain_scan(Plan *plan)
 	return is_plain_scan(outerPlan(plan)) && innerPlan(plan) == NULL;
 }
 
+/*
+ * Has a scan of one table give rows as they are stored, if columns of it are all that it gives;
+ * returns the numbers of these columns, or NIL and leaves it as it is.  A row that is
+ * not as the table's descriptor has it would be put together anew, all of it.
+ */
+static List *
+pick_columns(const PlannedStmt *plan, Plan *node)
+{
+	List	   *picked = NIL;
+	List	   *stored = NIL;
+	Index		scanned;
+	Relation	relation;
+	TupleDesc	desc;
+	ListCell   *lc;
+
+	if (!IsA(node, SeqScan))
+		return NIL;
+	scanned = ((Scan *) node)->scanrelid;
+	foreach(lc, node->targetlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+		Var		   *var = (Var *) entry->expr;
+
+		if (entry->resjunk || !IsA(var, Var) || var->varno != (int) scanned || var->varattno <= 0)
+			return NIL;
+		picked = lappend_int(picked, var->varattno);
+	}
+	relation = table_open(rt_fetch(scanned, plan->rtable)->relid, NoLock);
+	desc = RelationGetDescr(relation);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, i);
+
+		if (column->attisdropped || column->atthasmissing ||
+			(column->attgenerated != '\0' && column->attgenerated != ATTRIBUTE_GENERATED_STORED))
+		{
+			picked = NIL;
+			break;
+		}
+		stored = lappend(stored,
+						 makeTargetEntry((Expr *) makeVar(scanned, i + 1, column->atttypid,
+														  column->atttypmod, column->attcollation, 0),
+										 i + 1, NULL, false));
+	}
+	table_close(relation, NoLock);
+	if (picked != NIL)
+		node->targetlist = stored;
+	return picked;
+}
+
 /* Puts our node between Gather and its child. */
 static void
-insert_taker(Plan *gather)
+insert_taker(const PlannedStmt *plan)
 {
+	Plan	   *gather = plan->planTree;
 	Plan	   *child = outerPlan(gather);
 	CustomScan *node = makeNode(CustomScan);
 	ListCell   *lc;
@@ -354,6 +526,7 @@ insert_taker(Plan *gather)
 													 collation, 0),
 									entry->resno, NULL, false));
 	}
+	node->custom_private = pick_columns(plan, child);
 	outerPlan(gather) = (Plan *) node;
 }
 
@@ -375,7 +548,7 @@ plan_without_transfer(Query *query, const char *sql)
 }
 
 PfScan *
-pf_scan_plan(const PfSource *source, List *columns, bool share)
+pf_scan_plan(const PfSource *source, List *columns, double share_from)
 {
 	PfScan	   *scan = palloc0(sizeof(PfScan));
 	StringInfoData sql;
@@ -399,16 +572,20 @@ pf_scan_plan(const PfSource *source, List *columns, bool share)
 		elog(ERROR, "the source became %d queries", list_length(queries));
 	query = linitial_node(Query, queries);
 	/* a lone process had better read once */
-	if (share && max_parallel_workers > 0 && !contain_volatile_functions((Node *) query))
+	if (!isinf(share_from) && max_parallel_workers > 0 && !contain_volatile_functions((Node *) query))
 	{
 		/* the planner changes the query it is given */
 		scan->plan = plan_without_transfer(copyObject(query), scan->sql);
-		scan->shared = IsA(scan->plan->planTree, Gather) &&
+		scan->shared = scan->plan->planTree->plan_rows >= share_from &&
+			IsA(scan->plan->planTree, Gather) &&
 			scan->plan->planTree->initPlan == NIL &&
 			is_plain_scan(outerPlan(scan->plan->planTree));
 	}
 	if (!scan->shared)
+	{
 		scan->plan = pg_plan_query(query, scan->sql, CURSOR_OPT_PARALLEL_OK, NULL);
+		scan->picked = pick_columns(scan->plan, scan->plan->planTree);
+	}
 	error_context_stack = callback.previous;
 	return scan;
 }
@@ -442,7 +619,7 @@ run(const PfScan *scan, PlannedStmt *plan, RowReceiver *receiver)
 	PushActiveSnapshot(GetActiveSnapshot());
 	desc = CreateQueryDesc(plan, scan->sql, GetActiveSnapshot(), InvalidSnapshot,
 						   &receiver->base, NULL, NULL, 0);
-	receiver->context = AllocSetContextCreate(context, "pgforest row", ALLOCSET_DEFAULT_SIZES);
+	receiver->taker.context = AllocSetContextCreate(context, "pgforest row", ALLOCSET_DEFAULT_SIZES);
 	receiver->base.receiveSlot = receive_row;
 	receiver->base.rStartup = start_rows;
 	receiver->base.rShutdown = end_rows;
@@ -450,6 +627,7 @@ run(const PfScan *scan, PlannedStmt *plan, RowReceiver *receiver)
 	receiver->base.mydest = DestTuplestore; /* neither of those that the executor treats in ways of their own */
 
 	ExecutorStart(desc, 0);
+	start_picking(&receiver->taker, scan->picked, desc->tupDesc);
 	PF_EXECUTOR_RUN(desc);
 	ExecutorFinish(desc);
 	ExecutorEnd(desc);
@@ -464,7 +642,7 @@ run(const PfScan *scan, PlannedStmt *plan, RowReceiver *receiver)
 uint64
 pf_scan_run(PfScan *scan, PfRowCallback callback, void *arg)
 {
-	RowReceiver receiver = {.callback = callback,.arg = arg};
+	RowReceiver receiver = {.taker = {.callback = callback,.arg = arg}};
 
 	run(scan, scan->plan, &receiver);
 	return receiver.rows;
@@ -476,7 +654,7 @@ pf_scan_run_shared(PfScan *scan, PfRowCallback callback, void *arg, dsm_handle s
 	RowReceiver receiver = {0};
 	PlannedStmt *plan = copyObject(scan->plan);
 
-	insert_taker(plan->planTree);
+	insert_taker(plan);
 	leader.set = true;
 	leader.callback = callback;
 	leader.arg = arg;
@@ -487,5 +665,5 @@ pf_scan_run_shared(PfScan *scan, PfRowCallback callback, void *arg, dsm_handle s
 uint64
 pf_source_scan(const PfSource *source, List *columns, PfRowCallback callback, void *arg)
 {
-	return pf_scan_run(pf_scan_plan(source, columns, false), callback, arg);
+	return pf_scan_run(pf_scan_plan(source, columns, INFINITY), callback, arg);
 }

@@ -21,10 +21,11 @@ typedef struct PfScan PfScan;
 
 /*
  * Plans SELECT columns FROM source; columns: list of char *.  Access rights and
- * row security are PostgreSQL's own, as the current user.  share: the caller would
- * like a shared scan.  Memory: the current context.
+ * row security are PostgreSQL's own, as the current user.  share_from: of so many rows,
+ * as the planner thinks, the caller would like a shared scan; INFINITY: of none.  Memory: the
+ * current context.
  */
-extern PfScan *pf_scan_plan(const PfSource *source, List *columns, bool share);
+extern PfScan *pf_scan_plan(const PfSource *source, List *columns, double share_from);
 
 /*
  * May its rows be taken by parallel workers?  So when PostgreSQL would read it in

@@ -96,6 +96,7 @@ typedef struct PfLoadColumn
 	uint8	   *code_bin;		/* by code, after the bin maps are made */
 	uint16	   *code_entry;		/* likewise; NULL unless rows keep them */
 	int			entry_place;	/* among the entries of a row */
+	bool		batched;		/* its values are read for many rows at once */
 
 	/* the row being read */
 	double		number;
@@ -106,6 +107,7 @@ typedef struct PfLoadColumn
 
 /* Raw values of some rows, column by column. */
 #define PF_BLOCK_ROWS 256
+#define PF_BATCH_ROWS 64		/* that are read together; a block has several */
 typedef struct PfBlock
 {
 	int			nrows;
@@ -141,6 +143,16 @@ typedef enum PfPass
 	PF_COLLECT_BINS,			/* second pass: rows go straight into bins */
 	PF_COUNT_ROWS				/* before the first pass: rows are counted by their sample keys */
 } PfPass;
+
+/* The code of a class, by the Datum: of those that were met last. */
+#define PF_LABEL_CACHE 64
+typedef struct PfLabelCode
+{
+	bool		known;
+	Datum		value;
+	uint32		code;
+	uint64		hash;
+} PfLabelCode;
 
 /* Rows are counted by so many first bits of their sample keys. */
 #define PF_CENSUS_BITS 16
@@ -185,9 +197,18 @@ typedef struct PfLoad
 	List	   *bad_splits;		/* values that are none of the three */
 
 	PfDictionary *labels;		/* classification */
+	PfLabelCode label_cache[PF_LABEL_CACHE];
 	uint32	   *class_of_code;
 	int			nclasses;
 	char	  **classes;
+
+	/* the rows that come, see collect.c */
+	PfBlock    *incoming;
+	Datum	   *row_values;		/* PF_BATCH_ROWS x ncolumns */
+	bool	   *row_nulls;
+	uint64	   *row_hashes;		/* ncolumns x PF_BATCH_ROWS, of columns that are read alone */
+	int			nalone;
+	int		   *alone;			/* these columns */
 
 	PfPass		pass;
 	uint32		nblocks;
@@ -195,6 +216,7 @@ typedef struct PfLoad
 	PfBlock   **blocks;			/* all full but the last */
 	Size		raw_bytes;
 	uint32		thin_at;		/* stored rows at which the sample is chosen anew */
+	int64		bound_at;		/* in a team: training rows at which the bound is looked for */
 	uint64		sample_bound;	/* no row with a greater sample key can be in it */
 
 	PfBins	   *bins;			/* nfeatures, in the caller's context */
@@ -202,6 +224,7 @@ typedef struct PfLoad
 	PfFrame    *frames;			/* see PfLoaded; likewise */
 	PfTally    *tallies;
 	PfPacked	packed;
+	PfBinTable *tables;			/* nfeatures; NULL: none */
 
 	dsm_segment *segment;		/* while a pass is a shared scan; else NULL */
 	PfTeam	   *team;			/* in it */
@@ -212,8 +235,9 @@ extern PfLoad *pf_load_resolve(const PfLoadSpec *spec, MemoryContext context);
 
 /* collect.c: what a pass does with a row, and the blocks */
 extern void pf_collect_row(Datum *values, bool *nulls, void *load);
+extern void pf_collect_end(PfLoad *load);
 extern void pf_copy_rows(PfLoad *load, const uint32 *rows, uint32 n);
-extern void pf_copy_row(PfLoad *load, const PfBlock *from, int place);
+extern void pf_copy_places(PfLoad *load, const PfBlock *from, const int *places, int n);
 extern PfBlock *pf_make_block(PfLoad *load);
 extern void pf_free_block(PfLoad *load, PfBlock *block);
 
@@ -285,7 +309,7 @@ extern bool pf_draw_row(PfLoad *load, Datum *values, bool *nulls);
 
 /* sample.c */
 extern uint32 *pf_choose_sample(PfLoad *load, uint32 *n);
-extern void pf_thin_sample(PfLoad *load);
+extern void pf_thin_sample(PfLoad *load, bool now);
 extern uint64 pf_sample_memory(const PfLoad *load, uint32 nrows);
 extern void pf_make_bins(PfLoad *load, MemoryContext context);
 extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
@@ -293,8 +317,8 @@ extern void pf_sort_rows(const PfEnv *env, PfItem *items, uint32 n,
 
 /* profile.c: what the sample of training rows is like */
 extern void pf_profile_start(PfLoad *load, MemoryContext context);
-extern void pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, double *values,
-							   uint32 n, uint32 nrows);
+extern void pf_profile_numbers(PfLoad *load, const PfEnv *env, uint32 feature, const double *values,
+							   const double *count, size_t n, uint32 missing);
 extern void pf_profile_categories(PfLoad *load, const PfEnv *env, uint32 feature,
 								  const uint64 *count, uint32 nrows);
 extern void pf_profile_target(PfLoad *load, const PfEnv *env, const uint32 *rows, uint32 n);

@@ -570,10 +570,9 @@ pf_team_leave(void *member)
 	dsm_segment *segment = load->segment;
 	MemoryContext previous = MemoryContextSwitchTo(load->context);
 
+	pf_collect_end(load);
 	if (load->pass != PF_COLLECT_SAMPLE)
 	{
-		if (load->nblocks > 0)
-			pf_pack_block(load, load->blocks[0]);
 		pg_atomic_fetch_add_u64(&team->rows_read, load->rows_read);
 		pg_atomic_fetch_add_u64(&team->rows_used, load->rows_used);
 		for (int i = 0; i < 2; i++)
@@ -585,7 +584,7 @@ pf_team_leave(void *member)
 		Letter		letter = {0};
 		BufFile    *file;
 
-		pf_thin_sample(load);
+		pf_thin_sample(load, true);
 		write_findings(load, &letter);
 		file_name(name, pg_atomic_fetch_add_u32(&team->workers, 1));
 		file = BufFileCreateFileSet(&team->files.fs, name);
@@ -644,6 +643,7 @@ static void
 merge_rows(PfLoad *load, BufFile *file, uint32 nblocks, uint32 **codes, const uint32 *label_codes)
 {
 	PfBlock    *block = pf_make_block(load);
+	int			places[PF_BLOCK_ROWS];
 
 	for (uint32 b = 0; b < nblocks; b++)
 	{
@@ -660,10 +660,11 @@ merge_rows(PfLoad *load, BufFile *file, uint32 nblocks, uint32 **codes, const ui
 		}
 		for (int i = 0; i < block->nrows; i++)
 		{
+			places[i] = i;
 			if (label_codes)
 				block->label[i] = label_codes[block->label[i]];
-			pf_copy_row(load, block, i);
 		}
+		pf_copy_places(load, block, places, block->nrows);
 	}
 	pf_free_block(load, block);
 }

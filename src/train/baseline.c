@@ -39,11 +39,9 @@ profile_predictions(const PfEnv *env, const PfModel *model, const double *predic
 
 		for (uint32 i = 0; i < n; i++)
 			values[i] = pf_predicted_number(model, predicted + (Size) i * model->width);
-		pf_frame_values(env, values, n, PREDICTED_CELLS, frame);
+		pf_profile_values(env, values, n, PREDICTED_CELLS, frame, tally);
 		/* others are no surprise, however few these are */
 		frame->exact = false;
-		pf_tally_init(env, frame, tally);
-		pf_tally_numbers(frame, tally, values, n, NULL, 0);
 		pf_release(env, values);
 	}
 }

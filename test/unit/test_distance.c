@@ -64,10 +64,8 @@ check_cells(const double *a, size_t na, const double *b, size_t nb, uint32_t max
 				tb;
 
 	memcpy(copy, a, na * sizeof(double));
-	pf_frame_values(env, copy, na, max_cells, &frame);
-	pf_tally_init(env, &frame, &ta);
+	pf_profile_values(env, copy, na, max_cells, &frame, &ta);
 	pf_tally_init(env, &frame, &tb);
-	pf_tally_numbers(&frame, &ta, a, na, NULL, 0);
 	pf_tally_numbers(&frame, &tb, b, nb, NULL, 0);
 	binned = pf_ks_counts(frame.ncells, ta.cells, tb.cells);
 	for (uint32_t c = 0; c < frame.ncells; c++)

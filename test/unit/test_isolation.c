@@ -22,6 +22,17 @@ typedef struct Rows
 	double		positions[FEATURES * PF_MAX_BINS];
 } Rows;
 
+/* Cuts of values that nobody has counted. */
+static void
+cut_spread(double *values, size_t n, uint32_t max_bins, PfBins *bins, double *positions)
+{
+	double	   *count = pf_alloc(unit_env(), (n + 1) * sizeof(double));
+
+	n = pf_count_values(unit_env(), values, n, count);
+	pf_cut_spread(unit_env(), values, count, n, max_bins, bins, positions);
+	pf_release(unit_env(), count);
+}
+
 /* A cloud, and a few rows that lie outside; some values are missing. */
 static void
 make_rows(Rows *rows, double missing)
@@ -51,7 +62,7 @@ make_rows(Rows *rows, double missing)
 			else
 				sorted[n++] = values[i];
 		}
-		pf_cut_spread(env, sorted, n, 255, &rows->bins[f], rows->positions + f * PF_MAX_BINS);
+		cut_spread(sorted, n, 255, &rows->bins[f], rows->positions + f * PF_MAX_BINS);
 		pf_bin_numbers(&rows->bins[f], values, ROWS, rows->matrix.bins + f, STRIDE);
 	}
 	pf_release(env, values);
@@ -189,7 +200,7 @@ spreads_the_cuts(void)
 			values[i] = exp(4 * (unit_uniform(&state) + unit_uniform(&state)));
 		values[0] = INFINITY;
 		values[1] = -INFINITY;
-		pf_cut_spread(env, values, ROWS, max_bins, &bins, positions);
+		cut_spread(values, ROWS, max_bins, &bins, positions);
 		CHECK(bins.nbins >= 2 && bins.nbins <= max_bins);
 		for (uint32_t i = 0; i < ROWS; i++)
 			seen[pf_bin_number(&bins, values[i])] = true;
@@ -206,13 +217,13 @@ spreads_the_cuts(void)
 	{
 		PfBins		bins;
 
-		pf_cut_spread(env, values, 3, 255, &bins, positions);
+		cut_spread(values, 3, 255, &bins, positions);
 		CHECK_INT(bins.nbins, 2);
 		CHECK_DOUBLE(bins.cuts[0], 3);
 		CHECK_DOUBLE(positions[0], 1);
 		CHECK_DOUBLE(positions[1], 5);
 		pf_release(env, bins.cuts);
-		pf_cut_spread(env, values, 0, 255, &bins, positions);
+		cut_spread(values, 0, 255, &bins, positions);
 		CHECK_INT(bins.nbins, 0);
 	}
 }

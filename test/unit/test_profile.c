@@ -45,7 +45,49 @@ make_values(void)
 	return values;
 }
 
-/* The values that are there, to make a frame of. */
+/*
+ * The frame of values that are there.  What was counted when it was made is what
+ * a tally counts of the same values, in their order or not.
+ */
+static PfFrame
+frame_of(const double *values, size_t n, uint32_t max_cells)
+{
+	const PfEnv *env = unit_env();
+	double	   *copy = pf_alloc(env, (n + 1) * sizeof(double));
+	double		mean,
+				sd,
+				mean_again,
+				sd_again;
+	PfFrame		frame;
+	PfTally		made,
+				again;
+
+	memcpy(copy, values, n * sizeof(double));
+	pf_profile_values(env, copy, n, max_cells, &frame, &made);
+	pf_tally_init(env, &frame, &again);
+	pf_tally_numbers(&frame, &again, values, n, NULL, 0);
+	CHECK_INT(made.rows, n);
+	CHECK_INT(made.rows, again.rows);
+	CHECK_INT(made.missing, again.missing);
+	CHECK_INT(made.unseen, again.unseen);
+	CHECK_INT(made.below, again.below);
+	CHECK_INT(made.above, again.above);
+	CHECK_INT(made.far, again.far);
+	CHECK_DOUBLE(made.min, again.min);
+	CHECK_DOUBLE(made.max, again.max);
+	CHECK(memcmp(made.cells, again.cells, frame.ncells * sizeof(uint64_t)) == 0);
+	CHECK(memcmp(made.registers, again.registers, PF_REGISTERS) == 0);
+	pf_tally_moments(&frame, &made, &mean, &sd);
+	pf_tally_moments(&frame, &again, &mean_again, &sd_again);
+	CHECK(isnan(mean) == isnan(mean_again) && !(fabs(mean - mean_again) > 1e-15 * fabs(mean)));
+	CHECK(isnan(sd) == isnan(sd_again) && !(fabs(sd - sd_again) > 1e-14 * sd));
+	release_tally(&made);
+	release_tally(&again);
+	pf_release(env, copy);
+	return frame;
+}
+
+/* Of values some of which are missing. */
 static PfFrame
 make_frame(const double *values, uint32_t max_cells)
 {
@@ -58,9 +100,44 @@ make_frame(const double *values, uint32_t max_cells)
 		if (values[i] == values[i])
 			there[n++] = values[i];
 	}
-	pf_frame_values(unit_env(), there, n, max_cells, &frame);
+	frame = frame_of(there, n, max_cells);
 	pf_release(unit_env(), there);
 	return frame;
+}
+
+/* Frames of values that are often the same, or odd. */
+static void
+check_frames(void)
+{
+	const double odd[] = {3, 1e200, -0.0, INFINITY, 3, 0, -INFINITY, 1e200, 7};
+	double		values[ROWS];
+	uint64_t	random = 6;
+	PfFrame		frame;
+
+	for (uint32_t max_cells = 2; max_cells <= 64; max_cells *= 2)
+	{
+		for (uint32_t i = 0; i < ROWS; i++)
+			values[i] = floor(pow(unit_uniform(&random), 3) * 200) / 10;
+		frame = frame_of(values, ROWS, max_cells);
+		CHECK(!frame.exact && frame.ncells >= 2);
+		CHECK_DOUBLE(frame.lowest, 0);
+		release_frame(&frame);
+		frame = frame_of(odd, 9, max_cells);
+		release_frame(&frame);
+	}
+	for (uint32_t i = 0; i < ROWS; i++)
+		values[i] = 0.1 * (i % 7);
+	frame = frame_of(values, ROWS, 64);
+	CHECK(pf_frame_is_few(&frame));
+	CHECK_INT(frame.ncells, 7);
+	CHECK_DOUBLE(frame.places[3], 0.1 * 3);
+	release_frame(&frame);
+	/* the mean of a cell, each of its values as often as it is there */
+	frame = frame_of((double[]) {1, 2, 2, 2, 10, 11}, 6, 2);
+	CHECK_INT(frame.ncells, 2);
+	CHECK(!frame.exact);
+	CHECK_DOUBLE(frame.places[0], frame.bins.cuts[0] < 2 ? 1 : 1.75);
+	release_frame(&frame);
 }
 
 static void
@@ -131,7 +208,7 @@ check_numbers(void)
 	release_frame(&frame);
 
 	/* a few values are like categories */
-	pf_frame_values(unit_env(), (double[]) {1, 2, 2, 7}, 4, 100, &frame);
+	frame = frame_of((double[]) {1, 2, 2, 7}, 4, 100);
 	CHECK(pf_frame_is_few(&frame));
 	pf_tally_init(unit_env(), &frame, &whole);
 	pf_tally_numbers(&frame, &whole, (double[]) {1, 2, 1.5, 7, 8, 0, 2.5}, 7, NULL, 0);
@@ -145,7 +222,7 @@ check_numbers(void)
 	release_frame(&frame);
 
 	/* a column that had no value when the frame was made */
-	pf_frame_values(unit_env(), values, 0, 100, &frame);
+	frame = frame_of(values, 0, 100);
 	pf_tally_init(unit_env(), &frame, &whole);
 	pf_tally_numbers(&frame, &whole, odd, 6, NULL, 0);
 	CHECK_INT(frame.ncells, 0);
@@ -334,6 +411,7 @@ void
 test_profile(void)
 {
 	check_numbers();
+	check_frames();
 	check_categories();
 	check_bytes();
 }

@@ -60,9 +60,32 @@ pf_bin_number(const PfBins *bins, double value)
 }
 
 /*
+ * A number's bin map, prepared for many look-ups: the range of the cuts is divided into cells of equal
+ * width, and a cell knows how many cuts lie before it, so that few are left to compare with.
+ */
+#define PF_BIN_CELLS	2048
+
+typedef struct PfBinTable
+{
+	uint32_t	nbins;
+	uint32_t	reach;			/* more cuts than any cell has, a power of two */
+	double		low;			/* where the first cell begins */
+	double		scale;			/* cells in a unit */
+	double		last;			/* the last cell */
+	uint8_t		before[PF_BIN_CELLS];
+	double		cuts[2 * PF_MAX_BINS];	/* no value is greater than those after the last one */
+} PfBinTable;
+
+extern void pf_bin_table(const PfBins *bins, PfBinTable *table);
+
+/*
  * The bins of many numbers: out[i * stride] is that of values[i], as
  * pf_bin_number has it, only faster.
  */
+extern void pf_bin_by_table(const PfBinTable *table, const double *values, size_t n,
+							uint8_t *out, size_t stride);
+
+/* The same without a table. */
 extern void pf_bin_numbers(const PfBins *bins, const double *values, size_t n,
 						   uint8_t *out, size_t stride);
 

@@ -117,8 +117,8 @@ deal_bins(const PfEnv *env, const double *count, size_t n, uint32_t max_bins,
 }
 
 /* Values in order, each once, and how often there are; returns how many. */
-static size_t
-count_values(const PfEnv *env, double *values, size_t n, double *count)
+size_t
+pf_count_values(const PfEnv *env, double *values, size_t n, double *count)
 {
 	size_t		distinct = 0;
 
@@ -151,32 +151,38 @@ place_cuts(const PfEnv *env, const double *values, const uint32_t *first, uint32
 		bins->cuts[b - 1] = cut_between(values[first[b] - 1], values[first[b]]);
 }
 
-/* Cut points of a number from a sample of its values. */
+/* Cut points of a number from a sample of its values, counted. */
 void
-pf_cut_numbers(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
-			   PfBins *bins)
+pf_cut_counted(const PfEnv *env, const double *values, const double *count, size_t n,
+			   uint32_t max_bins, PfBins *bins)
 {
 	uint32_t	first[PF_MAX_BINS];
 	uint32_t	nbins;
-	double	   *count;
-	size_t		distinct;
 
 	bins->kind = PF_NUMBER;
 	bins->nbins = 0;
 	bins->cuts = NULL;
 	if (n == 0)
 		return;
-	count = pf_alloc(env, n * sizeof(double));
-	distinct = count_values(env, values, n, count);
-	if (distinct <= max_bins)
+	if (n <= max_bins)
 	{
-		nbins = (uint32_t) distinct;
+		nbins = (uint32_t) n;
 		for (uint32_t b = 0; b < nbins; b++)
 			first[b] = b;
 	}
 	else
-		nbins = deal_bins(env, count, distinct, max_bins, first);
+		nbins = deal_bins(env, count, n, max_bins, first);
 	place_cuts(env, values, first, nbins, bins);
+}
+
+void
+pf_cut_numbers(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
+			   PfBins *bins)
+{
+	double	   *count = pf_alloc(env, (n + 1) * sizeof(double));
+
+	n = pf_count_values(env, values, n, count);
+	pf_cut_counted(env, values, count, n, max_bins, bins);
 	pf_release(env, count);
 }
 
@@ -197,37 +203,33 @@ cell_of(double value, double low, double high, uint32_t cells)
 
 /* A bin begins where one of equal counts does, or a cell of equal width. */
 void
-pf_cut_spread(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
-			  PfBins *bins, double *positions)
+pf_cut_spread(const PfEnv *env, const double *values, const double *count, size_t n,
+			  uint32_t max_bins, PfBins *bins, double *positions)
 {
 	uint32_t	first[PF_MAX_BINS + 1] = {0};
 	uint32_t	nbins = 0;
-	double	   *count;
-	size_t		distinct;
 
 	bins->kind = PF_NUMBER;
 	bins->nbins = 0;
 	bins->cuts = NULL;
 	if (n == 0)
 		return;
-	count = pf_alloc(env, n * sizeof(double));
-	distinct = count_values(env, values, n, count);
-	if (distinct <= max_bins)
+	if (n <= max_bins)
 	{
-		for (; nbins < distinct; nbins++)
+		for (; nbins < n; nbins++)
 			first[nbins] = nbins;
 	}
 	else
 	{
 		uint32_t	by_count[PF_MAX_BINS];
 		uint32_t	half = max_bins / 2 > 1 ? max_bins / 2 : 1;
-		uint32_t	ncounts = deal_bins(env, count, distinct, half, by_count);
+		uint32_t	ncounts = deal_bins(env, count, n, half, by_count);
 		uint32_t	next = 0;
 		uint32_t	cell = UINT32_MAX;
 		double		low = make_finite(values[0]);
-		double		high = make_finite(values[distinct - 1]);
+		double		high = make_finite(values[n - 1]);
 
-		for (uint32_t i = 0; i < distinct; i++)
+		for (uint32_t i = 0; i < n; i++)
 		{
 			uint32_t	into = cell_of(make_finite(values[i]), low, high, max_bins - half + 1);
 			bool		begins = into != cell;
@@ -245,10 +247,9 @@ pf_cut_spread(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
 		}
 	}
 	place_cuts(env, values, first, nbins, bins);
-	first[nbins] = (uint32_t) distinct;
+	first[nbins] = (uint32_t) n;
 	for (uint32_t b = 0; b < nbins; b++)
 		positions[b] = make_finite(values[first[b]]) / 2 + make_finite(values[first[b + 1] - 1]) / 2;
-	pf_release(env, count);
 }
 
 /*

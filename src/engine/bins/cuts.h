@@ -2,7 +2,7 @@
  * cuts.h
  *	  Cut points from a sample.
  *
- * Both functions depend on the multiset of what they are given, never on its
+ * They depend on the multiset of what they are given, never on its
  * order, so samples of parts that merge give the cuts of the whole.
  */
 #ifndef PF_CUTS_H
@@ -11,21 +11,31 @@
 #include "engine/bins/binmap.h"
 
 /*
- * Cut points of a number.  `values` (n of them, no NaN; sorted in place).
- * At most max_bins (2..255) distinct values: cuts midway between neighbours,
+ * The values of a number (n of them, no NaN) in order, each once, in place, and how often there
+ * are of each; returns how many are left.  -0 is 0.
+ */
+extern size_t pf_count_values(const PfEnv *env, double *values, size_t n, double *count);
+
+/*
+ * Cut points of a number whose n values are counted.
+ * At most max_bins (2..255) values: cuts midway between neighbours,
  * as exact trees have them; else bins of about equal counts, a value that
  * fills a bin alone gets one to itself.  bins->cuts comes from env.
  */
+extern void pf_cut_counted(const PfEnv *env, const double *values, const double *count, size_t n,
+						   uint32_t max_bins, PfBins *bins);
+
+/* The same of values that nobody has counted; they are sorted in place. */
 extern void pf_cut_numbers(const PfEnv *env, double *values, size_t n,
 						   uint32_t max_bins, PfBins *bins);
 
 /*
- * The same for those who cut uniformly in value: equal counts would lump together what lies
+ * pf_cut_counted for those who cut uniformly in value: equal counts would lump together what lies
  * far out.  Half of the bins are of equal counts, half of equal width; positions
  * (PF_MAX_BINS) are the middles of the bins' values, finite.
  */
-extern void pf_cut_spread(const PfEnv *env, double *values, size_t n, uint32_t max_bins,
-						  PfBins *bins, double *positions);
+extern void pf_cut_spread(const PfEnv *env, const double *values, const double *count, size_t n,
+						  uint32_t max_bins, PfBins *bins, double *positions);
 
 /*
  * What is known of one category of a feature, from the sample.  The bins'

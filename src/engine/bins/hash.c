@@ -1,6 +1,6 @@
 /*
  * hash.c
- *	  Hashes of values in their canonical form, and the split drawn from them.
+ *	  The hash of a text.
  *
  * Not cryptographic: who can choose keys can choose on which side of a split
  * they fall.  Needs no memory and calls no check; a caller hashes long texts
@@ -33,17 +33,4 @@ pf_hash_bytes(const void *bytes, size_t length)
 		hash = pf_hash_combine(hash, word);
 	}
 	return pf_mix64(hash);
-}
-
-bool
-pf_is_in_share(uint64_t hash, PfPurpose purpose, double share)
-{
-	return share > 0 && pf_share_position(hash, purpose) >= 1.0 - share;
-}
-
-/* Does the row's split hash lie in the top `share` of the range? */
-bool
-pf_is_held_out(uint64_t row_hash, double share)
-{
-	return pf_is_in_share(row_hash, PF_FOR_SPLIT, share);
 }

@@ -118,13 +118,18 @@ pf_share_position(uint64_t hash, PfPurpose purpose)
 	return (double) (pf_purpose(hash, purpose) >> 11) / 9007199254740992.0;
 }
 
-/*
- * Is a row held out?  True when its split hash lies in the top `share` of the
- * 64-bit range.  Independent of seed and row count; share is 0 to < 1.
- */
-extern bool pf_is_held_out(uint64_t row_hash, double share);
+/* Does a row's hash for a purpose lie in the top `share` (0 to < 1) of the 64-bit range? */
+static inline bool
+pf_is_in_share(uint64_t hash, PfPurpose purpose, double share)
+{
+	return share > 0 && pf_share_position(hash, purpose) >= 1.0 - share;
+}
 
-/* The same of another purpose. */
-extern bool pf_is_in_share(uint64_t hash, PfPurpose purpose, double share);
+/* Is a row held out?  Independent of seed and row count. */
+static inline bool
+pf_is_held_out(uint64_t row_hash, double share)
+{
+	return pf_is_in_share(row_hash, PF_FOR_SPLIT, share);
+}
 
 #endif							/* PF_HASH_H */

@@ -4,58 +4,84 @@
  *
  * The radix sorts look only at the bits in which the keys differ: small
  * integers held as doubles differ in a handful of them, so a column of pixels
- * takes two passes, not eight.
+ * takes two passes, not eight.  Of many bits the first ones tell nearly all keys apart: three
+ * passes over those, and the few that they leave in disorder are inserted where they belong.
+ * Should they not be few, all bits are gone through.
  */
 #include "engine/bins/sort.h"
 
 #include <string.h>
 
-#define DIGIT_BITS	11
+#define DIGIT_BITS	10
 #define DIGITS		(1 << DIGIT_BITS)
+#define MOST_DIGITS 6			/* of 64 bits */
+#define FIRST_BITS	(3 * DIGIT_BITS)
 #define PIECE		65536		/* elements between two checks */
+#define MOST_MOVES	4000000		/* of elements out of order, between two checks */
 #define RUN			16			/* shorter runs are sorted by insertion */
 #define MERGE_PIECE	4096		/* comparisons between two checks */
 
 #define KEY_OF_WORD(x)	(x)
 #define KEY_OF_ITEM(x)	((x).key)
 
+/* Where the digits begin that cover these bits, the lowest first; returns how many. */
+static int
+find_digits(uint64_t bits, int *shift)
+{
+	int			n = 0;
+
+	for (int at = 0; at < 64 && (bits >> at) != 0;)
+	{
+		if (((bits >> at) & 1) == 0)
+		{
+			at++;
+			continue;
+		}
+		shift[n++] = at;
+		at += DIGIT_BITS;
+	}
+	return n;
+}
+
 /*
- * name(): least significant digit first, over the bits of `varying`.  Leaves the
- * result in data; other is scratch of the same size.
+ * sort_digits_*: by the digits of `bits`, least significant first; the result is in data or in other, which
+ * is scratch of the same size.
+ * settle_*: from nearly sorted elements to sorted ones, which may be the same array; false when they
+ * are too much in disorder, and then are all there still, equal ones in their order.
+ * sort_*: by all bits of `varying`, which are some; the result is in data.
  */
 #define DEFINE_RADIX_SORT(name, type, KEY) \
-static void \
-name(const PfEnv *env, type *data, type *other, size_t n, uint64_t varying) \
+static type * \
+sort_digits_##name(const PfEnv *env, type *data, type *other, size_t n, uint64_t bits) \
 { \
-	type	   *from = data; \
-	type	   *to = other; \
-	size_t	   *place = pf_alloc(env, DIGITS * sizeof(size_t)); \
-	int			shift = 0; \
+	int			shift[MOST_DIGITS]; \
+	int			ndigits = find_digits(bits, shift); \
+	uint32_t  (*place)[DIGITS] = pf_alloc(env, ndigits * sizeof(uint32_t[DIGITS])); \
  \
-	while (shift < 64 && (varying >> shift) != 0) \
+	memset(place, 0, ndigits * sizeof(place[0])); \
+	for (size_t start = 0; start < n; start += PIECE) \
 	{ \
-		type	   *swap; \
-		size_t		sum = 0; \
+		size_t		end = n - start < PIECE ? n : start + PIECE; \
  \
-		if (((varying >> shift) & 1) == 0) \
+		pf_check(env); \
+		for (size_t i = start; i < end; i++) \
 		{ \
-			shift++; \
-			continue; \
-		} \
-		memset(place, 0, DIGITS * sizeof(size_t)); \
-		for (size_t start = 0; start < n; start += PIECE) \
-		{ \
-			size_t		end = n - start < PIECE ? n : start + PIECE; \
+			uint64_t	key = KEY(data[i]); \
  \
-			pf_check(env); \
-			for (size_t i = start; i < end; i++) \
-				place[(KEY(from[i]) >> shift) & (DIGITS - 1)]++; \
+			for (int d = 0; d < ndigits; d++) \
+				place[d][(key >> shift[d]) & (DIGITS - 1)]++; \
 		} \
+	} \
+	for (int d = 0; d < ndigits; d++) \
+	{ \
+		uint32_t	sum = 0; \
+		type	   *swap = data; \
+ \
 		for (int digit = 0; digit < DIGITS; digit++) \
 		{ \
-			size_t		count = place[digit]; \
+			uint32_t	count = place[d][digit]; \
  \
-			place[digit] = sum; \
+			place[d][digit] = sum; \
 			sum += count; \
 		} \
 		for (size_t start = 0; start < n; start += PIECE) \
@@ -64,20 +90,58 @@ name(const PfEnv *env, type *data, type *other, size_t n, uint64_t varying) \
  \
 			pf_check(env); \
 			for (size_t i = start; i < end; i++) \
-				to[place[(KEY(from[i]) >> shift) & (DIGITS - 1)]++] = from[i]; \
+				other[place[d][(KEY(data[i]) >> shift[d]) & (DIGITS - 1)]++] = data[i]; \
 		} \
-		swap = from; \
-		from = to; \
-		to = swap; \
-		shift += DIGIT_BITS; \
+		data = other; \
+		other = swap; \
 	} \
-	if (from != data) \
-		pf_copy(env, data, from, n * sizeof(type)); \
 	pf_release(env, place); \
+	return data; \
+} \
+ \
+static bool \
+settle_##name(const PfEnv *env, const type *from, type *to, size_t n) \
+{ \
+	size_t		moves = 0; \
+	size_t		most = n < MOST_MOVES ? n : MOST_MOVES; \
+ \
+	for (size_t i = 0; i < n; i++) \
+	{ \
+		type		moving = from[i]; \
+		size_t		place = i; \
+ \
+		if (i % PIECE == 0) \
+			pf_check(env); \
+		for (; place > 0 && moves <= most && KEY(moving) < KEY(to[place - 1]); place--) \
+		{ \
+			to[place] = to[place - 1]; \
+			moves++; \
+		} \
+		to[place] = moving; \
+	} \
+	return moves <= most; \
+} \
+ \
+static void \
+sort_##name(const PfEnv *env, type *data, type *other, size_t n, uint64_t varying) \
+{ \
+	int			nbits = 64 - __builtin_clzll(varying); \
+	uint64_t	bits = nbits > FIRST_BITS ? varying >> (nbits - FIRST_BITS) << (nbits - FIRST_BITS) \
+		: varying; \
+	type	   *sorted = sort_digits_##name(env, data, other, n, bits); \
+ \
+	if (bits != varying) \
+	{ \
+		if (settle_##name(env, sorted, data, n)) \
+			return; \
+		sorted = sort_digits_##name(env, data, other, n, varying); \
+	} \
+	if (sorted != data) \
+		pf_copy(env, data, sorted, n * sizeof(type)); \
 }
 
-DEFINE_RADIX_SORT(sort_words, uint64_t, KEY_OF_WORD)
-DEFINE_RADIX_SORT(sort_items, PfItem, KEY_OF_ITEM)
+DEFINE_RADIX_SORT(words, uint64_t, KEY_OF_WORD)
+DEFINE_RADIX_SORT(items, PfItem, KEY_OF_ITEM)
 
 /* A double as a word that orders as it does. */
 static inline uint64_t
@@ -119,7 +183,8 @@ pf_sort_numbers(const PfEnv *env, double *values, size_t n)
 		any |= words[i];
 		all &= words[i];
 	}
-	sort_words(env, words, words + n, n, any ^ all);
+	if (any != all)
+		sort_words(env, words, words + n, n, any ^ all);
 	for (size_t i = 0; i < n; i++)
 	{
 		if (i % PIECE == 0)

@@ -19,72 +19,6 @@
 
 /* ----- frames ----- */
 
-void
-pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, size_t n,
-				 PfFrame *frame)
-{
-	PfSum		sums[PF_MAX_BINS] = {0};
-	uint64_t	count[PF_MAX_BINS] = {0};
-	double		one[PF_MAX_BINS];
-	uint8_t		cells[BLOCK];
-
-	memset(frame, 0, sizeof(*frame));
-	frame->present = true;
-	frame->kind = PF_NUMBER;
-	frame->exact = true;
-	frame->bins = *bins;
-	frame->ncells = n > 0 ? bins->nbins : 0;
-	frame->places = pf_alloc(env, (frame->ncells + 1) * sizeof(double));
-	frame->lowest = frame->highest = n > 0 ? values[0] : 0;
-	for (size_t first = 0; first < n; first += BLOCK)
-	{
-		size_t		some = n - first < BLOCK ? n - first : BLOCK;
-
-		if (first % PF_CHUNK == 0)
-			pf_check(env);
-		pf_bin_numbers(bins, values + first, some, cells, 1);
-		for (size_t i = 0; i < some; i++)
-		{
-			if (values[first + i] < frame->lowest)
-				frame->lowest = values[first + i];
-			if (values[first + i] > frame->highest)
-				frame->highest = values[first + i];
-			if (fabs(values[first + i]) > FAR)
-				continue;
-			if (count[cells[i]] == 0)
-				one[cells[i]] = values[first + i];
-			frame->exact &= one[cells[i]] == values[first + i];
-			pf_sum_add(&sums[cells[i]], values[first + i]);
-			count[cells[i]]++;
-		}
-	}
-	for (uint32_t c = 0; c < frame->ncells; c++)
-	{
-		/* a cell with no value to speak of lies at its boundaries */
-		if (count[c] > 0)
-			frame->places[c] = frame->exact ? one[c] : pf_sum_value(&sums[c]) / count[c];
-		else if (frame->ncells == 1)
-			frame->places[c] = 0;
-		else
-			frame->places[c] = bins->cuts[c > 0 ? c - 1 : 0] / 2 +
-				bins->cuts[c + 1 < frame->ncells ? c : c - 1] / 2;
-	}
-	frame->shift = frame->ncells > 0 ? frame->places[frame->ncells / 2] : 0;
-}
-
-void
-pf_frame_values(const PfEnv *env, double *values, size_t n, uint32_t max_cells, PfFrame *frame)
-{
-	double	   *copy = pf_alloc(env, (n + 1) * sizeof(double));
-	PfBins		bins;
-
-	pf_copy(env, copy, values, n * sizeof(double));
-	pf_cut_numbers(env, copy, n, max_cells, &bins);
-	pf_release(env, copy);
-	pf_frame_numbers(env, &bins, values, n, frame);
-	frame->own_cuts = true;
-}
-
 /* Entries by falling count, those of one count in their order. */
 static int
 compare_counts(uint32_t a, uint32_t b, const void *count)
@@ -225,6 +159,126 @@ pf_tally_numbers(const PfFrame *frame, PfTally *tally, const double *values, siz
 		tally->min = min;
 		tally->max = max;
 	}
+}
+
+/* A value that is there several times. */
+static inline void
+add_times(PfSum *total, double value, double times)
+{
+	double		product = value * times;
+
+	add_exactly(total, product);
+	if (times != 1)
+		total->error += fma(value, times, -product);
+}
+
+/* The frame of a number from its training values in order. */
+static void
+make_frame(const PfEnv *env, const PfBins *bins, const double *values, const double *count,
+		   size_t n, PfFrame *frame)
+{
+	size_t		i = 0;
+
+	memset(frame, 0, sizeof(*frame));
+	frame->present = true;
+	frame->kind = PF_NUMBER;
+	frame->exact = true;
+	frame->bins = *bins;
+	frame->ncells = n > 0 ? bins->nbins : 0;
+	frame->places = pf_alloc(env, (frame->ncells + 1) * sizeof(double));
+	frame->lowest = n > 0 ? values[0] : 0;
+	frame->highest = n > 0 ? values[n - 1] : 0;
+	for (uint32_t c = 0; c < frame->ncells; c++)
+	{
+		double		end = c + 1 < frame->ncells ? bins->cuts[c] : INFINITY;
+		PfSum		sum = {0};
+		double		rows = 0;
+		double		one = 0;
+		uint32_t	different = 0;
+
+		for (; i < n && values[i] <= end; i++)
+		{
+			if (i % PF_CHUNK == 0)
+				pf_check(env);
+			if (fabs(values[i]) > FAR)
+				continue;
+			one = values[i];
+			different++;
+			add_times(&sum, values[i], count[i]);
+			rows += count[i];
+		}
+		frame->exact &= different <= 1;
+		/* a cell with no value to speak of lies at its boundaries */
+		if (rows > 0)
+			frame->places[c] = different == 1 ? one : pf_sum_value(&sum) / rows;
+		else if (frame->ncells == 1)
+			frame->places[c] = 0;
+		else
+			frame->places[c] = bins->cuts[c > 0 ? c - 1 : 0] / 2 +
+				bins->cuts[c + 1 < frame->ncells ? c : c - 1] / 2;
+	}
+	frame->shift = frame->ncells > 0 ? frame->places[frame->ncells / 2] : 0;
+}
+
+/*
+ * What pf_tally_numbers finds in the same values.  In their order no cell is looked for, and each is
+ * hashed once.
+ */
+void
+pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values, const double *count,
+				   size_t n, PfFrame *frame, PfTally *tally)
+{
+	uint32_t	cell = 0;
+	bool		few;
+
+	make_frame(env, bins, values, count, n, frame);
+	pf_tally_init(env, frame, tally);
+	few = pf_frame_is_few(frame);
+	for (size_t i = 0; i < n; i++)
+	{
+		double		value = values[i];
+		double		apart = value - frame->shift;
+		uint64_t	rows = (uint64_t) count[i];
+		uint64_t	bits;
+
+		if (i % PF_CHUNK == 0)
+			pf_check(env);
+		while (cell + 1 < frame->ncells && bins->cuts[cell] < value)
+			cell++;
+		if (few && value != frame->places[cell] && value > frame->lowest && value < frame->highest)
+			tally->unseen += rows;
+		else
+			tally->cells[cell] += rows;
+		tally->rows += rows;
+		memcpy(&bits, &value, sizeof(bits));
+		note_value(tally, pf_mix64(bits));
+		if (!(fabs(value) <= FAR))
+		{
+			tally->far += rows;
+			continue;
+		}
+		add_times(&tally->sum, apart, count[i]);
+		add_times(&tally->squares, apart * apart, count[i]);
+	}
+	if (n > 0)
+	{
+		tally->min = values[0];
+		tally->max = values[n - 1];
+	}
+}
+
+void
+pf_profile_values(const PfEnv *env, double *values, size_t n, uint32_t max_cells, PfFrame *frame,
+				  PfTally *tally)
+{
+	double	   *count = pf_alloc(env, (n + 1) * sizeof(double));
+	PfBins		bins;
+
+	n = pf_count_values(env, values, n, count);
+	pf_cut_counted(env, values, count, n, max_cells, &bins);
+	pf_profile_counted(env, &bins, values, count, n, frame, tally);
+	frame->own_cuts = true;
+	pf_release(env, count);
 }
 
 void

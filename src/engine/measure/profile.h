@@ -87,13 +87,16 @@ typedef struct PfProfile
 
 /* ----- frames ----- */
 
-/* A frame of numbers: by the cuts of bins, which it shares; values are those of training, no NaN. */
-extern void pf_frame_numbers(const PfEnv *env, const PfBins *bins, const double *values, size_t n,
-							 PfFrame *frame);
+/*
+ * The frame of a number, and the values of training counted in it: n of them as pf_count_values
+ * leaves them.  The cells are those of bins, which the frame shares.
+ */
+extern void pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values,
+							   const double *count, size_t n, PfFrame *frame, PfTally *tally);
 
-/* The same with at most max_cells cuts of its own; sorts values. */
-extern void pf_frame_values(const PfEnv *env, double *values, size_t n, uint32_t max_cells,
-							PfFrame *frame);
+/* The same with at most max_cells cuts of its own; sorts values, of which none is NaN. */
+extern void pf_profile_values(const PfEnv *env, double *values, size_t n, uint32_t max_cells,
+							  PfFrame *frame, PfTally *tally);
 
 /* A frame of categories: count[ncategories] is by entry. */
 extern void pf_frame_categories(const PfEnv *env, const uint64_t *count, uint32_t ncategories,
