@@ -428,6 +428,7 @@ put_together(const PfMatrix *matrix, uint32 ntrees, List *files, uint64 beside,
 
 	start_sums(spool.held, spool.width);
 	spool.leaf_of = pf_alloc(env, spooled_rows(&spool) * sizeof(uint32) + 1);
+	beside += spooled_rows(&spool) * (spool.width * sizeof(double) + sizeof(uint32));
 
 	spool.places = palloc0(ntrees * sizeof(TreePlace));
 	foreach(lc, files)

@@ -51,13 +51,15 @@ extern PfPlanes *pf_planes_create(const PfEnv *env, const PfScratch *scratch, co
 /* The next tree; not needed any more afterwards.  All together must have no more than PF_LINK_MASK nodes. */
 extern void pf_planes_add(PfPlanes *planes, const PfTree *tree);
 
-/* The different leaf rows so far, the bytes that they take, and those of the model once it is decoded. */
+/* The different leaf rows so far, and the bytes that they take. */
 extern uint32_t pf_planes_leaves(const PfPlanes *planes);
 extern uint64_t pf_planes_memory(const PfPlanes *planes);
-extern uint64_t pf_planes_decoded(const PfPlanes *planes);
 
 /* After the last tree: the leaf rows go to their stream, and their memory goes. */
 extern void pf_planes_finish(PfPlanes *planes);
+
+/* Bytes that the finished trees will take in the decoded model. */
+extern uint64_t pf_planes_decoded(const PfPlanes *planes);
 
 /* The planes of a model that has its trees in memory, finished. */
 extern PfPlanes *pf_planes_of_model(const PfEnv *env, const PfScratch *scratch, const PfModel *model);

@@ -196,15 +196,6 @@ pf_planes_memory(const PfPlanes *planes)
 		(uint64_t) planes->table.room * planes->leaf_width * sizeof(double);
 }
 
-uint64_t
-pf_planes_decoded(const PfPlanes *planes)
-{
-	uint64_t	node = sizeof(PfNode) + (planes->rank_planes > 0 ? sizeof(uint32_t) : 0);
-
-	return planes->nodes * node + planes->samples * sizeof(uint16_t) +
-		(uint64_t) planes->nleaves * planes->leaf_width * sizeof(double);
-}
-
 /* What is left of the batch, and of each plane of bits; the leaf rows as the payload has them. */
 static void
 end_planes(PfPlanes *planes, const double *rows, uint32_t nrows)
@@ -246,6 +237,15 @@ pf_planes_finish(PfPlanes *planes)
 {
 	end_planes(planes, planes->table.rows, planes->table.count);
 	release_table(planes);
+}
+
+uint64_t
+pf_planes_decoded(const PfPlanes *planes)
+{
+	uint64_t	node = sizeof(PfNode) + (planes->rank_planes > 0 ? sizeof(uint32_t) : 0);
+
+	return planes->nodes * node + planes->samples * sizeof(uint16_t) +
+		(uint64_t) planes->nleaves * planes->leaf_width * sizeof(double);
 }
 
 PfPlanes *
