@@ -41,8 +41,6 @@ pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
 		.max_samples = samples_of(given, sizes->nrows)
 	};
 
-	if (given->max_samples.given)
-		notes->saves = "a smaller max_samples";
 	return pf_matrix_memory(sizes, false) +
 		pf_isolation_memory(&params, sizes->nrows) +
 		(isnan(given->contamination) ? 0 : 2 * (uint64) sizes->nrows * sizeof(double));
