@@ -116,7 +116,6 @@ RESET parallel_setup_cost;
 RESET min_parallel_table_scan_size;
 SET pgforest.train_memory = 1000;
 CALL refuse($$ml_train('e', 'SELECT array_fill(i, ''{2000}'') AS a, i % 2 AS y FROM generate_series(1, 2000) i', 'y')$$);
-CALL refuse($$ml_train('e', 'SELECT i AS a, hashint4(i) & 1 AS y FROM generate_series(1, 2000) i', 'y', params => '{"n_estimators": 500}')$$);
 SET pgforest.train_memory = 2100;
 CALL refuse($$ml_train('e', 'SELECT random() AS a, i % 2 AS y FROM generate_series(1, 30000) i', 'y')$$);
 RESET pgforest.train_memory;

@@ -83,7 +83,7 @@ suite_fuzz() {
 		mkdir -p "$workspace/corpus/$name" "$workspace/fuzz"
 		cp test/unit/golden/*.model "$workspace/corpus/$name/"
 		chmod -R a+rwX "$workspace/corpus" "$workspace/fuzz"
-		build_fuzzer "$name" "$target" test/unit/unit_env.c &&
+		build_fuzzer "$name" "$target" test/unit/unit_env.c test/unit/unit_encode.c &&
 			run "../$name" -max_total_time="${FUZZ_SECONDS:-60}" -print_final_stats=1 -artifact_prefix=../fuzz/ \
 				"../corpus/$name" $(ls -d "test/fuzz/corpus/$name" 2>/dev/null) || status=1
 	done

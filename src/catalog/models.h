@@ -15,7 +15,7 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
-#include "engine/model/model.h"
+#include "engine/model/encode.h"
 #include "engine/measure/measure.h"
 #include "engine/measure/profile_bytes.h"
 
@@ -195,8 +195,8 @@ typedef struct PfNewVersion
 	const char *metric;
 	double		score;			/* NaN: none */
 	uint64		fingerprint[2];
-	const uint8 *bytes;
-	Size		nbytes;
+	PfEncoded	encoded;		/* its bytes: the header, and in scratch the rest */
+	const PfScratch *scratch;
 	double		seconds;
 	Jsonb	   *stage_seconds;
 	Jsonb	   *fit;			/* how it ended, or NULL: see the column's comment */

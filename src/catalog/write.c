@@ -455,24 +455,50 @@ pf_catalog_add_measured(const PfVersionInfo *version, const PfMeasured *measured
 
 /* ----- versions ----- */
 
+/* hash NULL: it could not be made */
+static void
+no_sha256(pg_cryptohash_ctx *hash)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INTERNAL_ERROR),
+			errmsg("could not compute SHA-256: %s",
+				   hash ? pg_cryptohash_error(hash) : "out of memory"));
+}
+
+static pg_cryptohash_ctx *
+start_sha256(void)
+{
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+
+	if (hash == NULL || pg_cryptohash_init(hash) < 0)
+		no_sha256(hash);
+	return hash;
+}
+
+static void
+add_sha256(pg_cryptohash_ctx *hash, const uint8 *bytes, Size size)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (pg_cryptohash_update(hash, bytes, size) < 0)
+		no_sha256(hash);
+}
+
+static void
+end_sha256(pg_cryptohash_ctx *hash, uint8 *out)
+{
+	if (pg_cryptohash_final(hash, out, 32) < 0)
+		no_sha256(hash);
+	pg_cryptohash_free(hash);
+}
+
 void
 pf_catalog_sha256(const uint8 *bytes, Size size, uint8 *out)
 {
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	bool		good = hash != NULL && pg_cryptohash_init(hash) >= 0;
+	pg_cryptohash_ctx *hash = start_sha256();
 
-	for (Size done = 0; good && done < size; done += PF_CHUNK_SIZE)
-	{
-		CHECK_FOR_INTERRUPTS();
-		good = pg_cryptohash_update(hash, bytes + done, Min(size - done, PF_CHUNK_SIZE)) >= 0;
-	}
-	good = good && pg_cryptohash_final(hash, out, 32) >= 0;
-	if (!good)
-		ereport(ERROR,
-				errcode(ERRCODE_INTERNAL_ERROR),
-				errmsg("could not compute SHA-256: %s",
-					   hash ? pg_cryptohash_error(hash) : "out of memory"));
-	pg_cryptohash_free(hash);
+	for (Size done = 0; done < size; done += PF_CHUNK_SIZE)
+		add_sha256(hash, bytes + done, Min(size - done, PF_CHUNK_SIZE));
+	end_sha256(hash, out);
 }
 
 /* Who trains a model again wants that one, and none of its name that began anew. */
@@ -565,7 +591,7 @@ write_version(const PfNewVersion *version, int64 model, int32 number, const uint
 	pf_arg_float8(&args, version->score);
 	pf_arg_bytes(&args, fingerprint, sizeof(fingerprint));
 	pf_arg_bytes(&args, sha256, 32);
-	pf_arg_int8(&args, (int64) version->nbytes);
+	pf_arg_int8(&args, (int64) version->encoded.size);
 	pf_arg_name(&args, role);
 	pf_arg_float8(&args, version->seconds);
 	pf_arg(&args, JSONBOID, version->stage_seconds ? JsonbPGetDatum(version->stage_seconds) :
@@ -596,24 +622,62 @@ write_recipe(int64 model, int32 number, Jsonb *recipe)
 	pf_write("INSERT INTO pgforest.version_recipe (model_id, version, document) VALUES ($1, $2, $3)", &args);
 }
 
+/* chunk: a varlena value */
+static void
+write_chunk(int64 model, int32 number, int32 place, bytea *chunk)
+{
+	PfArgs		args = {0};
+
+	pf_arg_int8(&args, model);
+	pf_arg_int4(&args, number);
+	pf_arg_int4(&args, place);
+	pf_arg(&args, BYTEAOID, PointerGetDatum(chunk), false);
+	pf_write("INSERT INTO pgforest.version_data (model_id, version, chunk, data) "
+			 "VALUES ($1, $2, $3, $4)", &args);
+}
+
 void
 pf_write_bytes(int64 model, int32 number, const uint8 *bytes, Size size)
 {
-	int32		chunk = 0;
+	bytea	   *chunk = palloc(PF_CHUNK_SIZE + VARHDRSZ);
+	int32		place = 0;
 
 	for (Size done = 0; done < size; done += PF_CHUNK_SIZE)
 	{
-		PfArgs		args = {0};
+		Size		n = Min(size - done, PF_CHUNK_SIZE);
 
 		CHECK_FOR_INTERRUPTS();
-		pf_arg_int8(&args, model);
-		pf_arg_int4(&args, number);
-		pf_arg_int4(&args, chunk++);
-		pf_arg_bytes(&args, bytes + done, Min(size - done, PF_CHUNK_SIZE));
-		pf_write("INSERT INTO pgforest.version_data (model_id, version, chunk, data) "
-				 "VALUES ($1, $2, $3, $4)", &args);
-		pfree(DatumGetPointer(args.values[3]));
+		SET_VARSIZE(chunk, n + VARHDRSZ);
+		memcpy(VARDATA(chunk), bytes + done, n);
+		write_chunk(model, number, place++, chunk);
 	}
+	pfree(chunk);
+}
+
+/* The same of bytes that are read as they are needed, and hashed on the way. */
+static void
+write_encoded(int64 model, int32 number, const PfNewVersion *version, uint8 *sha256)
+{
+	const PfScratch *scratch = version->scratch;
+	Size		size = version->encoded.size;
+	pg_cryptohash_ctx *hash = start_sha256();
+	bytea	   *chunk = palloc(PF_CHUNK_SIZE + VARHDRSZ);
+	int32		place = 0;
+
+	for (Size done = 0; done < size; done += PF_CHUNK_SIZE)
+	{
+		Size		n = Min(size - done, PF_CHUNK_SIZE);
+		Size		header = done == 0 ? PF_WIRE_HEADER : 0;
+		uint8	   *bytes = (uint8 *) VARDATA(chunk);
+
+		SET_VARSIZE(chunk, n + VARHDRSZ);
+		memcpy(bytes, version->encoded.header, header);
+		scratch->read(scratch->arg, PF_STREAM_BLOCKS, bytes + header, n - header);
+		add_sha256(hash, bytes, n);
+		write_chunk(model, number, place++, chunk);
+	}
+	pfree(chunk);
+	end_sha256(hash, sha256);
 }
 
 static void
@@ -650,14 +714,13 @@ pf_catalog_add_version(PfNewVersion *version, uint8 *sha256_out)
 
 	pf_check_model_name(version->model);
 	pf_need_writable("ml_train()");
-	pf_catalog_sha256(version->bytes, version->nbytes, sha256_out);
 
 	SPI_connect();
 	pf_lock_or_make_model(version->model, version->task, version->target, role, &model);
 	number = pf_next_version(&model);
 
 	/* the version's row last: it says how long the rest has taken */
-	pf_write_bytes(model.id, number, version->bytes, version->nbytes);
+	write_encoded(model.id, number, version, sha256_out);
 	if (version->recipe != NULL)
 		write_recipe(model.id, number, version->recipe);
 	at = GetCurrentTimestamp();

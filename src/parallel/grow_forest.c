@@ -6,9 +6,13 @@
  * and the importance sums; both sums are integers that are added to atomically,
  * so they do not depend on who adds first.  A tree goes into a temporary file as
  * soon as it is grown, so that the number of trees does not raise the peak, and
- * the model is made of the files when all are done.  Workers' files are those of a
+ * the files are put together, one tree at a time, when all are done: into the planes
+ * of the model, which are files again.  Workers' files are those of a
  * SharedFileSet: /dev/shm is small in containers, and what is in it is known before
  * the first tree is grown.
+ *
+ * So no more than a tree a participant is in memory.  What does grow with their number is
+ * the table of different leaf rows, which is watched as the files are put together.
  *
  * Locks: none.  The tree counter and the sums are atomics; files are exported by
  * a worker before it ends and opened by the leader after.
@@ -58,7 +62,6 @@ typedef struct Shared
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;		/* of these */
-	pg_atomic_uint64 samples;
 	PfForestParams params;		/* class_weights, places, ranks and monotonic are set by each process */
 	PfMatrix	matrix;			/* pointers are set by each process */
 	PfVotes		votes;			/* likewise */
@@ -75,7 +78,6 @@ typedef struct Work
 	pg_atomic_uint32 *next_tree;
 	pg_atomic_uint64 *done_trees;
 	pg_atomic_uint64 *nodes;
-	pg_atomic_uint64 *samples;
 	const PfMatrix *held;		/* PF_HELD_OUT */
 	uint32	   *leaf_of;		/* room for each of their rows */
 } Work;
@@ -98,10 +100,21 @@ StaticAssertDecl(sizeof(pg_atomic_uint64) == sizeof(int64),
 
 PGDLLEXPORT void pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc);
 
+/* Errors when there are more nodes than a model can number. */
+static void
+check_nodes(double nodes, uint32 ntrees)
+{
+	if (nodes > PF_LINK_MASK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
+				 errdetail("Its %u trees have about %.0f nodes.", ntrees, nodes),
+				 errhint("Lower \"n_estimators\", or raise \"min_samples_leaf\".")));
+}
+
 /*
- * Counts a tree that is done.  Errors when the forest, as the trees so far make one
- * expect it, will not fit in memory with the rows: how large trees become is not known
- * before.
+ * Counts a tree that is done.  How large trees become is not known before, but the first tell it of
+ * the others; what is expected must be far off for an error.
  */
 static void
 count_tree(Work *work, const PfTree *tree)
@@ -109,19 +122,25 @@ count_tree(Work *work, const PfTree *tree)
 	/* in this order: trees whose nodes are not counted yet make one expect fewer */
 	uint64		done = pg_atomic_add_fetch_u64(work->done_trees, 1);
 	uint64		nodes = pg_atomic_add_fetch_u64(work->nodes, tree->nnodes);
-	uint64		samples = pg_atomic_add_fetch_u64(work->samples, tree->nsamples);
-	double		rest = (double) work->params->n_estimators / done;
-	double		expected = nodes * rest;
-	double		needed = expected * (sizeof(PfNode) + (samples > 0 ? sizeof(uint32) : 0)) +
-		samples * rest * sizeof(uint16) +
-		pf_forest_memory(work->matrix, work->params, work->votes != NULL, 0);
+	uint32		ntrees = work->params->n_estimators;
+	double		expected = (double) nodes / done * ntrees;
 
-	if (needed / 1024 > pf_train_memory)
+	if (nodes > PF_LINK_MASK || expected > 1.1 * PF_LINK_MASK)
+		check_nodes(expected, ntrees);
+}
+
+/* Errors when the different leaf rows of the first trees do not fit in memory with the rows. */
+static void
+check_leaves(const PfPlanes *planes, uint64 beside, uint32 ntrees, uint32 of)
+{
+	uint64		needed = (pf_planes_memory(planes) + beside) / 1024;
+
+	if (needed > (uint64) pf_train_memory)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("the forest needs more memory than pgforest.train_memory allows"),
-				 errdetail("With some %.0f nodes in %u trees it needs about %.0f kB, and %d kB are allowed.",
-						   expected, work->params->n_estimators, needed / 1024, pf_train_memory),
+				 errdetail("With the %u different leaf values of %u of its %u trees it is " UINT64_FORMAT " kB, and %d kB are allowed.",
+						   pf_planes_leaves(planes), ntrees, of, needed, pf_train_memory),
 				 errhint("Raise \"min_samples_leaf\", lower \"n_estimators\", or raise pgforest.train_memory.")));
 }
 
@@ -363,11 +382,10 @@ make_room(void **at, Size *room, Size size)
 	*room = size;
 }
 
-/* A PfNextTree. */
+/* Tree by number; in memory until the next one.  Its leaves are added to the sums of the rows held out. */
 static void
-read_tree(void *arg, uint32 number, PfTree *tree)
+read_tree(Spool *spool, uint32 number, PfTree *tree)
 {
-	Spool	   *spool = arg;
 	TreePlace  *place = &spool->places[number];
 	Size		nodes = place->header.nnodes * sizeof(PfNode);
 	Size		leaves = leaves_size(spool, &place->header);
@@ -399,9 +417,10 @@ read_tree(void *arg, uint32 number, PfTree *tree)
 	tree->samples = spool->samples;
 }
 
-/* The trees of all files into the model. */
+/* The trees of all files into the planes and the sums; beside: bytes in use meanwhile. */
 static void
-build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model, PfGrown *grown)
+put_together(const PfMatrix *matrix, uint32 ntrees, List *files, uint64 beside,
+			 const PfModel *model, PfGrown *grown)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	Spool		spool = {.width = pf_votes_width(matrix),.held = grown->held};
@@ -409,26 +428,27 @@ build_model(const PfMatrix *matrix, uint32 ntrees, List *files, PfModel *model, 
 
 	start_sums(spool.held, spool.width);
 	spool.leaf_of = pf_alloc(env, spooled_rows(&spool) * sizeof(uint32) + 1);
+	beside += spooled_rows(&spool) * (spool.width * sizeof(double) + sizeof(uint32));
 
 	spool.places = palloc0(ntrees * sizeof(TreePlace));
 	foreach(lc, files)
 		list_trees(&spool, lfirst(lc));
 
-	/* a model numbers its nodes in 31 bits */
-	if (spool.nnodes > PF_LINK_MASK && !grown->sums_only)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the forest has more than %u nodes", PF_LINK_MASK),
-				 errdetail("Its %u trees have " UINT64_FORMAT " nodes.", ntrees, spool.nnodes),
-				 errhint("Lower n_estimators, or raise min_samples_leaf.")));
-	for (uint32 t = 0; t < ntrees && grown->sums_only; t++)
+	check_nodes(spool.nnodes, ntrees);
+	if (grown->scratch != NULL)
+		grown->planes = pf_planes_create(env, grown->scratch, model, spool.width);
+	for (uint32 t = 0; t < ntrees; t++)
 	{
 		PfTree		tree;
 
 		read_tree(&spool, t, &tree);
+		if (grown->planes == NULL)
+			continue;
+		pf_planes_add(grown->planes, &tree);
+		check_leaves(grown->planes, beside, t + 1, ntrees);
 	}
-	if (!grown->sums_only)
-		pf_model_take_trees(env, model, ntrees, spool.width, (uint32) spool.nnodes, read_tree, &spool);
+	if (grown->planes != NULL)
+		pf_planes_finish(grown->planes);
 	foreach(lc, files)
 		BufFileClose(lfirst(lc));
 	if (spool.nodes)
@@ -588,7 +608,6 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	pg_atomic_init_u32(&shared->next_tree, 0);
 	pg_atomic_init_u64(&shared->done_trees, 0);
 	pg_atomic_init_u64(&shared->nodes, 0);
-	pg_atomic_init_u64(&shared->samples, 0);
 	shared->params = *params;
 	shared->matrix = *matrix;
 	pf_votes_scale(env, matrix, &votes);
@@ -639,8 +658,7 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 	work = (Work) {
 		.matrix = &shared_matrix,.params = params,.votes = want_votes ? &votes : NULL,
 			.importance = shared_importance,.next_tree = &shared->next_tree,
-			.done_trees = &shared->done_trees,.nodes = &shared->nodes,.samples = &shared->samples,
-			.held = held
+			.done_trees = &shared->done_trees,.nodes = &shared->nodes,.held = held
 	};
 	own.file = BufFileCreateTemp(false);
 	pf_progress_phase(PF_PHASE_GROW, params->n_estimators,
@@ -664,7 +682,8 @@ grow_with_workers(PfMatrix *matrix, const PfForestParams *params, int nworkers,
 		if (file != NULL)
 			files = lappend(files, file);
 	}
-	build_model(matrix, params->n_estimators, files, model, grown);
+	put_together(matrix, params->n_estimators, files,
+				 pf_forest_memory(matrix, params, want_votes, 0), model, grown);
 
 	memcpy(importance, shared_importance, sizes.importance);
 	grown->votes = votes;
@@ -731,7 +750,7 @@ pf_grow_forest_worker(dsm_segment *seg, shm_toc *toc)
 		.matrix = &matrix,.params = &params,.votes = votes.sum ? &votes : NULL,
 			.importance = shm_toc_lookup(toc, KEY_IMPORTANCE, false),
 			.next_tree = &shared->next_tree,.done_trees = &shared->done_trees,
-			.nodes = &shared->nodes,.samples = &shared->samples,.held = held
+			.nodes = &shared->nodes,.held = held
 	};
 	grow_trees(&work, &to);
 	BufFileExportFileSet(to.file);
@@ -750,11 +769,10 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	pg_atomic_uint32 next_tree;
 	pg_atomic_uint64 done_trees;
 	pg_atomic_uint64 nodes;
-	pg_atomic_uint64 samples;
 	Work		work = {
 		.matrix = matrix,.params = params,.importance = importance,
 		.votes = want_votes ? &grown->votes : NULL,.next_tree = &next_tree,
-		.done_trees = &done_trees,.nodes = &nodes,.samples = &samples,.held = held
+		.done_trees = &done_trees,.nodes = &nodes,.held = held
 	};
 
 	for (int i = 0; i < PF_HELD_OUT; i++)
@@ -774,11 +792,10 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 	pg_atomic_init_u32(&next_tree, 0);
 	pg_atomic_init_u64(&done_trees, 0);
 	pg_atomic_init_u64(&nodes, 0);
-	pg_atomic_init_u64(&samples, 0);
 	ereport(DEBUG1,
 			(errmsg_internal("growing %u trees without parallel workers",
 							 params->n_estimators)));
-	if (grown->sums_only)
+	if (grown->scratch == NULL)
 	{
 		own.held = grown->held;
 		start_sums(own.held, pf_votes_width(matrix));
@@ -789,8 +806,9 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 					  (const volatile int64 *) &done_trees);
 	grow_trees(&work, &own);
 	pf_progress_counted(params->n_estimators);
-	if (!grown->sums_only)
-		build_model(matrix, params->n_estimators, list_make1(own.file), model, grown);
+	if (grown->scratch != NULL)
+		put_together(matrix, params->n_estimators, list_make1(own.file),
+					 pf_forest_memory(matrix, params, want_votes, 0), model, grown);
 }
 
 void

@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 #include "engine/forest/forest.h"
-#include "engine/model/model.h"
+#include "engine/model/encode.h"
 
 /* Rows that are not trained on, and what the trees say of them. */
 typedef struct PfHeldOut
@@ -23,12 +23,15 @@ typedef struct PfGrown
 	PfVotes		votes;			/* sum NULL when none were asked for */
 	int			workers;		/* launched */
 	PfHeldOut	held[PF_HELD_OUT];	/* rows: what the caller wants to be predicted on the way */
-	bool		sums_only;		/* and that is all: a forest's trees need not be kept */
+	const PfScratch *scratch;	/* where averaged trees go; NULL: the rows held out are all that is asked for */
+	PfPlanes   *planes;			/* then, unless the trees are in the model */
+	double	   *answers;		/* for the first training rows, where the model itself cannot be asked; or NULL */
+	uint32		nanswers;
 	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 
 /*
- * Grows all trees of a matrix and puts them, and their importance, into *model.  The
+ * Grows all trees of a matrix and puts them into grown->planes, and their importance into *model.  The
  * same bytes for any number of workers, also for none.  The matrix's bins, and those of the rows
  * held out, may be gone after it (NULL then).  Memory: the current context.  The caller holds no
  * snapshot or lock for it and must not be in parallel mode.

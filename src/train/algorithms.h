@@ -9,6 +9,7 @@
 #include "train/params.h"
 
 #define PF_DEFAULT_ALGORITHM "random_forest"
+#define PF_BASELINE_ROWS 10000	/* whose predictions are profiled, the first in hash order: a sample */
 
 typedef struct PfAlgorithm
 {
@@ -27,7 +28,8 @@ typedef struct PfAlgorithm
 	PfGrowMemory memory;
 
 	/*
-	 * From rows to a model: sets its kind, what belongs to that, and the importance.
+	 * From rows to a model: sets its kind, what belongs to that, and the importance; its trees
+	 * are in the model or in grown->planes.
 	 * measured: rows are held out; else predictions of training rows for measuring go to
 	 * grown, if the algorithm has such.  The training matrix may be gone after it.
 	 */

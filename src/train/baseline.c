@@ -12,7 +12,6 @@
 #include "engine/walk/walk.h"
 #include "train/train.h"
 
-#define PREDICTED_ROWS	10000	/* that are profiled, the first in hash order: a sample */
 #define PREDICTED_CELLS 64
 
 /* Profiles predictions of n rows. */
@@ -73,10 +72,10 @@ pf_train_baseline(const PfEnv *env, const PfLoaded *loaded, const PfModel *model
 	size_t		size;
 
 	if (n > 0)
-		profile_predictions(env, model, predicted, (uint32) Min(n, PREDICTED_ROWS), frame, tally);
-	else if (model->kind == PF_MODEL_LINEAR || model->kind == PF_MODEL_ISOLATION)
+		profile_predictions(env, model, predicted, (uint32) Min(n, PF_BASELINE_ROWS), frame, tally);
+	else if (model->kind == PF_MODEL_LINEAR)
 	{
-		uint32		some = Min(rows->nrows, PREDICTED_ROWS);
+		uint32		some = Min(rows->nrows, PF_BASELINE_ROWS);
 		double	   *walked = pf_alloc(env, (Size) some * model->width * sizeof(double));
 
 		pf_walk_block(env, model, rows->bins, rows->stride, some, walked);

@@ -14,9 +14,8 @@
 #include "utils/memutils.h"
 
 #include "catalog/pgenv.h"
-#include "engine/walk/walk.h"
 #include "progress/progress.h"
-#include "train/algorithms.h"
+#include "train/train.h"
 
 #define FOLDS	5
 
@@ -37,7 +36,7 @@ pf_calibration_fit_task(const PfTrainParams *params, PfTask task)
 				 errhint("Leave out calibration.")));
 }
 
-/* Bytes beside what the algorithm takes: rows of four fifths, the shares, and the fit. */
+/* Bytes beside what the algorithm takes: rows of four fifths and of the last one, the shares, and the fit. */
 uint64
 pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes)
 {
@@ -109,13 +108,16 @@ pf_calibration_shares(const PfAlgorithm *algorithm, const PfTrainParams *params,
 		const PfEnv *env = pf_pg_env(context);
 		PfLoaded	others = *loaded;
 		PfModel		model = *template;
-		PfGrown		grown = {0};
+		PfMatrix	left = {.nrows = to - from,.stride = rows->stride};
+		PfGrown		grown = {.held = {{.rows = &left}}};
 
 		copy_rows(env, rows, from, to, &others.train);
+		left.bins = pf_alloc(env, left.nrows * left.stride);
+		pf_copy(env, left.bins, rows->bins + (Size) from * left.stride, left.nrows * left.stride);
 		algorithm->grow(params, &others, seed, true, &model, &grown);
 		pf_progress_phase(PF_PHASE_GROW, 0, NULL);
-		pf_walk_block(env, &model, rows->bins + (Size) from * rows->stride, rows->stride,
-					  to - from, shares + (Size) from * model.width);
+		pf_copy(env, shares + (Size) from * model.width, pf_train_predict(env, &model, &grown.held[0]),
+				(Size) left.nrows * model.width * sizeof(double));
 		MemoryContextSwitchTo(previous);
 		MemoryContextDelete(context);
 	}

@@ -3,7 +3,8 @@
  *	  The isolation forest as an algorithm of ml_train.
  *
  * Its trees see few rows each, so they are grown here and now: to start workers would take
- * longer.
+ * longer.  A tree goes into the planes of the model as soon as it is grown; rows whose score is
+ * wanted have gone down it before.
  */
 #include "postgres.h"
 
@@ -12,13 +13,13 @@
 #include "catalog/pgenv.h"
 #include "engine/bins/sort.h"
 #include "engine/forest/isolation.h"
+#include "engine/forest/samples.h"
 #include "engine/walk/walk.h"
 #include "progress/progress.h"
 #include "train/algorithms.h"
 
 #define AUTO_SAMPLES	256		/* rows a tree */
 #define AUTO_THRESHOLD	(0.5 + 1e-12)	/* of the score: what a row has that is as any other, and rounding */
-#define WALKED_ROWS		4096	/* scored at a time */
 
 void
 pf_isolation_fit_task(PfTrainParams *params, PfTask task)
@@ -40,39 +41,39 @@ pf_isolation_train_memory(const void *arg, const PfMatrix *sizes, bool measured,
 		.max_samples = samples_of(given, sizes->nrows)
 	};
 
-	if (given->max_samples.given)
-		notes->saves = "a smaller max_samples";
 	return pf_matrix_memory(sizes, false) +
 		pf_isolation_memory(&params, sizes->nrows) +
 		(isnan(given->contamination) ? 0 : 2 * (uint64) sizes->nrows * sizeof(double));
 }
 
+/* Adds the path of each row in a tree to its sum. */
 static void
-next_tree(void *trees, uint32 number, PfTree *tree)
+add_paths(const PfEnv *env, const PfMatrix *rows, const PfTree *tree, uint32 *leaf_of, double *sums)
 {
-	*tree = ((PfTree *) trees)[number];
+	pf_find_leaves(env, rows, tree, leaf_of);
+	for (uint32 i = 0; i < rows->nrows; i++)
+	{
+		sums[i] += tree->leaves[leaf_of[i]];
+		if (i % 65536 == 0)
+			pf_check(env);
+	}
 }
 
 /*
- * The score that so large a share of the training rows exceeds, between two neighbours in
- * proportion, as numpy's percentile has it.
+ * The score that so large a share of n rows exceeds, between two neighbours in
+ * proportion, as numpy's percentile has it.  Sorts the scores.
  */
 static double
-find_threshold(const PfEnv *env, const PfModel *model, const PfMatrix *rows, double contamination)
+find_threshold(const PfEnv *env, double *scores, uint32 n, double contamination)
 {
-	double	   *score = pf_alloc(env, rows->nrows * sizeof(double));
-	double		place = (1 - contamination) * (rows->nrows - 1);
+	double		place = (1 - contamination) * (n - 1);
 	uint32		below = (uint32) floor(place);
 	double		threshold;
 
-	for (uint32 first = 0; first < rows->nrows; first += WALKED_ROWS)
-		pf_walk_block(env, model, rows->bins + (Size) first * rows->stride, rows->stride,
-					  Min(WALKED_ROWS, rows->nrows - first), score + first);
-	pf_sort_numbers(env, score, rows->nrows);
-	threshold = score[below];
-	if (below + 1 < rows->nrows)
-		threshold += (place - below) * (score[below + 1] - threshold);
-	pf_release(env, score);
+	pf_sort_numbers(env, scores, n);
+	threshold = scores[below];
+	if (below + 1 < n)
+		threshold += (place - below) * (scores[below + 1] - threshold);
 	return threshold;
 }
 
@@ -91,36 +92,52 @@ pf_isolation_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bo
 		.seed = (uint64) seed
 	};
 	PfIsolator *isolator = pf_isolator_create(env, rows, loaded->positions, &isolation);
-	PfTree	   *trees = palloc(isolation.n_estimators * sizeof(PfTree));
+	bool		all = !isnan(given->contamination);
+	PfMatrix	scored = *rows;
+	uint64		nnodes = 0;
 	volatile int64 done = 0;
-	uint32		nnodes = 0;
+	uint32	   *leaf_of;
+	double	   *scores;
 
+	scored.nrows = all ? rows->nrows : Min(rows->nrows, PF_BASELINE_ROWS);
+	leaf_of = pf_alloc(env, scored.nrows * sizeof(uint32));
+	scores = pf_alloc(env, scored.nrows * sizeof(double));
+	pf_clear(env, scores, scored.nrows * sizeof(double));
+	model->kind = PF_MODEL_ISOLATION;
+	model->ntrees = isolation.n_estimators;
+	model->path = pf_average_path(isolation.max_samples);
+	model->threshold = AUTO_THRESHOLD;
+	model->importance = palloc0(rows->nfeatures * sizeof(double));
+	if (grown->scratch != NULL)
+		grown->planes = pf_planes_create(env, grown->scratch, model, 1);
 	pf_progress_phase(PF_PHASE_GROW, isolation.n_estimators, &done);
 	for (uint32 t = 0; t < isolation.n_estimators; t++)
 	{
-		pf_isolate(isolator, t, &trees[t]);
-		trees[t].nodes = pf_resize(env, trees[t].nodes, trees[t].nnodes * sizeof(PfNode));
-		trees[t].leaves = pf_resize(env, trees[t].leaves, trees[t].nleaves * sizeof(double));
-		nnodes += trees[t].nnodes;
-		done++;
+		PfTree		tree;
+
+		pf_isolate(isolator, t, &tree);
+		add_paths(env, &scored, &tree, leaf_of, scores);
+		nnodes += tree.nnodes;
 		if (nnodes > PF_LINK_MASK)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("the trees have more than %u nodes", PF_LINK_MASK),
 					 errhint("Pass a smaller n_estimators or max_samples.")));
+		if (grown->planes != NULL)
+			pf_planes_add(grown->planes, &tree);
+		pf_tree_release(env, &tree);
+		done++;
 	}
+	if (grown->planes != NULL)
+		pf_planes_finish(grown->planes);
 	pf_progress_phase(PF_PHASE_GROW, 0, NULL);
 	pf_isolator_release(isolator);
-	model->kind = PF_MODEL_ISOLATION;
-	model->path = pf_average_path(isolation.max_samples);
-	model->threshold = AUTO_THRESHOLD;
-	model->importance = palloc0(rows->nfeatures * sizeof(double));
-	pf_model_take_trees(env, model, isolation.n_estimators, 1, nnodes, next_tree, trees);
-	for (uint32 t = 0; t < isolation.n_estimators; t++)
-	{
-		pf_release(env, trees[t].nodes);
-		pf_release(env, trees[t].leaves);
-	}
-	if (!isnan(given->contamination))
-		model->threshold = find_threshold(env, model, rows, given->contamination);
+	pf_release(env, leaf_of);
+	pf_walk_finish(env, model, scored.nrows, scores);
+	grown->nanswers = Min(scored.nrows, PF_BASELINE_ROWS);
+	grown->answers = pf_alloc(env, grown->nanswers * sizeof(double));
+	memcpy(grown->answers, scores, grown->nanswers * sizeof(double));
+	if (all)
+		model->threshold = find_threshold(env, scores, scored.nrows, given->contamination);
+	pf_release(env, scores);
 }

@@ -30,10 +30,12 @@
 #include "catalog/call.h"
 #include "catalog/models.h"
 #include "catalog/pgenv.h"
+#include "catalog/scratch.h"
 #include "engine/walk/walk.h"
 #include "load/load.h"
 #include "progress/progress.h"
 #include "recipe/recipe.h"
+#include "settings.h"
 #include "train/train.h"
 
 PG_FUNCTION_INFO_V1(ml_train);
@@ -468,7 +470,7 @@ result_row(FunctionCallInfo fcinfo, const PfNewVersion *version, int32 number)
 	values[7] = Float8GetDatum(version->score);
 	nulls[7] = isnan(version->score);
 	values[8] = Float8GetDatum(version->seconds);
-	values[9] = Int64GetDatum((int64) version->nbytes);
+	values[9] = Int64GetDatum((int64) version->encoded.size);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
@@ -495,13 +497,39 @@ pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params, PfLoade
 		pf_calibration_train(params, &loaded->train, shares, &grown->votes, model);
 }
 
+/* The trees, wherever they are, become bytes.  Tells when sessions will not keep what they decode. */
+static void
+encode(const PfEnv *env, const PfModel *model, PfGrown *grown, PfNewVersion *version)
+{
+	uint64		decoded;
+
+	if (grown->planes == NULL && model->kind != PF_MODEL_LINEAR)
+		grown->planes = pf_planes_of_model(env, grown->scratch, model);
+	if (!pf_model_encode(env, grown->scratch, model, grown->planes, &version->encoded))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("The model could not be compressed.")));
+	version->scratch = grown->scratch;
+	if (grown->planes == NULL)
+		return;
+	decoded = pf_planes_decoded(grown->planes) / 1024;
+	pf_planes_release(grown->planes);
+	if (decoded > (uint64) pf_model_cache_size)
+		ereport(NOTICE,
+				(errmsg("the model does not fit pgforest.model_cache_size"),
+				 errdetail("Decoded its trees take " UINT64_FORMAT " kB, and %d kB are allowed: each statement that predicts will decode it anew.",
+						   decoded, pf_model_cache_size),
+				 errhint("Raise pgforest.model_cache_size where it is used, or train fewer or smaller trees.")));
+}
+
 int32
 pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgress *progress,
 				 instr_time start, PfNewVersion *version)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	Clock		clock = {.progress = progress,.start = start};
-	PfGrown		grown = {0};
+	PfGrown		grown = {.scratch = pf_scratch_open()};
 	PfModel		model = {0};
 	PfMeasured *measured = palloc((PF_HELD_OUT + 1) * sizeof(PfMeasured));
 	const struct
@@ -512,7 +540,7 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	double	   *predicted = NULL;
 	int64		npredicted = 0;
 	uint8		sha256[32];
-	size_t		nbytes;
+	int32		number;
 
 	for (int i = 0; i < PF_HELD_OUT && loaded->task != PF_ANOMALY; i++)
 		grown.held[i].rows = sets[i].rows->nrows > 0 ? sets[i].rows : NULL;
@@ -539,6 +567,11 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
 	}
+	if (grown.answers != NULL)
+	{
+		predicted = grown.answers;
+		npredicted = grown.nanswers;
+	}
 	pf_train_baseline(env, loaded, &model, predicted ? predicted : (double *) grown.votes.sum,
 					  npredicted, version);
 	pf_release(env, predicted);
@@ -549,13 +582,7 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	pf_release(env, grown.votes.trees);
 
 	pf_progress_phase(PF_PHASE_COMPRESS, 0, NULL);
-	version->bytes = pf_model_encode(env, &model, &nbytes);
-	if (version->bytes == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("The model could not be compressed.")));
-	version->nbytes = nbytes;
+	encode(env, &model, &grown, version);
 
 	version->model = request->model;
 	version->task = pf_task_name(loaded->task);
@@ -592,7 +619,9 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	version->take_times = take_times;
 	version->take_times_arg = &clock;
 	pf_progress_phase(PF_PHASE_STORE, 0, NULL);
-	return pf_catalog_add_version(version, sha256);
+	number = pf_catalog_add_version(version, sha256);
+	pf_scratch_close(grown.scratch);
+	return number;
 }
 
 static Datum

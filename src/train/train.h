@@ -54,7 +54,7 @@ extern double pf_train_metric(const PfMetrics *metrics, const char *name);
 
 /*
  * What the rows were like, into version->baseline; predicted: the answers of n rows that
- * were held out or are out of bag, if there are any.
+ * were held out or are out of bag, or are as good as those, if there are any.
  */
 extern void pf_train_baseline(const PfEnv *env, const PfLoaded *loaded, const PfModel *model,
 							  const double *predicted, int64 n, PfNewVersion *version);

@@ -333,8 +333,11 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, trial);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
-	PfGrown		grown = {.held = {{.rows = &loaded->validation}},.sums_only = !goal->train_scores};
-	PfHeldOut	learnt = {0};
+	PfGrown		grown = {.held = {{.rows = &loaded->validation}}};
+
+	/* of the rows that are trained on nothing may be left then */
+	if (goal->train_scores)
+		grown.held[1].rows = &pf_fold_rows(folds, fold, share, trial)->train;
 
 	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */
 	params.given.oob_score = "false";
@@ -343,13 +346,8 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	score->rows = loaded->validation.nrows;
 	pf_train_grow(trial->algorithm, &params, loaded, goal->seed, &model, &grown);
 	score->score = measure(env, &model, &grown.held[0], goal->metric);
-	if (!goal->train_scores)
-		return;
-	/* they may have gone with the growing */
-	if (loaded->train.bins == NULL)
-		loaded = pf_fold_rows(folds, fold, share, trial);
-	learnt.rows = &loaded->train;
-	score->train_score = measure(env, &model, &learnt, goal->metric);
+	if (goal->train_scores)
+		score->train_score = measure(env, &model, &grown.held[1], goal->metric);
 }
 
 bool

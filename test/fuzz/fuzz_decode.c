@@ -28,6 +28,7 @@
 #include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "../unit/unit.h"
+#include "../unit/unit_encode.h"
 
 #define MAX_PAYLOAD		(4 * PF_WIRE_BLOCK)
 #define MAX_ROWS		9			/* walked together */
@@ -351,10 +352,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_trees(model);
 		walk_model(model, data, size);
 		bin_values(model, data, size);
-		bytes = pf_model_encode(unit_env(), model, &n);
+		bytes = unit_encode(model, &n);
 		model = pf_model_decode(unit_env(), bytes, n, 0, &reason);
 		demand(model != NULL, "what was written can be read");
-		again = pf_model_encode(unit_env(), model, &n_again);
+		again = unit_encode(model, &n_again);
 		demand(n == n_again && memcmp(bytes, again, n) == 0, "there and back gives equal bytes");
 	}
 	unit_release_all();

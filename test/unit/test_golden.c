@@ -17,6 +17,7 @@
 #include "engine/walk/quantile.h"
 #include "engine/walk/walk.h"
 #include "unit.h"
+#include "unit_encode.h"
 
 /* The build says where the files are; else we were started from the top folder. */
 #ifndef GOLDEN_DIR
@@ -192,7 +193,7 @@ static void
 check_again(const PfModel *model, const char *bytes, size_t size, unsigned zstd)
 {
 	size_t		size_again;
-	uint8_t    *again = pf_model_encode(unit_env(), model, &size_again);
+	uint8_t    *again = unit_encode(model, &size_again);
 
 	CHECK(memcmp(bytes, again, PF_WIRE_HEADER) == 0);
 	if (zstd == ZSTD_versionNumber())

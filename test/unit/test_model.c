@@ -9,6 +9,7 @@
 #include "engine/walk/walk.h"
 #include "fixture.h"
 #include "unit.h"
+#include "unit_encode.h"
 
 static PfModel *
 small_model(uint32_t nclasses)
@@ -28,7 +29,7 @@ there_and_back(PfModel *model, uint32_t version)
 	const char *reason = NULL;
 	size_t		size,
 				size_again;
-	uint8_t    *bytes = pf_model_encode(env, model, &size);
+	uint8_t    *bytes = unit_encode(model, &size);
 	uint8_t    *again;
 	uint8_t    *row = pf_alloc(env, pf_row_size(model));
 	uint64_t	random = 99;
@@ -40,7 +41,7 @@ there_and_back(PfModel *model, uint32_t version)
 		printf("%s\n", reason);
 		return;
 	}
-	again = pf_model_encode(env, decoded, &size_again);
+	again = unit_encode(decoded, &size_again);
 	CHECK(size == size_again && memcmp(bytes, again, size) == 0);
 	CHECK_INT(bytes[8], version);
 	CHECK_INT(decoded->kind, model->kind);
@@ -89,7 +90,7 @@ survives(const uint8_t *bytes, size_t size)
 		memset(row, bin, pf_row_size(model));
 		pf_walk_row(model, row, out);
 	}
-	pf_model_encode(unit_env(), model, &size);
+	unit_encode(model, &size);
 	return true;
 }
 
@@ -147,7 +148,7 @@ lying_models(void)
 				model->leaves[0] = 0.0 / 0.0;
 				break;
 		}
-		bytes = pf_model_encode(unit_env(), model, &size);
+		bytes = unit_encode(model, &size);
 		if (i % 10 > 2)
 			CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL);
 		else
@@ -162,7 +163,7 @@ refuses_first_format(const PfModel *model)
 {
 	const char *reason = NULL;
 	size_t		size;
-	uint8_t    *bytes = pf_model_encode(unit_env(), model, &size);
+	uint8_t    *bytes = unit_encode(model, &size);
 
 	bytes[8] = 1;
 	CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL);
@@ -208,7 +209,7 @@ lying_boosting(void)
 				model->leaves[0] = 0.0 / 0.0;
 				break;
 		}
-		bytes = pf_model_encode(unit_env(), model, &size);
+		bytes = unit_encode(model, &size);
 		reason = NULL;
 		CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL);
 	}
@@ -282,7 +283,7 @@ lying_others(void)
 				model->task = PF_REGRESSION;
 				break;
 		}
-		bytes = pf_model_encode(unit_env(), model, &size);
+		bytes = unit_encode(model, &size);
 		reason = NULL;
 		if (!CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL && reason != NULL))
 			printf("case %d\n", i);
@@ -297,7 +298,7 @@ damaged_bytes(void)
 {
 	const PfEnv *env = unit_env();
 	size_t		size;
-	uint8_t    *bytes = pf_model_encode(env, small_model(3), &size);
+	uint8_t    *bytes = unit_encode(small_model(3), &size);
 	uint8_t    *copy = pf_alloc(env, size + 8);
 	uint64_t	random = 77;
 	const char *reason;
@@ -338,7 +339,7 @@ decode_some(void *arg)
 {
 	size_t		size;
 	const char *reason;
-	uint8_t    *bytes = pf_model_encode(unit_env(), small_model(2), &size);
+	uint8_t    *bytes = unit_encode(small_model(2), &size);
 
 	(void) arg;
 	pf_model_decode(unit_env(), bytes, size, 0, &reason);
@@ -355,7 +356,7 @@ is_small(void)
 
 	params.max_features = 3;
 	model = fixture_model(&matrix, &params);
-	pf_model_encode(unit_env(), model, &size);
+	unit_encode(model, &size);
 	CHECK_INT(model->nleaves, 2);
 	CHECK_INT(sizeof(PfNode), 8);
 	CHECK(size < 4 * (size_t) model->roots[model->ntrees] + 40000);

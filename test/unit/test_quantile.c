@@ -10,6 +10,7 @@
 #include "engine/walk/quantile.h"
 #include "fixture.h"
 #include "unit.h"
+#include "unit_encode.h"
 
 static const double wanted[] = {0.5, 0, 0.05, 0.95, 1, 0.5, 0.25};
 
@@ -272,7 +273,7 @@ there_and_back(uint32_t nrows)
 	size_t		size,
 				size_again;
 	const char *reason = NULL;
-	uint8_t    *bytes = pf_model_encode(env, model, &size);
+	uint8_t    *bytes = unit_encode(model, &size);
 	uint8_t    *again;
 	size_t		memory;
 	uint64_t	random = 8;
@@ -284,7 +285,7 @@ there_and_back(uint32_t nrows)
 		printf("%s\n", reason);
 		return;
 	}
-	again = pf_model_encode(env, decoded, &size_again);
+	again = unit_encode(decoded, &size_again);
 	CHECK(size == size_again && memcmp(bytes, again, size) == 0);
 	memory = decoded->memory;
 	for (int i = 0; i < 50; i++)
@@ -301,7 +302,7 @@ there_and_back(uint32_t nrows)
 
 	/* without them it is what it always was, and smaller */
 	model->samples.nvalues = 0;
-	bytes = pf_model_encode(env, model, &size);
+	bytes = unit_encode(model, &size);
 	CHECK_INT(bytes[8], 1);
 	decoded = pf_model_decode(env, bytes, size, 0, &reason);
 	CHECK(decoded != NULL && decoded->samples.nvalues == 0);
@@ -357,7 +358,7 @@ lying_samples(void)
 				model->base[0] = 0;
 				break;
 		}
-		bytes = pf_model_encode(unit_env(), model, &size);
+		bytes = unit_encode(model, &size);
 		CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL);
 		CHECK_TEXT(reason, reasons[i]);
 		unit_release_all();
@@ -372,7 +373,7 @@ whole_life(void *arg)
 	double		out[WANTED];
 	const char *reason;
 	size_t		size;
-	uint8_t    *bytes = pf_model_encode(unit_env(), model, &size);
+	uint8_t    *bytes = unit_encode(model, &size);
 
 	(void) arg;
 	quantiles_of(pf_model_decode(unit_env(), bytes, size, 0, &reason), matrix.bins, out);

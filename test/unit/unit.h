@@ -22,6 +22,7 @@ extern void test_abreast(void) __attribute__((weak));
 extern void test_randomcut(void) __attribute__((weak));
 extern void test_boost(void) __attribute__((weak));
 extern void test_model(void) __attribute__((weak));
+extern void test_encode(void) __attribute__((weak));
 extern void test_walk(void) __attribute__((weak));
 extern void test_golden(void) __attribute__((weak));
 extern void test_exact(void) __attribute__((weak));

@@ -22,6 +22,7 @@ static const struct
 	{"randomcut", test_randomcut},
 	{"boost", test_boost},
 	{"model", test_model},
+	{"encode", test_encode},
 	{"walk", test_walk},
 	{"golden", test_golden},
 	{"exact", test_exact},

@@ -55,9 +55,9 @@ pf_isolation_memory(const PfIsolationParams *params, uint32_t nrows)
 {
 	uint64_t	nodes = 2 * (uint64_t) params->max_samples;
 
-	/* nodes of the trees and once more in the model; a path length for every other node */
-	return nrows / 8 + params->max_samples * 2 * sizeof(uint32_t) +
-		params->n_estimators * nodes * (2 * sizeof(PfNode) + sizeof(double) / 2);
+	/* nodes of a tree, a path length for every other one; the numbers of these and a stack, when it is stored */
+	return nrows / 8 + (uint64_t) params->max_samples * 4 * sizeof(uint32_t) +
+		nodes * (sizeof(PfNode) + sizeof(double) / 2);
 }
 
 PfIsolator *

@@ -35,7 +35,7 @@ extern void pf_isolator_release(PfIsolator *isolator);
 /* The average number of cuts that set a row apart from n - 1 others. */
 extern double pf_average_path(uint32_t n);
 
-/* Bytes that growing takes beside the matrix, all trees included. */
+/* Bytes that growing takes beside the matrix, with one tree. */
 extern uint64_t pf_isolation_memory(const PfIsolationParams *params, uint32_t nrows);
 
 #endif							/* PF_ISOLATION_H */

@@ -1,8 +1,8 @@
 /*
  * model.h
- *	  The model as a value: what a version is once it is decoded, and its bytes.
+ *	  The model as a value: what a version is once it is decoded.
  *
- * The wire format is written down in docs/model-format.md.
+ * The wire format is written down in docs/model-format.md; see encode.h for the way there.
  */
 #ifndef PF_MODEL_H
 #define PF_MODEL_H
@@ -113,9 +113,6 @@ pf_row_size(const PfModel *model)
 {
 	return model->kind == PF_MODEL_LINEAR ? model->nfeatures * sizeof(double) : model->nfeatures;
 }
-
-/* The bytes of a model, compressed; *size is their number.  NULL when zstd has no memory. */
-extern uint8_t *pf_model_encode(const PfEnv *env, const PfModel *model, size_t *size);
 
 /*
  * A model from bytes that nobody vouches for: every length and index is checked

@@ -1,6 +1,6 @@
 /*
  * wire.h
- *	  Constants of the wire format, shared by encode.c and decode.c.
+ *	  The wire format in numbers, for those who write and read it.
  *
  * The format itself is described in docs/model-format.md.  All numbers are
  * little-endian.
@@ -8,11 +8,12 @@
 #ifndef PF_WIRE_H
 #define PF_WIRE_H
 
-#include "engine/model/model.h"
+#include <string.h>
+
+#include "engine/model/encode.h"
 
 #define PF_WIRE_MAGIC		"PGFOREST"
 #define PF_WIRE_VERSION		2	/* the newest; see pf_wire_version */
-#define PF_WIRE_HEADER		32	/* magic 8, version 2, zero 6, payload length 8, checksum 8 */
 #define PF_WIRE_BLOCK		1048576 /* payload bytes a compressed block holds */
 #define PF_WIRE_LEVEL		3	/* of zstd */
 
@@ -37,6 +38,22 @@ pf_wire_planes(uint32_t n)
 	while (planes < 4 && n > (UINT32_C(1) << (8 * planes)))
 		planes++;
 	return planes;
+}
+
+static inline void
+pf_wire_store(uint8_t *at, uint64_t value, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		at[i] = (uint8_t) (value >> (8 * i));
+}
+
+static inline void
+pf_wire_store_real(uint8_t *at, double value)
+{
+	uint64_t	bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	pf_wire_store(at, bits, 8);
 }
 
 #endif							/* PF_WIRE_H */

@@ -9,7 +9,7 @@
  *
  *	  cc -std=gnu11 -O2 -ffp-contract=off -Isrc -o make_golden \
  *		  test/unit/golden/make_golden.c test/unit/fixture.c test/unit/unit_env.c \
- *		  $(find src/engine -name '*.c') -lzstd -lm
+ *		  test/unit/unit_encode.c $(find src/engine -name '*.c') -lzstd -lm
  *
  * For each model there are two files: NAME.model, the bytes, and NAME.txt, what
  * a reader must make of them.  Lines of the latter:
@@ -33,6 +33,7 @@
 #include "engine/walk/walk.h"
 #include "../fixture.h"
 #include "../unit.h"
+#include "../unit_encode.h"
 
 #define ROWS		510			/* a multiple of 255: see pixels() */
 #define PIXELS		520			/* 520 x 254 cut points: more than a block */
@@ -316,7 +317,7 @@ write_files(const Draft *draft, const char *directory, const char *name)
 {
 	const PfModel *model = &draft->model;
 	size_t		size;
-	uint8_t    *bytes = pf_model_encode(env, model, &size);
+	uint8_t    *bytes = unit_encode(model, &size);
 	FILE	   *file = create(directory, model, name, "model");
 
 	if (file != NULL)
