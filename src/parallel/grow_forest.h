@@ -16,6 +16,18 @@ typedef struct PfHeldOut
 	double	   *sums;			/* of their leaves, in the order of the trees; NULL: nobody made them */
 } PfHeldOut;
 
+/*
+ * Forests that are parts of one: of fewer trees, or of trees that end earlier (see PfView).  The sums
+ * of rows held out are (nviews + 1) x rows x width, those of the whole trees first.
+ */
+typedef struct PfParts
+{
+	uint32		nviews;
+	PfView		views[PF_MAX_VIEWS];
+	void		(*reached) (void *arg, uint32 ntrees);	/* so many trees are in the sums; may be NULL */
+	void	   *arg;
+} PfParts;
+
 #define PF_HELD_OUT	2			/* to validate, to test */
 
 typedef struct PfGrown
@@ -24,6 +36,8 @@ typedef struct PfGrown
 	int			workers;		/* launched */
 	PfHeldOut	held[PF_HELD_OUT];	/* rows: what the caller wants to be predicted on the way */
 	bool		sums_only;		/* and that is all: a forest's trees need not be kept */
+	bool		by_place;		/* see PfForestParams; as folds are trained */
+	PfParts    *parts;			/* with sums_only and by_place; or NULL */
 	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 

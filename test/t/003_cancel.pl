@@ -91,6 +91,7 @@ my %trainings = (
 	'with workers, memory in files' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id}')} ],
 	'linear' => [ 0, q{ml_train('m', 'big', 'y', 'linear', exclude => '{id,noise}')} ],
 	'anomalies' => [ 0, q{ml_train('odd', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
+	'search' => [ 1, q{ml_tune('m', 'SELECT * FROM big WHERE id % 20 = 0', 'y', '{"max_depth": [6, null], "min_samples_leaf": [1, 9], "max_features": [3, 6], "n_estimators": 4}', folds => 2, exclude => '{id,noise}')} ],
 	'large model' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 20 = 0', 'noise', exclude => '{id,y}', holdout => 0.5, params => '{"n_estimators": 60}')} ]);
 
 sub settle
@@ -222,7 +223,7 @@ for my $name ('serial', 'with workers')
 	stop_at($name, 'pg_cancel_backend', \&stop_by_cancel, points(3, 30, $all),
 		($ends[0] + $ends[1]) / 2, ($ends[1] + $ends[2]) / 2);
 }
-for my $name ('read twice', 'a sample')
+for my $name ('read twice', 'a sample', 'search')
 {
 	my ($all, @ends) = time_stages($name);
 
