@@ -179,6 +179,7 @@ SELECT ml_pipeline('x', '{"model": "q", "key": "id"}');
 SELECT ml_pipeline('x', '{"model": "q", "candidates": "linear"}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y"}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": []}');
+SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": {"params": {"max_depth": {"low": 2, "high": 9}}}}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": ["random_forrest"]}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": [{"algoritm": "linear"}]}');
 SELECT ml_pipeline('x', '{"model": "q", "target": "y", "raw": "rows", "candidates": [{"params": {"n_estimator": 5}}]}');

@@ -13,24 +13,25 @@ SELECT i AS id, (u(i, 1) * 20)::int AS a, CASE WHEN u(i, 4) > 0.1 THEN (u(i, 2) 
 FROM generate_series(1, 1200) i;
 CREATE TABLE shuffled AS SELECT * FROM rows ORDER BY hashint4extended(id, 99);
 
--- A fold is a training like any other: here folds by time, which a split column can repeat.
+-- A fold is a training like any other: here folds by time, which a split column can repeat.  (Forests of folds draw
+-- features by the place of a node, and are compared with one another below.)
 CREATE FUNCTION by_hand(target text, metric text, weight text, params jsonb) RETURNS TABLE (fold int, score float8)
 LANGUAGE plpgsql SET client_min_messages = warning AS $$
 BEGIN
     FOR i IN 1..3 LOOP
         fold := i;
         PERFORM ml_train('by hand', format('SELECT id, a, b, c, w, %I, CASE WHEN part <= %s THEN ''train'' WHEN part = %s THEN ''validation'' END AS split FROM rows',
-                         target, fold, fold + 1), target, key => '{id}', exclude => CASE WHEN weight IS NULL THEN '{w}'::text[] END, weight => weight, split => 'split', params => params);
+                         target, fold, fold + 1), target, key => '{id}', exclude => CASE WHEN weight IS NULL THEN '{w}'::text[] END, weight => weight, split => 'split', algorithm => 'gradient_boosting', params => params);
         score := (SELECT value FROM pgforest.metrics m WHERE model = 'by hand' AND set = 'validation' AND class IS NULL AND m.metric = by_hand.metric);
         PERFORM ml_drop('by hand');
         RETURN NEXT;
     END LOOP;
 END $$;
 SELECT c.fold, c.train_rows, c.test_rows, round(c.test_score::numeric, 9) = round(h.score::numeric, 9) AS as_by_hand, c.train_score > c.test_score AS better_on_its_own
-FROM ml_cross_validate('rows', 'y', exclude => '{owner,v,w}', key => '{id}', order_by => 'part', folds => 3, params => '{"n_estimators": 10}', metric => 'accuracy') c
+FROM ml_cross_validate('rows', 'y', 'gradient_boosting', exclude => '{owner,v,w}', key => '{id}', order_by => 'part', folds => 3, params => '{"n_estimators": 10}', metric => 'accuracy') c
     JOIN by_hand('y', 'accuracy', NULL, '{"n_estimators": 10}') h USING (fold);
 SELECT c.fold, round(c.test_score::numeric, 9) = round(h.score::numeric, 9) AS as_by_hand
-FROM ml_cross_validate('rows', 'v', exclude => '{owner,y}', weight => 'w', key => '{id}', order_by => 'part', folds => 3, params => '{"n_estimators": 10}') c
+FROM ml_cross_validate('rows', 'v', 'gradient_boosting', exclude => '{owner,y}', weight => 'w', key => '{id}', order_by => 'part', folds => 3, params => '{"n_estimators": 10}') c
     JOIN by_hand('v', 'rmse', 'w', '{"n_estimators": 10}') h USING (fold);
 
 -- Without an order folds are equal parts of the rows, and of each class; with a key, whole owners.
@@ -160,6 +161,79 @@ FROM (SELECT version, trial, status, all_of_it, count(*) OVER (PARTITION BY all_
 GROUP BY version ORDER BY version;
 SELECT ml_drop('side by side');
 
+-- Trials that are parts of another are not trained: each has the score that it has alone, on every fold.
+CREATE FUNCTION alone(name text, target text, weight text) RETURNS TABLE (algorithm text, trials bigint, folds bigint, scores bigint, differ bigint)
+BEGIN ATOMIC
+    SELECT t.algorithm, count(DISTINCT t.trial), count(*), count(DISTINCT t.score), count(*) FILTER (WHERE t.score IS DISTINCT FROM c.test_score)
+    FROM pgforest.trials t CROSS JOIN LATERAL ml_cross_validate('rows', target, t.algorithm, t.params, folds => 3, weight => weight, seed => 7,
+        exclude => ARRAY['id', 'owner', 'part', CASE target WHEN 'y' THEN 'v' ELSE 'y' END] || CASE WHEN weight IS NULL THEN '{w}'::text[] END) c
+    WHERE t.model = name AND c.fold = t.fold GROUP BY 1 ORDER BY 1;
+END;
+CREATE FUNCTION families(name text, target text, weight text, search jsonb) RETURNS bigint
+BEGIN ATOMIC
+    SELECT count(*) FROM ml_tune(name, 'rows', target, search, folds => 3, holdout => 0, weight => weight, seed => 7,
+        exclude => ARRAY['id', 'owner', 'part', CASE target WHEN 'y' THEN 'v' ELSE 'y' END] || CASE WHEN weight IS NULL THEN '{w}'::text[] END);
+END;
+SELECT families('of classes', 'y', NULL, '{"algorithm": ["random_forest", "extra_trees"], "max_depth": [3, 6, null], "min_samples_split": [2, 30], "n_estimators": [4, 9], "min_samples_leaf": [1, 4]}');
+SELECT * FROM alone('of classes', 'y', NULL);
+SET pgforest.train_workers = 0;
+SELECT families('of values', 'v', 'w', '{"max_depth": [3, 6, null], "min_samples_split": [2, 30], "n_estimators": [4, 9], "max_features": [2, 3]}');
+RESET pgforest.train_workers;
+SELECT * FROM alone('of values', 'v', 'w');
+SELECT families('of rounds', 'y', NULL, '{"algorithm": "gradient_boosting", "n_estimators": [3, 10, 30], "learning_rate": [0.1, 0.3], "early_stopping": [false, true]}');
+SELECT * FROM alone('of rounds', 'y', NULL);
+SELECT families('of leaves', 'y', NULL, '{"max_leaf_nodes": [8, 20], "max_depth": [3, null], "n_estimators": [4, 9]}');
+SELECT * FROM alone('of leaves', 'y', NULL);
+-- More tops than a tree is asked for; no memory for any.
+SELECT families('of depths', 'y', NULL, '{"max_depth": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], "n_estimators": 3}');
+SELECT * FROM alone('of depths', 'y', NULL);
+SET pgforest.train_memory = 1024;
+SELECT families('of depths', 'y', NULL, '{"max_depth": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], "n_estimators": 3}');
+RESET pgforest.train_memory;
+SELECT count(DISTINCT version) AS versions, count(*) AS folds FROM (SELECT trial, fold, score, max(version) AS version FROM pgforest.trials WHERE model = 'of depths' GROUP BY 1, 2, 3 HAVING count(*) = 2) t;
+-- The largest has no room, which is no reason for the others to fail.
+SET pgforest.train_memory = 3072;
+SELECT trial, params->'n_estimators' AS trees, status FROM ml_tune('of sizes', 'rows', 'v', '{"n_estimators": [3, 100000, 5], "max_features": [1, 2]}', folds => 2, holdout => 0, exclude => '{id,owner,part,y,w}') ORDER BY trial;
+RESET pgforest.train_memory;
+SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE 'of %';
+
+-- Ranges: integers, numbers, their logarithms, steps; counts are not shares; none twice.
+CREATE FUNCTION ranges(name text, source text, search jsonb, trials int, seed bigint DEFAULT 0, strategy text DEFAULT 'random') RETURNS TABLE (trial int, algorithm text, params jsonb, status text)
+BEGIN ATOMIC
+    SELECT trial, algorithm, params, status FROM ml_tune(name, source, 'y', search, strategy, trials, folds => 2, holdout => 0, seed => seed, exclude => '{id,owner,v,w,part}') ORDER BY trial;
+END;
+SELECT * FROM ranges('ranges', 'rows', '{"algorithm": ["random_forest", "gradient_boosting", "linear"], "n_estimators": {"low": 2, "high": 9}, "max_depth": {"low": 1, "high": 64, "log": true}, "learning_rate": {"low": 0.01, "high": 0.3, "log": true},
+    "max_features": {"low": 0.25, "high": 1, "step": 0.25}, "C": {"low": 1e-3, "high": 1000, "log": true}, "criterion": ["gini", "entropy"]}', 12, 3);
+SELECT count(*), count(DISTINCT params), min((params->>'max_features')::int) >= 1 AND max((params->>'max_features')::int) <= 3 AS counts,
+    bool_and((params->>'min_weight_fraction_leaf')::float8 BETWEEN 0.1 AND 0.2) AS between, count(DISTINCT params->'max_features') AS of_counts
+FROM ranges('ranges', 'rows', '{"max_features": {"low": 1, "high": 3}, "min_weight_fraction_leaf": {"low": 0.1, "high": 0.2}, "n_estimators": 2}', 30);
+SET pgforest.train_workers = 0;
+SELECT count(*) FROM (SELECT * FROM ranges('ranges', 'shuffled', '{"max_features": {"low": 1, "high": 3}, "min_weight_fraction_leaf": {"low": 0.1, "high": 0.2}, "n_estimators": 2}', 10)
+    INTERSECT SELECT * FROM ranges('ranges', 'rows', '{"max_features": {"low": 1, "high": 3}, "min_weight_fraction_leaf": {"low": 0.1, "high": 0.2}, "n_estimators": 2}', 10)) t;
+RESET pgforest.train_workers;
+-- All there are.
+SELECT count(*) FROM ranges('ranges', 'rows', '{"max_depth": {"low": 2, "high": 10, "step": 4}, "min_samples_leaf": [1, 5], "n_estimators": 2}', 20);
+SELECT count(*), max(array_length(regexp_split_to_array(params->>'learning_rate', '\.'), 1)) FROM ranges('ranges', 'rows', '{"algorithm": "gradient_boosting", "learning_rate": {"low": 0.1, "high": 1}, "n_estimators": 2}', 9, strategy => 'halving');
+SELECT ml_drop('ranges');
+
+-- The end of a budget: what was under way is stopped, and the best of what was finished wins; in turn, and side by side.
+CREATE FUNCTION stopped(name text, workers int, depths jsonb) RETURNS TABLE (status text, done boolean, wins boolean) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('pgforest.train_workers', workers::text, true);
+    RETURN QUERY SELECT DISTINCT t.status, t.score IS NOT NULL, t.version IS NOT NULL
+        FROM ml_tune(name, 'rows', 'y', jsonb_build_object('algorithm', '["linear", "random_forest"]'::jsonb, 'n_estimators', 100000, 'max_features', depths), folds => 2, seconds => 2, exclude => '{id,owner,v,w,part}') t ORDER BY 1, 2;
+END $$;
+SET client_min_messages = warning;
+SELECT * FROM stopped('stop in turn', 0, '[1]');
+SELECT * FROM stopped('stop together', 1, '[1]');
+SELECT * FROM stopped('stop side by side', 1, '[1, 2, 3, 0.4, 0.7, 1.0]');
+RESET client_min_messages;
+SELECT model, algorithm, status, bool_and(score IS NULL) AS no_score, bool_and(seconds > 0) AS took_time, bool_and(message IS NULL) AS no_message FROM pgforest.trials WHERE model LIKE 'stop %' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE 'stop %';
+
+-- Few rows, one class, targets that are missing.
+SELECT fold, train_rows, test_rows FROM ml_cross_validate('SELECT a, CASE WHEN id % 3 > 0 THEN y END AS y FROM rows WHERE id <= 30', 'y', folds => 2, params => '{"n_estimators": 2}');
+
 -- What a version came of goes with it.
 SELECT version FROM ml_promote('grid', 2);
 SELECT ml_drop('grid@1');
@@ -241,6 +315,20 @@ CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": 3}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["linear", "extra_trees"], "max_rows": [100, 200]}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": ["linear", "extra_trees"], "learning": [100, 200]}')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{"algorithm": "isolation_forest"}')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 2, "high": 5}}')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 2}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 5, "high": 2}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 2.5, "high": 4}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": "2", "high": 4}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 0, "high": 4}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"min": 1, "high": 4}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 1, "high": 4, "step": 0}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 1, "high": 4, "log": true, "step": 2}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 1, "high": 4, "log": 1}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_depth": {"low": 1, "high": 1e400}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"min_impurity_decrease": {"low": 0, "high": 1, "log": true}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"criterion": {"low": 0, "high": 1}}', 'random')$$);
+CALL refuse($$ml_tune('e', 'rows', 'y', '{"max_bins": {"low": 10, "high": 20}}', 'random')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', strategy => 'bayes')$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', trials => 3)$$);
 CALL refuse($$ml_tune('e', 'rows', 'y', '{}', strategy => 'random', trials => 0)$$);
@@ -254,6 +342,9 @@ SELECT jsonb_build_object('max_depth', jsonb_agg(i), 'n_estimators', jsonb_agg(i
 CALL refuse(format($$ml_tune('e', 'rows', 'y', %L)$$, :'large'));
 SELECT jsonb_build_object('max_depth', jsonb_agg(i), 'n_estimators', jsonb_agg(i), 'max_leaf_nodes', jsonb_agg(i + 1)) AS large FROM generate_series(1, 2000) i \gset
 CALL refuse(format($$ml_tune('e', 'rows', 'y', %L, 'random')$$, :'large'));
+CALL refuse($$ml_tune('e', 'SELECT a, NULL::text AS y FROM rows', 'y', '{}')$$);
+CALL refuse($$ml_tune('e', 'SELECT a, b, y FROM rows LIMIT 1', 'y', '{}', holdout => 0)$$);
+CALL refuse($$ml_tune('e', 'SELECT id, a, ''one'' AS y FROM rows', 'y', '{"n_estimators": 2}')$$);
 -- A class that a fold lacks has no ROC curve there.
 CALL refuse($$ml_tune('e', 'SELECT id, id = 1 AS y FROM rows', 'y', '{"n_estimators": 2}', holdout => 0)$$);
 -- A parameter alone: one trial, and a weight and a split column.

@@ -227,7 +227,8 @@ typedef struct PfTrialRow
 	int64		train_rows;
 	int64		rows;
 	double		seconds;
-	ErrorData  *error;			/* NULL: it succeeded */
+	bool		stopped;		/* the seconds of the search were over */
+	ErrorData  *error;			/* NULL: it succeeded, if it was not stopped */
 } PfTrialRow;
 
 /*

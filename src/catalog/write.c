@@ -761,7 +761,7 @@ pf_catalog_add_trials(const char *model, int32 version, List *rows)
 		pf_arg_int8(&args, row->train_rows);
 		pf_arg_int8(&args, row->rows);
 		pf_arg_float8(&args, row->seconds);
-		pf_arg_text(&args, error ? "failure" : "success");
+		pf_arg_text(&args, error ? "failure" : row->stopped ? "stopped" : "success");
 		pf_arg_text(&args, error ? unpack_sql_state(error->sqlerrcode) : NULL);
 		pf_arg_text(&args, error ? error->message : NULL);
 		pf_arg_text(&args, error ? error->detail : NULL);

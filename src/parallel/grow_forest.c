@@ -79,12 +79,12 @@ typedef struct Work
 	pg_atomic_uint64 *done_trees;
 	pg_atomic_uint64 *nodes;
 	const PfMatrix *held;		/* PF_HELD_OUT */
-	uint32	   *leaf_of;		/* room for each of their rows */
+	uint32	   *leaf_of;		/* room for each of their rows, in each view */
 } Work;
 
 /*
  * One record of a worker's file, before its nodes, leaves, starts and samples if there are any, and
- * the leaf of each row held out.
+ * the leaf of each row held out, in the whole tree and in each view.
  */
 typedef struct TreeHeader
 {
@@ -144,15 +144,15 @@ check_leaves(const PfPlanes *planes, uint64 beside, uint32 ntrees, uint32 of)
 				 errhint("Raise \"min_samples_leaf\", lower \"n_estimators\", or raise pgforest.train_memory.")));
 }
 
-static uint32
-held_out_rows(const PfMatrix *held)
+static Size
+held_out_leaves(const Work *work)
 {
-	return held[0].nrows + held[1].nrows;
+	return ((Size) work->held[0].nrows + work->held[1].nrows) * (work->params->nviews + 1);
 }
 
 /* The sums of the rows held out, before the first tree is added; in the caller's memory. */
 static void
-start_sums(PfHeldOut *held, uint32 width)
+start_sums(PfHeldOut *held, uint32 nviews, uint32 width)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 
@@ -162,22 +162,22 @@ start_sums(PfHeldOut *held, uint32 width)
 
 		if (held[i].rows == NULL)
 			continue;
-		size = mul_size(held[i].rows->nrows, width * sizeof(double));
+		size = mul_size(held[i].rows->nrows, (nviews + 1) * width * sizeof(double));
 		held[i].sums = pf_alloc(env, size);
 		pf_clear(env, held[i].sums, size);
 	}
 }
 
-/* Adds the leaves of a tree to them; leaf_of has the leaf of each row. */
+/* Adds the leaves of a tree to them; leaf_of has the leaf of each row, in each view. */
 static void
-add_leaves(PfHeldOut *held, const uint32 *leaf_of, const double *leaves, uint32 width)
+add_leaves(PfHeldOut *held, const uint32 *leaf_of, uint32 nviews, const double *leaves, uint32 width)
 {
 	for (int i = 0; i < PF_HELD_OUT; i++)
 	{
-		uint32		nrows = held[i].rows != NULL ? held[i].rows->nrows : 0;
+		Size		nrows = held[i].rows != NULL ? (Size) held[i].rows->nrows * (nviews + 1) : 0;
 		double	   *sums = held[i].sums;
 
-		for (uint32 row = 0; row < nrows; row++, sums += width)
+		for (Size row = 0; row < nrows; row++, sums += width)
 		{
 			const double *leaf = leaves + (Size) *leaf_of++ * width;
 
@@ -193,9 +193,17 @@ add_leaves(PfHeldOut *held, const uint32 *leaf_of, const double *leaves, uint32 
 typedef struct TreeFile
 {
 	BufFile    *file;			/* or NULL: alone, and nobody wants the trees */
-	PfHeldOut  *held;			/* then */
+	PfGrown    *grown;			/* then */
 	const PfEnv *env;
 } TreeFile;
+
+/* A tree is in the sums. */
+static void
+tell_parts(const PfGrown *grown, uint32 ntrees)
+{
+	if (grown->parts != NULL && grown->parts->reached != NULL)
+		grown->parts->reached(grown->parts->arg, ntrees);
+}
 
 /* The nodes of one tree may be tens of megabytes. */
 static void
@@ -214,17 +222,21 @@ write_tree(const Work *work, PfTree *tree, uint32 number, TreeFile *to)
 	BufFile    *file = to->file;
 	TreeHeader	header = {number, tree->nnodes, tree->nleaves, tree->nsamples};
 	uint32	   *leaf_of = work->leaf_of;
+	uint32		nviews = work->params->nviews;
 
 	for (int i = 0; i < PF_HELD_OUT; i++)
 	{
 		pf_find_leaves(to->env, &work->held[i], tree, leaf_of);
 		leaf_of += work->held[i].nrows;
+		for (uint32 v = 0; v < nviews; v++, leaf_of += work->held[i].nrows)
+			pf_find_view_leaves(to->env, &work->held[i], tree, v, leaf_of);
 	}
 	if (file == NULL)
 	{
 		/* in their order */
-		add_leaves(to->held, work->leaf_of, tree->leaves, tree->width);
+		add_leaves(to->grown->held, work->leaf_of, nviews, tree->leaves, tree->width);
 		pf_tree_release(to->env, tree);
+		tell_parts(to->grown, number + 1);
 		return;
 	}
 	BufFileWrite(file, &header, sizeof(header));
@@ -235,7 +247,7 @@ write_tree(const Work *work, PfTree *tree, uint32 number, TreeFile *to)
 		write_in_pieces(file, tree->starts, tree->nnodes * sizeof(uint32));
 		write_in_pieces(file, tree->samples, tree->nsamples * sizeof(uint16));
 	}
-	write_in_pieces(file, work->leaf_of, held_out_rows(work->held) * sizeof(uint32));
+	write_in_pieces(file, work->leaf_of, held_out_leaves(work) * sizeof(uint32));
 	pf_tree_release(to->env, tree);
 }
 
@@ -248,7 +260,7 @@ grow_trees(Work *work, TreeFile *to)
 	uint32		nfeatures = work->matrix->nfeatures;
 	int64	   *importance = palloc(nfeatures * sizeof(int64));
 
-	work->leaf_of = pf_alloc(env, held_out_rows(work->held) * sizeof(uint32) + 1);
+	work->leaf_of = pf_alloc(env, held_out_leaves(work) * sizeof(uint32) + 1);
 	for (;;)
 	{
 		uint32		number = pg_atomic_fetch_add_u32(work->next_tree, 1);
@@ -308,7 +320,8 @@ typedef struct Spool
 	uint64		nnodes;
 	uint32		width;
 	PfHeldOut  *held;			/* PF_HELD_OUT */
-	uint32	   *leaf_of;		/* of their rows, in the tree at hand */
+	uint32		nviews;
+	uint32	   *leaf_of;		/* of their rows, in each view of the tree at hand */
 	PfNode	   *nodes;			/* of the tree at hand */
 	double	   *leaves;
 	uint32	   *starts;
@@ -338,7 +351,7 @@ spooled_rows(const Spool *spool)
 
 	for (int i = 0; i < PF_HELD_OUT; i++)
 		rows += spool->held[i].rows != NULL ? spool->held[i].rows->nrows : 0;
-	return rows;
+	return rows * (spool->nviews + 1);
 }
 
 /* Notes where the trees of a file are. */
@@ -405,7 +418,7 @@ read_tree(Spool *spool, uint32 number, PfTree *tree)
 	read_exactly(place->file, spool->starts, starts);
 	read_exactly(place->file, spool->samples, samples);
 	read_exactly(place->file, spool->leaf_of, spooled_rows(spool) * sizeof(uint32));
-	add_leaves(spool->held, spool->leaf_of, spool->leaves, spool->width);
+	add_leaves(spool->held, spool->leaf_of, spool->nviews, spool->leaves, spool->width);
 	memset(tree, 0, sizeof(*tree));
 	tree->nnodes = place->header.nnodes;
 	tree->nleaves = place->header.nleaves;
@@ -423,10 +436,13 @@ put_together(const PfMatrix *matrix, uint32 ntrees, List *files, uint64 beside,
 			 const PfModel *model, PfGrown *grown)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
-	Spool		spool = {.width = pf_votes_width(matrix),.held = grown->held};
+	Spool		spool = {
+		.width = pf_votes_width(matrix),.held = grown->held,
+		.nviews = grown->parts ? grown->parts->nviews : 0
+	};
 	ListCell   *lc;
 
-	start_sums(spool.held, spool.width);
+	start_sums(spool.held, spool.nviews, spool.width);
 	spool.leaf_of = pf_alloc(env, spooled_rows(&spool) * sizeof(uint32) + 1);
 	beside += spooled_rows(&spool) * (spool.width * sizeof(double) + sizeof(uint32));
 
@@ -442,6 +458,7 @@ put_together(const PfMatrix *matrix, uint32 ntrees, List *files, uint64 beside,
 		PfTree		tree;
 
 		read_tree(&spool, t, &tree);
+		tell_parts(grown, t + 1);
 		if (grown->planes == NULL)
 			continue;
 		pf_planes_add(grown->planes, &tree);
@@ -797,8 +814,8 @@ grow_alone(const PfMatrix *matrix, const PfForestParams *params, bool want_votes
 							 params->n_estimators)));
 	if (grown->scratch == NULL)
 	{
-		own.held = grown->held;
-		start_sums(own.held, pf_votes_width(matrix));
+		own.grown = grown;
+		start_sums(grown->held, params->nviews, pf_votes_width(matrix));
 	}
 	else
 		own.file = BufFileCreateTemp(false);

@@ -16,6 +16,18 @@ typedef struct PfHeldOut
 	double	   *sums;			/* of their leaves, in the order of the trees; NULL: nobody made them */
 } PfHeldOut;
 
+/*
+ * Forests that are parts of one: of fewer trees, or of trees that end earlier (see PfView).  The sums
+ * of rows held out are (nviews + 1) x rows x width, those of the whole trees first.
+ */
+typedef struct PfParts
+{
+	uint32		nviews;
+	PfView		views[PF_MAX_VIEWS];
+	void		(*reached) (void *arg, uint32 ntrees);	/* so many trees are in the sums; may be NULL */
+	void	   *arg;
+} PfParts;
+
 #define PF_HELD_OUT	2			/* to validate, to test */
 
 typedef struct PfGrown
@@ -27,6 +39,8 @@ typedef struct PfGrown
 	PfPlanes   *planes;			/* then, unless the trees are in the model */
 	double	   *answers;		/* for the first training rows, where the model itself cannot be asked; or NULL */
 	uint32		nanswers;
+	bool		by_place;		/* see PfForestParams; as folds are trained */
+	PfParts    *parts;			/* without scratch, by_place; or NULL */
 	char	   *fit;			/* how it ended, as JSON, to be kept with the version; or NULL */
 } PfGrown;
 

@@ -440,6 +440,8 @@ add_candidate(PfPipelineSpec *spec, JsonbValue *value)
 				 errhint("For example: {\"n_estimators\": [100, 300], \"max_depth\": 8}.")));
 
 	search = pf_search_parse(search_of(nested.algorithm, nested.params));
+	if (spec->folds == 0 || spec->strategy == NULL || strcmp(spec->strategy, "grid") == 0)
+		pf_search_check_grid(search);
 	n = spec->folds > 0 ? 1 : pf_search_size(search);
 	if (n + list_length(spec->experiments) > MAX_EXPERIMENTS)
 		ereport(ERROR,

@@ -25,6 +25,7 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -81,7 +82,8 @@ pf_phase_name(PfPhase phase)
 static int64
 read_count(const PfProgress *progress)
 {
-	return progress->counter ? *progress->counter : progress->done;
+	return (progress->counter ? *progress->counter : progress->done) +
+		(progress->in_parts ? *progress->parts : 0);
 }
 
 /* Seconds that the phase will take from now on; NAN when nothing tells. */
@@ -256,6 +258,13 @@ pf_progress_phase(PfPhase phase, double total, const volatile int64 *counter)
 {
 	if (current == NULL)
 		return;
+	if (current->in_parts)
+	{
+		if (current->counter != NULL)
+			current->done = *current->counter;
+		current->counter = phase == PF_PHASE_GROW ? counter : NULL;
+		return;
+	}
 	if (current->counter != NULL)
 		pf_progress_counted(*current->counter);
 	end_phase(current);
@@ -276,6 +285,24 @@ pf_progress_counted(int64 done)
 	if (phases[current->phase].unit == ROWS)
 		current->total = done;	/* it was a guess */
 	note_count(current);
+}
+
+void
+pf_progress_parts(double total, const volatile int64 *done)
+{
+	if (current == NULL)
+		return;
+	if (done == NULL)
+	{
+		note_count(current);
+		current->counter = NULL;
+		current->in_parts = false;
+		return;
+	}
+	current->in_parts = false;
+	pf_progress_phase(PF_PHASE_GROW, Min(total, INT_MAX), NULL);
+	current->parts = done;
+	current->in_parts = true;
 }
 
 void

@@ -45,6 +45,8 @@ typedef struct PfProgress
 	int64		total;			/* of what the phase counts; 0: not known */
 	int64		done;			/* when there is no counter */
 	const volatile int64 *counter;
+	bool		in_parts;		/* see pf_progress_parts */
+	const volatile int64 *parts;
 	int64		rows_done;		/* of the phase that counted rows last */
 	int64		rows_total;		/* 0: not known */
 	int64		trees_done;
@@ -71,6 +73,14 @@ extern void pf_progress_phase(PfPhase phase, double total, const volatile int64 
 
 /* The phase is done with so many; its counter may go. */
 extern void pf_progress_counted(int64 done);
+
+/*
+ * Trainings that are parts of this one are grown: all of their trees are counted, and the phases of
+ * each say no more than how many of its own are there.  done: trees of the parts that are
+ * complete, a number that others make grow; after it the current part begins anew (pf_progress_counted(0)).  NULL
+ * ends it.
+ */
+extern void pf_progress_parts(double total, const volatile int64 *done);
 
 /*
  * Waits for what others do, to be called until it is done: returns when somebody has

@@ -87,7 +87,7 @@ COMMENT ON COLUMN pgforest.progress.phase IS 'scan, bin, sort, grow, measure, co
 COMMENT ON COLUMN pgforest.progress.rows_done IS 'rows read so far, counted anew when the source is read again; of a load, rows that are committed';
 COMMENT ON COLUMN pgforest.progress.rows_total IS
 'rows there are; while they are read, the planner''s guess; NULL: not known yet';
-COMMENT ON COLUMN pgforest.progress.trees_done IS 'trees grown so far, by all processes; NULL for a load';
+COMMENT ON COLUMN pgforest.progress.trees_done IS 'trees grown so far, by all processes; of a search, on all folds; NULL for a load';
 COMMENT ON COLUMN pgforest.progress.trees_total IS 'trees to be grown; NULL: not growing yet';
 COMMENT ON COLUMN pgforest.progress.started_at IS 'when the training or the call began';
 COMMENT ON COLUMN pgforest.progress.seconds IS 'how long it has taken so far';

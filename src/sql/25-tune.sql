@@ -39,7 +39,7 @@ COMMENT ON COLUMN pgforest.trial.score IS 'its value on the fold; NULL where it 
 COMMENT ON COLUMN pgforest.trial.train_rows IS 'rows that it was trained on';
 COMMENT ON COLUMN pgforest.trial.rows IS 'rows that it was measured on';
 COMMENT ON COLUMN pgforest.trial.seconds IS 'how long it took';
-COMMENT ON COLUMN pgforest.trial.status IS 'success or failure';
+COMMENT ON COLUMN pgforest.trial.status IS 'success, failure, or stopped: the seconds of the search were over';
 COMMENT ON COLUMN pgforest.trial.sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.trial.message IS 'its message';
 COMMENT ON COLUMN pgforest.trial.detail IS 'its detail';
@@ -68,7 +68,7 @@ COMMENT ON COLUMN pgforest.trials.score IS 'its value on the fold; NULL where it
 COMMENT ON COLUMN pgforest.trials.train_rows IS 'rows that it was trained on';
 COMMENT ON COLUMN pgforest.trials.rows IS 'rows that it was measured on';
 COMMENT ON COLUMN pgforest.trials.seconds IS 'how long it took';
-COMMENT ON COLUMN pgforest.trials.status IS 'success or failure';
+COMMENT ON COLUMN pgforest.trials.status IS 'success, failure, or stopped: the seconds of the search were over';
 COMMENT ON COLUMN pgforest.trials.sqlstate IS 'SQLSTATE of a failure';
 COMMENT ON COLUMN pgforest.trials.message IS 'its message';
 COMMENT ON COLUMN pgforest.trials.detail IS 'its detail';

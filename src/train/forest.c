@@ -108,9 +108,15 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		.max_features = pf_params_count(&given->max_features, rows->nfeatures, 0),
 		.bootstrap = given->bootstrap,
 		.max_samples = pf_params_count(&given->max_samples, rows->nrows, rows->nrows),
-		.seed = (uint64) seed
+		.seed = (uint64) seed,
+		.by_place = grown->by_place
 	};
 
+	if (grown->parts != NULL)
+	{
+		forest.nviews = grown->parts->nviews;
+		memcpy(forest.views, grown->parts->views, sizeof(forest.views));
+	}
 	if (weights->count > 0)
 	{
 		forest.class_weight = PF_WEIGHT_EXPLICIT;

@@ -312,11 +312,9 @@ static double
 measure(const PfEnv *env, const PfModel *model, PfHeldOut *held, const char *metric)
 {
 	const PfMatrix *rows = held->rows;
-	double	   *predicted;
+	double	   *predicted = pf_train_predict(env, model, held);
 	PfMetrics	metrics;
 
-	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
-	predicted = pf_train_predict(env, model, held);
 	if (model->task == PF_REGRESSION)
 		pf_measure_values(env, rows->nrows, rows->target, predicted, &metrics);
 	else
@@ -325,15 +323,74 @@ measure(const PfEnv *env, const PfModel *model, PfHeldOut *held, const char *met
 	return pf_train_metric(&metrics, metric);
 }
 
+/* Trials that are trained together. */
+typedef struct Family
+{
+	PfTrial    *const *trials;	/* the head first */
+	int			n;
+	PfParts		parts;
+	uint32	   *view;			/* of each in the head's trees */
+	const PfModel *model;
+	PfGrown    *grown;
+	const char *metric;
+	PfFoldScore *scores;
+} Family;
+
+/* A PfParts.reached: the forests that have so many trees are complete. */
 static void
-run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const PfGoal *goal,
-	PfFoldScore *score)
+measure_parts(void *arg, uint32 ntrees)
+{
+	Family	   *family = arg;
+	const PfEnv *env = NULL;
+	const PfHeldOut *held = &family->grown->held[0];
+	PfModel		model = *family->model;
+	Size		size = (Size) held->rows->nrows * model.width * sizeof(double);
+
+	model.ntrees = ntrees;
+	for (int i = 1; i < family->n; i++)
+	{
+		PfHeldOut	part = {.rows = held->rows};
+
+		if (family->trials[i]->params->given.n_estimators != ntrees)
+			continue;
+		if (env == NULL)
+			env = pf_pg_env(CurrentMemoryContext);
+		part.sums = pf_alloc(env, Max(size, 1));
+		pf_copy(env, part.sums, (char *) held->sums + family->view[i] * size, size);
+		family->scores[i].score = measure(env, &model, &part, family->metric);
+	}
+}
+
+/* The first rounds of boosted trees. */
+static void
+measure_rounds(Family *family)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+
+	for (int i = 1; i < family->n; i++)
+	{
+		PfHeldOut	held = {.rows = family->grown->held[0].rows};
+		PfModel		model = *family->model;
+
+		model.ntrees = family->trials[i]->params->given.n_estimators * model.nsums;
+		family->scores[i].score = measure(env, &model, &held, family->metric);
+	}
+}
+
+static void
+run(const PfFolds *folds, int fold, double share, PfTrial *const *trials, int n, const PfGoal *goal,
+	PfFoldScore *scores)
+{
+	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
+	const PfTrial *trial = trials[0];
 	PfLoaded   *loaded = pf_fold_rows(folds, fold, share, trial);
 	PfTrainParams params = *trial->params;
 	PfModel		model = {0};
-	PfGrown		grown = {.held = {{.rows = &loaded->validation}}};
+	PfGrown		grown = {.held = {{.rows = &loaded->validation}},.by_place = true};
+	Family		family = {
+		.trials = trials,.n = n,.model = &model,.grown = &grown,.metric = goal->metric,.scores = scores,
+		.view = palloc(n * sizeof(uint32))
+	};
 
 	/* of the rows that are trained on nothing may be left then */
 	if (goal->train_scores)
@@ -342,12 +399,25 @@ run(const PfFolds *folds, int fold, double share, const PfTrial *trial, const Pf
 	/* nobody asks a fold's trees about the rows that they left out, or for quantiles */
 	params.given.oob_score = "false";
 	params.given.quantiles = false;
-	score->train_rows = loaded->train.nrows;
-	score->rows = loaded->validation.nrows;
+	for (int i = 0; i < n; i++)
+	{
+		scores[i].train_rows = loaded->train.nrows;
+		scores[i].rows = loaded->validation.nrows;
+		family.view[i] = pf_family_view(trial, trials[i], &family.parts);
+	}
+	if (n > 1)
+	{
+		family.parts.reached = measure_parts;
+		family.parts.arg = &family;
+		grown.parts = &family.parts;
+	}
 	pf_train_grow(trial->algorithm, &params, loaded, goal->seed, &model, &grown);
-	score->score = measure(env, &model, &grown.held[0], goal->metric);
+	pf_progress_phase(PF_PHASE_MEASURE, 0, NULL);
+	if (model.kind == PF_MODEL_BOOSTING)
+		measure_rounds(&family);
+	scores[0].score = measure(env, &model, &grown.held[0], goal->metric);
 	if (goal->train_scores)
-		score->train_score = measure(env, &model, &grown.held[1], goal->metric);
+		scores[0].train_score = measure(env, &model, &grown.held[1], goal->metric);
 }
 
 bool
@@ -360,8 +430,8 @@ pf_fold_may_fail(const ErrorData *error)
 
 /* In a subtransaction, so that workers, files and memory of a failed training go. */
 static void
-run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial,
-			  const PfGoal *goal, MemoryContext caller, PfFoldScore *score)
+run_and_catch(const PfFolds *folds, int fold, double share, PfTrial *const *trials, int n,
+			  const PfGoal *goal, MemoryContext caller, PfFoldScore *scores)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -371,7 +441,7 @@ run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		run(folds, fold, share, trial, goal, score);
+		run(folds, fold, share, trials, n, goal, scores);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -389,14 +459,15 @@ run_and_catch(const PfFolds *folds, int fold, double share, const PfTrial *trial
 		return;
 	if (!pf_fold_may_fail(error))
 		ReThrowError(error);
-	*score = (PfFoldScore) {
+	for (int i = 0; i < n; i++)
+		scores[i] = (PfFoldScore) {
 		.score = NAN,.train_score = NAN,.error = error
 	};
 }
 
 void
-pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
-			const PfGoal *goal, bool catch_errors, PfFoldScore *score)
+pf_fold_run(const PfFolds *folds, int fold, double share, PfTrial *const *trials, int n,
+			const PfGoal *goal, bool catch_errors, PfFoldScore *scores)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "pgforest fold", ALLOCSET_DEFAULT_SIZES);
@@ -409,18 +480,21 @@ pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
 		set_config_option("client_min_messages", "warning", PGC_USERSET, PGC_S_SESSION,
 						  GUC_ACTION_SAVE, true, 0, false);
 	CHECK_FOR_INTERRUPTS();
-	memset(score, 0, sizeof(*score));
-	score->score = score->train_score = NAN;
+	for (int i = 0; i < n; i++)
+		scores[i] = (PfFoldScore) {
+		.score = NAN,.train_score = NAN
+	};
 	INSTR_TIME_SET_CURRENT(start);
 	MemoryContextSwitchTo(context);
 	if (catch_errors)
-		run_and_catch(folds, fold, share, trial, goal, caller, score);
+		run_and_catch(folds, fold, share, trials, n, goal, caller, scores);
 	else
-		run(folds, fold, share, trial, goal, score);
+		run(folds, fold, share, trials, n, goal, scores);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	AtEOXact_GUC(true, guc_level);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
-	score->seconds = INSTR_TIME_GET_DOUBLE(end);
+	for (int i = 0; i < n; i++)
+		scores[i].seconds = INSTR_TIME_GET_DOUBLE(end) / n;
 }

@@ -7,6 +7,9 @@
  * the fastest (jsonb's order of keys), so that a number stands for the same trial in every
  * session.  Since an algorithm has no lists but its own, no trial is there twice,
  * unless a list has a value twice.
+ *
+ * With a range there is no end to the trials, and they are drawn: the algorithm, each as often as the
+ * others, then a value of each of its lists and ranges.
  */
 #include "postgres.h"
 
@@ -14,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
+#include "engine/grow/random.h"
 #include "tune/search.h"
 
 typedef struct Dimension
@@ -21,6 +25,7 @@ typedef struct Dimension
 	char	   *name;
 	int			n;
 	char	  **values;			/* JSON */
+	PfRange    *range;			/* then values are its ends; or NULL */
 } Dimension;
 
 typedef struct Branch
@@ -35,6 +40,7 @@ struct PfSearch
 	int			nbranches;
 	Branch	   *branches;
 	uint64		size;
+	const char *range;			/* the name of a parameter that has one */
 };
 
 char *
@@ -58,14 +64,35 @@ pf_check_searchable(const char *parameter)
 				 errhint("Give it one value.")));
 }
 
-/* A list, or a value as a list of one. */
-static Dimension *
-read_dimension(const char *name, JsonbValue *value)
+/* The parameter as one of the algorithms knows it; NULL: none does. */
+static const PfParam *
+find_param(const PfSearch *search, const char *name)
 {
-	Dimension  *dimension = palloc(sizeof(Dimension));
+	const PfParam *param = NULL;
+
+	for (int b = 0; b < search->nbranches && param == NULL; b++)
+		param = pf_find_param(search->branches[b].algorithm->params, name);
+	return param;
+}
+
+/* A list, a range, or a value as a list of one. */
+static Dimension *
+read_dimension(PfSearch *search, const char *name, JsonbValue *value)
+{
+	Dimension  *dimension = palloc0(sizeof(Dimension));
+	const PfParam *param = find_param(search, name);
 
 	dimension->name = pstrdup(name);
-	if (value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) &&
+	dimension->range = param ? pf_range_parse(param, value) : NULL;
+	if (dimension->range)
+	{
+		dimension->n = 2;
+		dimension->values = palloc(2 * sizeof(char *));
+		for (int i = 0; i < 2; i++)
+			dimension->values[i] = pf_range_end(dimension->range, i == 1);
+		search->range = dimension->name;
+	}
+	else if (value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data) &&
 		!JsonContainerIsScalar(value->val.binary.data))
 	{
 		dimension->n = JsonContainerSize(value->val.binary.data);
@@ -96,7 +123,7 @@ read_algorithms(PfSearch *search, Jsonb *given)
 	JsonbValue	buffer;
 	JsonbValue *value = getKeyJsonValueFromContainer(&given->root, "algorithm", strlen("algorithm"),
 													 &buffer);
-	Dimension  *names = value ? read_dimension("algorithm", value) : NULL;
+	Dimension  *names = value ? read_dimension(search, "algorithm", value) : NULL;
 	int			n = names ? names->n : 1;
 
 	search->branches = palloc0(n * sizeof(Branch));
@@ -181,7 +208,7 @@ pf_search_parse(Jsonb *given)
 		if (token == WJB_KEY)
 			name = pnstrdup(item.val.string.val, item.val.string.len);
 		else if (token == WJB_VALUE && strcmp(name, "algorithm") != 0)
-			add_dimension(search, read_dimension(name, &item));
+			add_dimension(search, read_dimension(search, name, &item));
 	}
 	for (int b = 0; b < search->nbranches; b++)
 	{
@@ -211,6 +238,38 @@ pf_search_size(const PfSearch *search)
 	return search->size;
 }
 
+bool
+pf_search_has_range(const PfSearch *search)
+{
+	return search->range != NULL;
+}
+
+void
+pf_search_check_grid(const PfSearch *search)
+{
+	if (search->range != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a grid cannot have the range of \"%s\"", search->range),
+				 errhint("Give a list of values, or have trials drawn by the strategy \"random\".")));
+}
+
+static void
+put_value(StringInfo json, const Dimension *dimension, const char *value)
+{
+	appendStringInfoString(json, json->len > 0 ? ", " : "{");
+	escape_json(json, dimension->name);
+	appendStringInfo(json, ": %s", value);
+}
+
+static PfTrial *
+make_trial(const Branch *branch, StringInfo json)
+{
+	appendStringInfoString(json, json->len > 0 ? "}" : "{}");
+	return pf_trial_make(branch->algorithm,
+						 DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json->data))));
+}
+
 PfTrial *
 pf_search_trial(const PfSearch *search, uint64 number)
 {
@@ -223,19 +282,32 @@ pf_search_trial(const PfSearch *search, uint64 number)
 		number -= (branch++)->size;
 	rest = branch->size;
 	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
 	foreach(lc, branch->dimensions)
 	{
 		const Dimension *dimension = lfirst(lc);
 
 		rest /= dimension->n;
-		if (json.len > 1)
-			appendStringInfoString(&json, ", ");
-		escape_json(&json, dimension->name);
-		appendStringInfo(&json, ": %s", dimension->values[number / rest]);
+		put_value(&json, dimension, dimension->values[number / rest]);
 		number %= rest;
 	}
-	appendStringInfoChar(&json, '}');
-	return pf_trial_make(branch->algorithm,
-						 DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data))));
+	return make_trial(branch, &json);
+}
+
+PfTrial *
+pf_search_draw(const PfSearch *search, uint64 stream, uint64 *position)
+{
+	const Branch *branch = &search->branches[pf_random_below(stream, (*position)++, search->nbranches)];
+	StringInfoData json;
+	ListCell   *lc;
+
+	initStringInfo(&json);
+	foreach(lc, branch->dimensions)
+	{
+		const Dimension *dimension = lfirst(lc);
+
+		put_value(&json, dimension, dimension->range
+				  ? pf_range_draw(dimension->range, pf_random(stream, (*position)++))
+				  : dimension->values[pf_random_below(stream, (*position)++, dimension->n)]);
+	}
+	return make_trial(branch, &json);
 }

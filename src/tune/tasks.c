@@ -2,20 +2,23 @@
  * tasks.c
  *	  Trials on folds, one after another or by several processes at a time.
  *
- * A task is a trial on a fold.  Where there are many, the leader and its workers take task
- * numbers from a counter, and each does a whole task by itself: it makes its copy
+ * A task is a trial on a fold, a job the tasks of one fold that are trained together: a trial and those
+ * that are parts of it (families.c).  Where there are many, the leader and its workers take job
+ * numbers from a counter, and each does a whole job by itself: it makes its copy
  * of the fold from the rows in shared memory, grows, measures.  Nobody waits for another before the
- * end.  Where there are few tasks, or memory for one of them at a time only, they come one after
+ * end.  Where there are few jobs, or memory for one of them at a time only, they come one after
  * another and each is grown by all processes.  The scores are the same either way: a
- * model does not depend on who grew it.
+ * model does not depend on who grew it, nor on what else was made of its trees.
  *
- * Errors, where they are to be caught: the first who has one writes it down beside its task, and
+ * Errors, where they are to be caught: the first who has one writes it down beside its job, and
  * throws it, which ends all participants.  The leader, who runs all of this in a
  * subtransaction, catches it (or another that came right after; the first is what counts),
  * keeps the scores that are there, and what was under way is done again.  A trial that failed
- * on a fold is not tried on later ones.
+ * on a fold is not tried on later ones.  When a job of several trials fails, each of them is
+ * tried alone: it may be that only the largest has no room.  The end of the budget is such an error of
+ * the leader's (deadline.c), after which nothing is done again.
  *
- * Locks: none; counters are atomic, a score is written by who took the task and read when
+ * Locks: none; counters are atomic, a score is written by who took the job and read when
  * all have ended, or when its flag is set.
  */
 #include "postgres.h"
@@ -47,8 +50,9 @@
 #define KEY_TASKS		UINT64CONST(0x7067660000000104)
 #define KEY_LETTER		UINT64CONST(0x7067660000000105)
 #define KEY_QUERY		UINT64CONST(0x7067660000000106)
+#define KEY_JOBS		UINT64CONST(0x7067660000000107)
 
-#define TASKS_EACH		4		/* at least, for processes to work side by side */
+#define JOBS_EACH		4		/* at least, for processes to work side by side */
 #define FAILURE_TEXT	1024	/* of a message, at most */
 #define LEAST_WORK		20000	/* rows times tasks: less is done before a worker has started */
 
@@ -58,6 +62,7 @@ typedef struct SharedTask
 	int			fold;
 	double		share;
 	pg_atomic_uint32 done;
+	double		begun;			/* seconds after the start; 0: not yet */
 	double		score;
 	double		train_score;
 	uint32		rows;
@@ -65,13 +70,20 @@ typedef struct SharedTask
 	double		seconds;
 } SharedTask;
 
+/* Tasks side by side in the array, the head's first. */
+typedef struct Job
+{
+	uint32		first;
+	uint32		n;
+} Job;
+
 /* The first error. */
 #define NONE	0
 #define WRITING	1
 
 typedef struct Failure
 {
-	uint32		task;
+	uint32		job;
 	int			sqlerrcode;
 	char		message[FAILURE_TEXT];
 	char		detail[FAILURE_TEXT];
@@ -85,23 +97,27 @@ typedef struct Shared
 	PfGoal		goal;			/* likewise */
 	int			ntrials;
 	uint32		ntasks;
+	uint32		njobs;
 	instr_time	start;
 	double		budget;			/* seconds; NaN: none */
-	pg_atomic_uint32 next_task;
-	pg_atomic_uint32 failed;	/* NONE, WRITING, or task + 2 when the failure is there */
+	pg_atomic_uint32 next_job;
+	pg_atomic_uint32 busy;		/* participants that take jobs */
+	pg_atomic_uint32 tasks_done;
+	pg_atomic_uint64 trees_done;	/* and rounds, in jobs that are done */
+	pg_atomic_uint32 failed;	/* NONE, WRITING, or job + 2 when the failure is there */
 	Failure		failure;
 } Shared;
 
 PGDLLEXPORT void pf_fold_tasks_worker(dsm_segment *seg, shm_toc *toc);
 
-static bool
-is_spent(instr_time start, double budget)
+static double
+seconds_since(instr_time start)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_DOUBLE(now) > budget;
+	return INSTR_TIME_GET_DOUBLE(now);
 }
 
 /* Says now and then how many of the trainings are done. */
@@ -109,6 +125,7 @@ typedef struct Report
 {
 	const PfGoal *goal;
 	int			total;
+	int			done;
 	TimestampTz next;
 } Report;
 
@@ -130,39 +147,185 @@ report(Report *report, int done)
 	}
 }
 
-/* ----- one after another ----- */
+/* ----- what is to be done ----- */
 
 /* Has the task's trial failed on a fold before it? */
 static bool
-is_lost(const PfFoldTask *tasks, int n, int task)
+is_lost(const PfFoldTask *tasks, int task)
 {
-	for (int i = 0; i < n; i++)
+	/* the tasks of a trial are neighbours */
+	for (int i = task - 1; i >= 0 && tasks[i].trial == tasks[task].trial; i--)
 	{
-		if (tasks[i].trial == tasks[task].trial && tasks[i].fold < tasks[task].fold &&
-			tasks[i].done && tasks[i].score.error)
+		if (tasks[i].fold < tasks[task].fold && tasks[i].done && tasks[i].score.error)
 			return true;
 	}
 	return false;
 }
 
-static void
-run_in_turn(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
-			instr_time start, double budget, bool catch_errors)
+/* Those still to be done, with the trials that they are about. */
+typedef struct Work
 {
-	Report		progress = {.goal = goal,.total = n};
+	int			ntrials;
+	PfTrial   **trials;
+	uint32		ntasks;
+	int		   *place;			/* among all tasks */
+	SharedTask *tasks;
+	uint32		njobs;
+	Job		   *jobs;
+} Work;
 
+/* Families together, a fold each, the head first; else in their order. */
+static int
+compare_tasks(const void *a, const void *b, void *arg)
+{
+	const PfFoldTask *tasks = arg;
+	int			i = *(const int *) a;
+	int			j = *(const int *) b;
+	const PfTrial *x = tasks[i].trial;
+	const PfTrial *y = tasks[j].trial;
+
+	if (x->head != y->head)
+		return x->head->number < y->head->number ? -1 : 1;
+	if (tasks[i].share != tasks[j].share)
+		return tasks[i].share < tasks[j].share ? -1 : 1;
+	if (tasks[i].fold != tasks[j].fold)
+		return tasks[i].fold < tasks[j].fold ? -1 : 1;
+	if ((x == x->head) != (y == y->head))
+		return x == x->head ? -1 : 1;
+	return i < j ? -1 : 1;
+}
+
+static Work
+list_work(const PfFoldTask *tasks, int n)
+{
+	Work		work = {0};
+	int		   *index = palloc0(n * sizeof(int));	/* by the trials' numbers: one more than where they are */
+
+	work.trials = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(PfTrial *));
+	work.place = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(int));
+	work.tasks = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(SharedTask));
+	work.jobs = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(Job));
 	for (int i = 0; i < n; i++)
 	{
-		PfFoldTask *task = &tasks[i];
-
-		report(&progress, i);
-		if (task->done || is_lost(tasks, n, i))
-			continue;
-		if (is_spent(start, budget))
-			return;
-		pf_fold_run(folds, task->fold, task->share, task->trial, goal, catch_errors, &task->score);
-		task->done = true;
+		if (!tasks[i].done && !is_lost(tasks, i))
+			work.place[work.ntasks++] = i;
 	}
+	qsort_arg(work.place, work.ntasks, sizeof(int), compare_tasks, unconstify(PfFoldTask *, tasks));
+	for (uint32 i = 0; i < work.ntasks; i++)
+	{
+		const PfFoldTask *task = &tasks[work.place[i]];
+		Job		   *job = &work.jobs[Max(work.njobs, 1) - 1];
+		const PfFoldTask *first = work.njobs > 0 ? &tasks[work.place[job->first]] : NULL;
+
+		if (index[task->trial->number] == 0)
+		{
+			work.trials[work.ntrials++] = task->trial;
+			index[task->trial->number] = work.ntrials;
+		}
+		work.tasks[i] = (SharedTask) {
+			.trial = index[task->trial->number] - 1,.fold = task->fold,.share = task->share
+		};
+		if (first != NULL && first->trial == task->trial->head && first->trial != task->trial &&
+			first->fold == task->fold && first->share == task->share)
+			job->n++;
+		else
+			work.jobs[work.njobs++] = (Job) {
+			.first = i,.n = 1
+		};
+	}
+	return work;
+}
+
+/* Trees or rounds; a model without them counts as one. */
+static uint32
+trees_of(const PfTrial *trial)
+{
+	return Max(trial->params->given.n_estimators, 1);
+}
+
+static double
+all_trees(const PfFoldTask *tasks, const Work *work)
+{
+	double		n = 0;
+
+	for (uint32 j = 0; j < work->njobs; j++)
+		n += trees_of(tasks[work->place[work->jobs[j].first]].trial);
+	return n;
+}
+
+/* A job's trials were tried together: from now on each alone. */
+static void
+part_family(const Work *work, const PfFoldTask *tasks, const Job *job)
+{
+	for (uint32 i = 0; i < job->n; i++)
+	{
+		PfTrial    *trial = tasks[work->place[job->first + i]].trial;
+
+		trial->head = trial;
+	}
+}
+
+/* ----- one after another ----- */
+
+/* The work's jobs in this process; false when it must be listed again, since a family failed. */
+static bool
+run_in_turn(const PfFolds *folds, PfFoldTask *tasks, const Work *work, const PfGoal *goal,
+			instr_time start, double budget, bool catch_errors, Report *progress)
+{
+	volatile int64 trees_done = 0;
+
+	pf_progress_parts(all_trees(tasks, work), &trees_done);
+	for (uint32 j = 0; j < work->njobs; j++)
+	{
+		const Job  *job = &work->jobs[j];
+		const int  *place = &work->place[job->first];
+		PfTrial   **trials;
+		PfFoldScore *scores;
+		double		begun;
+
+		report(progress, progress->done);
+		if (is_lost(tasks, place[0]))
+			continue;
+		if (pf_deadline_is_over(start, budget))
+			break;
+		trials = palloc(job->n * sizeof(PfTrial *));
+		scores = palloc(job->n * sizeof(PfFoldScore));
+		for (uint32 i = 0; i < job->n; i++)
+			trials[i] = tasks[place[i]].trial;
+		begun = seconds_since(start);
+		pf_fold_run(folds, tasks[place[0]].fold, tasks[place[0]].share, trials, job->n, goal,
+					catch_errors, scores);
+		if (scores[0].error != NULL && !pf_deadline_ended() && job->n > 1)
+		{
+			part_family(work, tasks, job);
+			pf_progress_parts(0, NULL);
+			return false;
+		}
+		for (uint32 i = 0; i < job->n; i++)
+		{
+			PfFoldTask *task = &tasks[place[i]];
+
+			task->score = scores[i];
+			if (scores[i].error != NULL && pf_deadline_ended())
+			{
+				task->stopped = true;
+				task->score = (PfFoldScore) {
+					.score = NAN,.train_score = NAN,.seconds = (seconds_since(start) - begun) / job->n
+				};
+			}
+			else
+				task->done = true;
+		}
+		if (pf_deadline_ended())
+			break;
+		pf_progress_counted(0);
+		trees_done += trees_of(trials[0]);
+		progress->done += job->n;
+		pfree(trials);
+		pfree(scores);
+	}
+	pf_progress_parts(0, NULL);
+	return true;
 }
 
 /* ----- what workers are told beside the rows: names, bin maps, trials ----- */
@@ -250,9 +413,11 @@ typedef struct Part
 {
 	Shared	   *shared;
 	SharedTask *tasks;
+	const Job  *jobs;
 	const PfFolds *folds;
 	const PfGoal *goal;
 	PfTrial   **trials;
+	Report	   *progress;		/* the leader's */
 } Part;
 
 static void
@@ -284,48 +449,68 @@ note_failure(Shared *shared, uint32 number)
 }
 
 static void
-do_task(Part *part, uint32 number)
+do_job(Part *part, uint32 number)
 {
-	SharedTask *task = &part->tasks[number];
+	Shared	   *shared = part->shared;
+	const Job  *job = &part->jobs[number];
+	SharedTask *tasks = &part->tasks[job->first];
 	MemoryContext context = CurrentMemoryContext;
-	PfFoldScore score;
+	PfTrial   **trials = palloc(job->n * sizeof(PfTrial *));
+	PfFoldScore *scores = palloc(job->n * sizeof(PfFoldScore));
+	double		begun = seconds_since(shared->start);
 
+	for (uint32 i = 0; i < job->n; i++)
+	{
+		trials[i] = part->trials[tasks[i].trial];
+		tasks[i].begun = begun;
+	}
 	PG_TRY();
 	{
-		pf_fold_run(part->folds, task->fold, task->share, part->trials[task->trial], part->goal,
-					false, &score);
+		pf_fold_run(part->folds, tasks[0].fold, tasks[0].share, trials, job->n, part->goal, false,
+					scores);
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		note_failure(part->shared, number);
+		if (!pf_deadline_ended())
+			note_failure(shared, number);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	task->score = score.score;
-	task->train_score = score.train_score;
-	task->rows = score.rows;
-	task->train_rows = score.train_rows;
-	task->seconds = score.seconds;
-	pg_write_barrier();
-	pg_atomic_write_u32(&task->done, 1);
+	for (uint32 i = 0; i < job->n; i++)
+	{
+		tasks[i].score = scores[i].score;
+		tasks[i].train_score = scores[i].train_score;
+		tasks[i].rows = scores[i].rows;
+		tasks[i].train_rows = scores[i].train_rows;
+		tasks[i].seconds = scores[i].seconds;
+		pg_write_barrier();
+		pg_atomic_write_u32(&tasks[i].done, 1);
+	}
+	pg_atomic_fetch_add_u32(&shared->tasks_done, job->n);
+	pf_progress_counted(0);
+	pg_atomic_fetch_add_u64(&shared->trees_done, trees_of(trials[0]));
+	pfree(trials);
+	pfree(scores);
 }
 
 static void
-do_tasks(Part *part)
+do_jobs(Part *part)
 {
-	Report		progress = {.goal = part->goal,.total = part->shared->ntasks};
+	Shared	   *shared = part->shared;
 
+	pg_atomic_fetch_add_u32(&shared->busy, 1);
 	for (;;)
 	{
-		uint32		number = pg_atomic_fetch_add_u32(&part->shared->next_task, 1);
+		uint32		number = pg_atomic_fetch_add_u32(&shared->next_job, 1);
 
 		if (!IsParallelWorker())
-			report(&progress, Min(number, part->shared->ntasks));
-		if (number >= part->shared->ntasks || is_spent(part->shared->start, part->shared->budget))
+			report(part->progress, part->progress->done + pg_atomic_read_u32(&shared->tasks_done));
+		if (number >= shared->njobs || pf_deadline_is_over(shared->start, shared->budget))
 			break;
-		do_task(part, number);
+		do_job(part, number);
 	}
+	pg_atomic_fetch_sub_u32(&shared->busy, 1);
 }
 
 void
@@ -337,7 +522,8 @@ pf_fold_tasks_worker(dsm_segment *seg, shm_toc *toc)
 	PfFolds		folds = shared->folds;
 	PfGoal		goal = shared->goal;
 	Part		part = {
-		.shared = shared,.tasks = shm_toc_lookup(toc, KEY_TASKS, false),.folds = &folds,.goal = &goal
+		.shared = shared,.tasks = shm_toc_lookup(toc, KEY_TASKS, false),
+		.jobs = shm_toc_lookup(toc, KEY_JOBS, false),.folds = &folds,.goal = &goal
 	};
 
 	debug_query_string = shm_toc_lookup(toc, KEY_QUERY, false);
@@ -358,62 +544,26 @@ pf_fold_tasks_worker(dsm_segment *seg, shm_toc *toc)
 		part.trials[i] = pf_trial_make(algorithm, DatumGetJsonbP(given));
 		algorithm->fit_task(part.trials[i]->params, loaded.task);
 	}
-	do_tasks(&part);
+	do_jobs(&part);
 }
 
 /* ----- the leader ----- */
 
-/* Those still to be done, with the trials that they are about. */
-typedef struct Work
-{
-	int			ntrials;
-	PfTrial   **trials;
-	uint32		ntasks;
-	int		   *place;			/* among all tasks */
-	SharedTask *tasks;
-} Work;
-
-static Work
-list_work(const PfFoldTask *tasks, int n)
-{
-	Work		work = {0};
-
-	work.trials = palloc(n * sizeof(PfTrial *));
-	work.place = palloc(n * sizeof(int));
-	work.tasks = palloc0(n * sizeof(SharedTask));
-	for (int i = 0; i < n; i++)
-	{
-		int			trial = 0;
-
-		if (tasks[i].done || is_lost(tasks, n, i))
-			continue;
-		/* the tasks of a trial are neighbours */
-		trial = work.ntrials - 1;
-		if (trial < 0 || work.trials[trial] != tasks[i].trial)
-			work.trials[trial = work.ntrials++] = tasks[i].trial;
-		work.place[work.ntasks] = i;
-		work.tasks[work.ntasks++] = (SharedTask) {
-			.trial = trial,.fold = tasks[i].fold,.share = tasks[i].share
-		};
-	}
-	return work;
-}
-
 /*
- * All tasks of the work, by this process and workers.  Those that were done are in the work's
- * tasks at the end, at an error too; then *failed says whether it came of a task, and *failure of
+ * All jobs of the work, by this process and workers.  What was done is in the work's
+ * tasks at the end, at an error too; then *failed says whether it came of a job, and *failure of
  * which.  False when there were no workers to be had, and nothing was done.
  */
 static bool
 run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start, double budget,
-		 int nworkers, volatile bool *failed, Failure *failure)
+		 double trees, int nworkers, Report *progress, volatile bool *failed, Failure *failure)
 {
 	const PfEnv *env = pf_pg_env(CurrentMemoryContext);
 	const PfMatrix *rows = &folds->loaded->train;
 	const char *query = debug_query_string ? debug_query_string : "";
 	PfMatrix	matrix;
 	StringInfoData letter;
-	Size		sizes[5];
+	Size		sizes[6];
 	Size		total = pf_share_matrix_size(rows);
 	ParallelContext *pcxt;
 	Shared	   *volatile shared = NULL;
@@ -432,6 +582,7 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 	sizes[2] = mul_size(work->ntasks, sizeof(SharedTask));
 	sizes[3] = letter.len;
 	sizes[4] = strlen(query) + 1;
+	sizes[5] = mul_size(work->njobs, sizeof(Job));
 	for (int i = 0; i < (int) lengthof(sizes); i++)
 		total = add_size(total, sizes[i]);
 	if (!pf_has_shared_memory(total))
@@ -453,13 +604,16 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 
 	part = (Part) {
 		.shared = shm_toc_allocate(pcxt->toc, sizeof(Shared)),.folds = folds,.goal = goal,
-			.trials = work->trials
+			.trials = work->trials,.progress = progress
 	};
 	*part.shared = (Shared) {
 		.folds = *folds,.loaded = *folds->loaded,.goal = *goal,.ntrials = work->ntrials,
-			.ntasks = work->ntasks,.start = start,.budget = budget
+			.ntasks = work->ntasks,.njobs = work->njobs,.start = start,.budget = budget
 	};
-	pg_atomic_init_u32(&part.shared->next_task, 0);
+	pg_atomic_init_u32(&part.shared->next_job, 0);
+	pg_atomic_init_u32(&part.shared->busy, 0);
+	pg_atomic_init_u32(&part.shared->tasks_done, 0);
+	pg_atomic_init_u64(&part.shared->trees_done, 0);
 	pg_atomic_init_u32(&part.shared->failed, 0);
 	shm_toc_insert(pcxt->toc, KEY_SHARED, part.shared);
 	pf_share_matrix(pcxt, env, rows, &matrix);
@@ -468,6 +622,7 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 	part.tasks = pf_share_data(pcxt, env, KEY_TASKS, work->tasks, sizes[2]);
 	pf_share_data(pcxt, env, KEY_LETTER, letter.data, sizes[3]);
 	pf_share_data(pcxt, env, KEY_QUERY, query, sizes[4]);
+	part.jobs = pf_share_data(pcxt, env, KEY_JOBS, work->jobs, sizes[5]);
 	shared = part.shared;
 
 	PG_TRY();
@@ -476,7 +631,15 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 		ereport(DEBUG1,
 				(errmsg_internal("%u trainings on folds with %d of %d parallel workers",
 								 work->ntasks, pcxt->nworkers_launched, nworkers)));
-		do_tasks(&part);
+		pf_progress_parts(trees, (const volatile int64 *) &shared->trees_done);
+		do_jobs(&part);
+		/* workers wake us when they end; ones that have not begun will find nothing to do */
+		while (pg_atomic_read_u32(&shared->busy) > 0)
+		{
+			report(progress, progress->done + pg_atomic_read_u32(&shared->tasks_done));
+			pf_progress_wait();
+		}
+		pf_progress_parts(0, NULL);
 		WaitForParallelWorkersToFinish(pcxt);
 	}
 	PG_CATCH();
@@ -487,7 +650,7 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 		if (pg_atomic_read_u32(&shared->failed) > WRITING)
 		{
 			*failure = shared->failure;
-			failure->task = pg_atomic_read_u32(&shared->failed) - 2;
+			failure->job = pg_atomic_read_u32(&shared->failed) - 2;
 			*failed = true;
 		}
 		memcpy(work->tasks, part.tasks, sizes[2]);
@@ -500,23 +663,34 @@ run_work(const PfFolds *folds, Work *work, const PfGoal *goal, instr_time start,
 	return true;
 }
 
-/* The scores that are there. */
-static void
-take_scores(const Work *work, PfFoldTask *tasks)
+/* The scores that are there; how many.  seconds: since the start, when the budget has ended what was under way. */
+static int
+take_scores(const Work *work, PfFoldTask *tasks, double seconds)
 {
+	int			done = 0;
+
 	for (uint32 i = 0; i < work->ntasks; i++)
 	{
 		const SharedTask *from = &work->tasks[i];
 		PfFoldTask *to = &tasks[work->place[i]];
 
 		if (pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &from->done)) == 0)
+		{
+			to->stopped = from->begun > 0 && !isnan(seconds);
+			if (to->stopped)
+				to->score = (PfFoldScore) {
+				.score = NAN,.train_score = NAN,.seconds = seconds - from->begun
+			};
 			continue;
+		}
 		to->done = true;
+		done++;
 		to->score = (PfFoldScore) {
 			.score = from->score,.train_score = from->train_score,.rows = from->rows,
 				.train_rows = from->train_rows,.seconds = from->seconds
 		};
 	}
+	return done;
 }
 
 /* How many workers there is memory and work for. */
@@ -525,42 +699,50 @@ workers_wanted(const PfFolds *folds, const PfFoldTask *tasks, int n)
 {
 	const PfMatrix *rows = &folds->loaded->train;
 	int			workers = pf_train_workers >= 0 ? pf_train_workers : max_parallel_maintenance_workers;
+	Work		work = list_work(tasks, n);
+	uint64		sums = pf_family_memory(folds, pf_family_max_views(folds));
 	List	   *trials = NIL;
 
 	if (IsInParallelMode() || IsParallelWorker() || (double) rows->nrows * n < LEAST_WORK)
 		return 0;
-	workers = Min(workers, n / TASKS_EACH - 1);
+	workers = Min(workers, (int) work.njobs / JOBS_EACH - 1);
 	for (int i = 0; i < n && workers > 0; i++)
-		trials = list_append_unique_ptr(trials, tasks[i].trial);
-	while (workers > 0 && pf_tune_memory(trials, rows, workers + 1) / 1024 > (uint64) pf_train_memory)
+	{
+		if (i == 0 || tasks[i].trial != tasks[i - 1].trial)
+			trials = lappend(trials, tasks[i].trial);
+	}
+	while (workers > 0 && (pf_tune_memory(trials, rows, workers + 1) + (workers + 1) * sums) / 1024 >
+		   (uint64) pf_train_memory)
 		workers--;
 	return workers;
 }
 
 /* The parallel way; false when the rest must go the other. */
 static bool
-run_side_by_side(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
-				 instr_time start, double budget, bool catch_errors, int nworkers)
+run_side_by_side(const PfFolds *folds, PfFoldTask *tasks, Work *work, const PfGoal *goal,
+				 instr_time start, double budget, bool catch_errors, int nworkers, Report *progress)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	Work		work = list_work(tasks, n);
 	volatile bool failed = false;
 	volatile bool done = false;
 	ErrorData  *volatile error = NULL;
 	Failure		failure;
+	const Job  *job;
 
 	if (!catch_errors)
 	{
-		done = run_work(folds, &work, goal, start, budget, nworkers, &failed, &failure);
-		take_scores(&work, tasks);
+		done = run_work(folds, work, goal, start, budget, all_trees(tasks, work), nworkers, progress,
+						&failed, &failure);
+		progress->done += take_scores(work, tasks, NAN);
 		return done;
 	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		done = run_work(folds, &work, goal, start, budget, nworkers, &failed, &failure);
+		done = run_work(folds, work, goal, start, budget, all_trees(tasks, work), nworkers, progress,
+						&failed, &failure);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -568,56 +750,98 @@ run_side_by_side(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *g
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		pf_progress_counted(0);
+		pf_progress_parts(0, NULL);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error && (!failed || !pf_fold_may_fail(error)))
+	if (error && !pf_deadline_ended() && (!failed || !pf_fold_may_fail(error)))
 		ReThrowError(error);
-	take_scores(&work, tasks);
-	if (error)
-	{
-		PfFoldTask *task = &tasks[work.place[failure.task]];
+	progress->done += take_scores(work, tasks, pf_deadline_ended() ? seconds_since(start) : NAN);
+	if (error == NULL || !failed)
+		return done || pf_deadline_ended();
 
-		error->sqlerrcode = failure.sqlerrcode;
-		error->message = pstrdup(failure.message);
-		error->detail = failure.detail[0] ? pstrdup(failure.detail) : NULL;
-		error->hint = failure.hint[0] ? pstrdup(failure.hint) : NULL;
-		if (!pf_fold_may_fail(error))
-			ReThrowError(error);
+	job = &work->jobs[failure.job];
+	error->sqlerrcode = failure.sqlerrcode;
+	error->message = pstrdup(failure.message);
+	error->detail = failure.detail[0] ? pstrdup(failure.detail) : NULL;
+	error->hint = failure.hint[0] ? pstrdup(failure.hint) : NULL;
+	if (!pf_fold_may_fail(error))
+		ReThrowError(error);
+	if (job->n > 1)
+		part_family(work, tasks, job);
+	else
+	{
+		PfFoldTask *task = &tasks[work->place[job->first]];
+
 		task->done = true;
+		task->stopped = false;
 		task->score = (PfFoldScore) {
 			.score = NAN,.train_score = NAN,.error = error
 		};
-		return true;
 	}
-	return done;
+	return true;
+}
+
+static void
+run_jobs(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
+		 instr_time start, double budget, bool catch_errors)
+{
+	int			nworkers = workers_wanted(folds, tasks, n);
+	Report		progress = {.goal = goal,.total = n};
+	Work		work;
+
+	for (;;)
+	{
+		work = list_work(tasks, n);
+		if (work.njobs == 0 || pf_deadline_ended() || pf_deadline_is_over(start, budget))
+			return;
+		if (nworkers == 0)
+		{
+			if (run_in_turn(folds, tasks, &work, goal, start, budget, catch_errors, &progress))
+				return;
+		}
+		else if (!run_side_by_side(folds, tasks, &work, goal, start, budget, catch_errors, nworkers,
+								   &progress))
+			nworkers = 0;
+	}
 }
 
 void
 pf_fold_run_tasks(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
 				  instr_time start, double budget, bool catch_errors)
 {
-	int			nworkers = workers_wanted(folds, tasks, n);
+	PfTrial   **trials = MemoryContextAllocHuge(CurrentMemoryContext, Max(n, 1) * sizeof(PfTrial *));
+	int			ntrials = 0;
 
-	while (nworkers > 0 && !is_spent(start, budget))
+	for (int i = 0; i < n; i++)
 	{
-		int			left = 0;
-
-		for (int i = 0; i < n; i++)
-			left += !tasks[i].done && !is_lost(tasks, n, i);
-		if (left == 0 ||
-			!run_side_by_side(folds, tasks, n, goal, start, budget, catch_errors, nworkers))
-			break;
+		if (i > 0 && tasks[i].trial == tasks[i - 1].trial)
+			continue;
+		tasks[i].trial->number = ntrials;
+		tasks[i].trial->head = tasks[i].trial;
+		trials[ntrials++] = tasks[i].trial;
 	}
-	run_in_turn(folds, tasks, n, goal, start, budget, catch_errors);
+	/* of rows that they learnt, trees are asked when they are in a model */
+	if (!goal->train_scores)
+		pf_families_find(trials, ntrials, pf_family_max_views(folds), !isnan(budget));
+
+	pf_deadline_set(start, budget);
+	PG_TRY();
+	{
+		run_jobs(folds, tasks, n, goal, start, budget, catch_errors);
+	}
+	PG_FINALLY();
+	{
+		pf_deadline_clear();
+	}
+	PG_END_TRY();
 
 	/* of a trial that failed, later folds may have been done by others: as if they had not */
 	for (int i = 0; i < n; i++)
 	{
-		if (is_lost(tasks, n, i))
-			tasks[i].done = false;
+		if (is_lost(tasks, i))
+			tasks[i].done = tasks[i].stopped = false;
 	}
 }

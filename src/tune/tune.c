@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(ml_tune);
 #define MAX_TRIALS		10000
 #define DEFAULT_TRIALS	20		/* of random and halving */
 #define FACTOR			3		/* of halving: trials that go, and rows that come */
+#define MISSES			1000	/* draws that were there before, in a row, after which there are no more */
 #define TRIAL_STREAM	UINT64_C(0x747269616c73)
 
 typedef enum Strategy
@@ -145,16 +146,15 @@ read_tuning(FunctionCallInfo fcinfo, Tuning *tuning)
 
 /* ----- which trials ----- */
 
-static Candidate *
-add_candidate(Tuning *tuning, uint64 number)
+static void
+add_candidate(Tuning *tuning, PfTrial *trial)
 {
 	Candidate  *candidate = palloc0(sizeof(Candidate));
 
 	candidate->number = list_length(tuning->candidates) + 1;
-	candidate->trial = pf_search_trial(tuning->search, number);
+	candidate->trial = trial;
 	candidate->mean = NAN;
 	tuning->candidates = lappend(tuning->candidates, candidate);
-	return candidate;
 }
 
 static int
@@ -194,7 +194,47 @@ draw_candidates(Tuning *tuning, uint64 size, int wanted)
 	}
 	qsort(drawn, wanted, sizeof(uint64), compare_numbers);
 	for (int i = 0; i < wanted; i++)
-		add_candidate(tuning, drawn[i]);
+		add_candidate(tuning, pf_search_trial(tuning->search, drawn[i]));
+}
+
+/* Has it been drawn before?  Integers may have few values. */
+static bool
+is_known(const Tuning *tuning, const PfTrial *trial)
+{
+	ListCell   *lc;
+
+	foreach(lc, tuning->candidates)
+	{
+		const PfTrial *known = ((Candidate *) lfirst(lc))->trial;
+
+		if (known->algorithm == trial->algorithm && VARSIZE(known->given) == VARSIZE(trial->given) &&
+			memcmp(known->given, trial->given, VARSIZE(trial->given)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* So many of a search with ranges, by the seed; fewer when hardly any other is to be found. */
+static void
+draw_from_ranges(Tuning *tuning, int wanted)
+{
+	uint64		stream = pf_mix64((uint64) tuning->request.goal.seed ^ TRIAL_STREAM);
+	uint64		position = 0;
+	int			misses = 0;
+
+	while (list_length(tuning->candidates) < wanted && misses < MISSES)
+	{
+		PfTrial    *trial = pf_search_draw(tuning->search, stream, &position);
+
+		CHECK_FOR_INTERRUPTS();
+		if (is_known(tuning, trial))
+			misses++;
+		else
+		{
+			add_candidate(tuning, trial);
+			misses = 0;
+		}
+	}
 }
 
 static void
@@ -203,16 +243,20 @@ choose_candidates(Tuning *tuning)
 	uint64		size = pf_search_size(tuning->search);
 	int			wanted = tuning->ntrials ? tuning->ntrials : DEFAULT_TRIALS;
 
+	if (tuning->strategy == GRID)
+		pf_search_check_grid(tuning->search);
 	if (tuning->strategy == GRID && size > MAX_TRIALS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("the grid has " UINT64_FORMAT " combinations", size),
 				 errdetail("A grid may have %d.", MAX_TRIALS),
 				 errhint("Pass strategy => 'random' and a number of trials.")));
-	if (tuning->strategy == GRID || size <= (uint64) wanted)
+	if (pf_search_has_range(tuning->search))
+		draw_from_ranges(tuning, wanted);
+	else if (tuning->strategy == GRID || size <= (uint64) wanted)
 	{
 		for (uint64 number = 0; number < size; number++)
-			add_candidate(tuning, number);
+			add_candidate(tuning, pf_search_trial(tuning->search, number));
 	}
 	else
 		draw_candidates(tuning, size, wanted);
@@ -221,7 +265,7 @@ choose_candidates(Tuning *tuning)
 /* ----- running them ----- */
 
 static void
-keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore *score)
+keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore *score, bool stopped)
 {
 	PfTrialRow *row = palloc0(sizeof(PfTrialRow));
 
@@ -236,6 +280,7 @@ keep_row(Tuning *tuning, const Candidate *candidate, int fold, const PfFoldScore
 	row->train_rows = score->train_rows;
 	row->rows = score->rows;
 	row->seconds = score->seconds;
+	row->stopped = stopped;
 	row->error = score->error;
 	tuning->rows = lappend(tuning->rows, row);
 }
@@ -255,25 +300,29 @@ finish_candidate(Tuning *tuning, Candidate *candidate, int rung, double share, c
 	{
 		PfFoldScore none = {.score = NAN,.error = candidate->trial->error};
 
-		keep_row(tuning, candidate, 0, &none);
+		keep_row(tuning, candidate, 0, &none, false);
 		candidate->status = "failure";
 		candidate->error = candidate->trial->error;
 		return true;
 	}
-	for (int fold = 0; fold < tuning->folds->n && tasks[fold].done; fold++)
+	for (int fold = 0; fold < tuning->folds->n; fold++)
 	{
 		const PfFoldScore *score = &tasks[fold].score;
 
-		keep_row(tuning, candidate, fold, score);
+		if (!tasks[fold].done && !tasks[fold].stopped)
+			continue;
+		keep_row(tuning, candidate, fold, score, tasks[fold].stopped);
 		candidate->seconds += score->seconds;
 		candidate->status = "stopped";
+		if (tasks[fold].stopped)
+			continue;
 		if (score->error)
 		{
 			candidate->status = "failure";
 			candidate->error = score->error;
 			return true;
 		}
-		if (fold == 0)
+		if (candidate->folds == 0)
 			candidate->first = score->score;
 		candidate->folds++;
 		candidate->sum += score->score - candidate->first;

@@ -33,6 +33,8 @@ typedef struct PfFolds
 /* Something to train: an algorithm with its parameters. */
 typedef struct PfTrial
 {
+	struct PfTrial *head;		/* the trial that it is a part of, or itself: see families.c */
+	int			number;			/* among those that are run together */
 	const PfAlgorithm *algorithm;
 	Jsonb	   *given;			/* parameters that are not by default */
 	PfTrainParams *params;
@@ -83,12 +85,36 @@ extern PfFolds *pf_folds_make(PfLoaded *loaded, int n, bool has_key, const char 
 extern PfLoaded *pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial);
 extern PfLoaded *pf_fold_all(const PfFolds *folds, const PfTrial *trial);
 
-/* Trains on a fold and measures.  With catch_errors an error is part of the score. */
-extern void pf_fold_run(const PfFolds *folds, int fold, double share, const PfTrial *trial,
-						const PfGoal *goal, bool catch_errors, PfFoldScore *score);
+/*
+ * Trains on a fold and measures: a trial, and n - 1 that are parts of it.  With catch_errors an
+ * error is the score of all.
+ */
+extern void pf_fold_run(const PfFolds *folds, int fold, double share, PfTrial *const *trials, int n,
+						const PfGoal *goal, bool catch_errors, PfFoldScore *scores);
 
 /* May an error be that of a trial?  Not when it is the user who ends everything, or a bug. */
 extern bool pf_fold_may_fail(const ErrorData *error);
+
+/*
+ * families.c: sets the heads of trials, so that each has as many views at most as there is memory
+ * for; and the bytes that so many take in a process that trains on a fold.  hurried: trials with few trees
+ * do not wait for one with many, since a budget may end it.
+ */
+extern void pf_families_find(PfTrial **trials, int n, uint32 max_views, bool hurried);
+extern uint32 pf_family_max_views(const PfFolds *folds);
+extern uint64 pf_family_memory(const PfFolds *folds, uint32 views);
+
+/* The view of its head's trees that a part is, added to parts when it is not there; 0: the whole trees. */
+extern uint32 pf_family_view(const PfTrial *head, const PfTrial *part, PfParts *parts);
+
+/*
+ * deadline.c: between set and clear the next interrupt check of ours after so many seconds since the
+ * start is an error, by which pf_deadline_ended tells that it came.  NaN: never.
+ */
+extern bool pf_deadline_is_over(instr_time start, double budget);
+extern void pf_deadline_set(instr_time start, double budget);
+extern void pf_deadline_clear(void);
+extern bool pf_deadline_ended(void);
 
 /* tasks.c: a trial on a fold, done or not. */
 typedef struct PfFoldTask
@@ -97,13 +123,14 @@ typedef struct PfFoldTask
 	int			fold;
 	double		share;			/* of its training rows */
 	bool		done;
+	bool		stopped;		/* the budget was spent while it was under way */
 	PfFoldScore score;
 } PfFoldTask;
 
 /*
  * Runs tasks, those of a trial side by side in the array, as far as the seconds since the start
  * suffice (NaN: all).  With catch_errors a trial that fails on a fold has the error there, and is
- * not run on later folds.
+ * not run on later folds; without there is no budget.
  */
 extern void pf_fold_run_tasks(const PfFolds *folds, PfFoldTask *tasks, int n, const PfGoal *goal,
 							  instr_time start, double budget, bool catch_errors);

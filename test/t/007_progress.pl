@@ -31,6 +31,7 @@ $node->safe_psql('postgres', 'INSERT INTO item SELECT item.* FROM item, generate
 use constant {
 	LOAD => q{SELECT ml_train('pülsar', 'SELECT i, i % 2 AS y, pg_sleep(0.05)::text AS s FROM generate_series(1, 400) AS i', 'y')},
 	GROW => q{SELECT ml_train('pülsar', 'item', 'label', exclude => '{id,value}', params => '{"n_estimators": 10000}')},
+	SEARCH => q{SELECT ml_tune('search', 'item', 'label', '{"n_estimators": 1000, "max_depth": [3, null], "max_features": [1, 2]}', folds => 4, exclude => '{id,value}')},
 	SLOW => q{SELECT ml_train('slow', 'SELECT i, i % 2 AS y, pg_sleep(0.0125)::text AS s FROM generate_series(1, 400) AS i', 'y', params => '{"n_estimators": 2}')},
 };
 
@@ -98,6 +99,17 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM pgforest.progress'), 1, '.
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 $session->finish;
 is_gone($pid, 'cancelled');
+
+# Of a search all trees are counted that it will grow, by whomever: two depths are one tree.
+$session->run('SET pgforest.train_workers = 1');
+$session->begin(SEARCH);
+ok(wait_until($pid, q{phase = 'grow' AND trees_done > 0 AND trees_total = 8000}), 'searching: trees are counted');
+$trees = seen($pid, 'trees_done');
+ok(wait_until($pid, "trees_done > $trees AND trees_total = 8000 AND seconds_left > 0"), '... and they become more');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+$session->finish;
+is_gone($pid, 'cancelled');
+$session->run('SET pgforest.train_workers = 2');
 
 $session->run('SET statement_timeout = 2000');
 $session->run(GROW);

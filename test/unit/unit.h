@@ -32,6 +32,7 @@ extern void test_distance(void) __attribute__((weak));
 extern void test_profile(void) __attribute__((weak));
 extern void test_calibrate(void) __attribute__((weak));
 extern void test_quantile(void) __attribute__((weak));
+extern void test_view(void) __attribute__((weak));
 extern void test_linear(void) __attribute__((weak));
 extern void test_isolation(void) __attribute__((weak));
 

@@ -32,6 +32,7 @@ static const struct
 	{"profile", test_profile},
 	{"calibrate", test_calibrate},
 	{"quantile", test_quantile},
+	{"view", test_view},
 	{"linear", test_linear},
 	{"isolation", test_isolation},
 };

@@ -129,6 +129,7 @@ pf_tree_release(const PfEnv *env, PfTree *tree)
 	pf_release(env, tree->importance);
 	pf_release(env, tree->starts);
 	pf_release(env, tree->samples);
+	pf_release(env, tree->ends);
 	memset(tree, 0, sizeof(*tree));
 }
 

@@ -106,6 +106,29 @@ pf_find_leaves(const PfEnv *env, const PfMatrix *matrix, const PfTree *tree, uin
 	}
 }
 
+/* The nodes where the view ends are leaves meanwhile. */
+void
+pf_find_view_leaves(const PfEnv *env, const PfMatrix *matrix, PfTree *tree, uint32_t view,
+					uint32_t *leaf_of)
+{
+	PfNode	   *inner = pf_alloc(env, tree->nends * sizeof(PfNode) + 1);
+
+	for (uint32_t i = 0; i < tree->nends; i++)
+	{
+		PfNode	   *node = &tree->nodes[tree->ends[i].node];
+
+		inner[i] = *node;
+		if (tree->ends[i].views >> view & 1)
+			*node = (PfNode) {
+			.link = tree->ends[i].leaf,.feature = PF_LEAF
+		};
+	}
+	pf_find_leaves(env, matrix, tree, leaf_of);
+	for (uint32_t i = 0; i < tree->nends; i++)
+		tree->nodes[tree->ends[i].node] = inner[i];
+	pf_release(env, inner);
+}
+
 /*
  * ends[leaf], which counts the leaf's samples, becomes where its samples begin; starts of
  * all nodes follow from it.

@@ -50,6 +50,10 @@ pf_samples_memory(uint64_t nrows)
 extern void pf_find_leaves(const PfEnv *env, const PfMatrix *matrix, const PfTree *tree,
 						   uint32_t *leaf_of);
 
+/* The same in a view of the tree: where the row's way ends in it. */
+extern void pf_find_view_leaves(const PfEnv *env, const PfMatrix *matrix, PfTree *tree,
+								uint32_t view, uint32_t *leaf_of);
+
 /* Sets starts, samples and nsamples of a tree that was grown on the rows with params->ranks. */
 extern void pf_take_samples(const PfEnv *env, const PfMatrix *matrix,
 							const PfForestParams *params, uint32_t number, PfTree *tree);

@@ -25,6 +25,18 @@ typedef enum PfClassWeight
 	PF_WEIGHT_EXPLICIT			/* by class, in class_weights */
 } PfClassWeight;
 
+/*
+ * A tree that ends earlier than another, and is else the same: its top.  Of trees whose
+ * features are drawn by place.
+ */
+typedef struct PfView
+{
+	uint32_t	max_depth;		/* 0: no limit */
+	uint32_t	min_samples_split;
+} PfView;
+
+#define PF_MAX_VIEWS	16
+
 typedef struct PfForestParams
 {
 	uint32_t	n_estimators;
@@ -44,6 +56,15 @@ typedef struct PfForestParams
 	float	   *places;			/* nfeatures x 256, see pf_bin_places: random cuts; NULL: the best */
 	int8_t	   *monotonic;		/* nfeatures: -1, 0, 1; NULL: all 0.  For regression and two classes */
 	uint64_t	seed;
+
+	/*
+	 * A node draws its features by its place in the tree, not by its number, so that a tree that ends earlier
+	 * is the top of one that goes on.  nviews: such tops, of which the tree keeps where they end
+	 * (PfTree.ends); no max_leaf_nodes then.
+	 */
+	bool		by_place;
+	uint32_t	nviews;
+	PfView		views[PF_MAX_VIEWS];
 } PfForestParams;
 
 /* A count (3), a share (0.3), or a name; what max_features and max_samples are. */

@@ -18,7 +18,8 @@ typedef enum PfChoice
 	PF_CHOOSE_FEATURES = 2,		/* the features of a node */
 	PF_CHOOSE_SAMPLES = 3,		/* the rows that are kept in leaves */
 	PF_CHOOSE_RESAMPLES = 4,	/* the weights of a resample, see measure/paired.h */
-	PF_CHOOSE_ROUNDING = 5		/* of gradients */
+	PF_CHOOSE_ROUNDING = 5,		/* of gradients */
+	PF_CHOOSE_PLACES = 6		/* the stream of a tree's root, see pf_random_place */
 } PfChoice;
 
 static inline uint64_t
@@ -40,6 +41,13 @@ static inline uint32_t
 pf_random_below(uint64_t stream, uint64_t position, uint32_t n)
 {
 	return (uint32_t) (((pf_random(stream, position) >> 32) * n) >> 32);
+}
+
+/* The stream of a node's left (0) or right (1) child, where nodes are known by their place in the tree. */
+static inline uint64_t
+pf_random_place(uint64_t stream, uint32_t side)
+{
+	return pf_random(pf_mix64(stream), side);
 }
 
 #endif							/* PF_RANDOM_H */

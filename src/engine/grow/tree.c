@@ -29,6 +29,8 @@ typedef struct Open
 	uint32_t	start,
 				n;
 	uint32_t	depth;
+	uint64_t	place;			/* what it draws features by, if not by its number */
+	uint32_t	ended;			/* views that end above it */
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
 	uint32_t	set;			/* where its set of constant features is kept */
 	bool		summed;			/* the split that made the node left its sums */
@@ -50,6 +52,7 @@ typedef struct Frontier
 	uint32_t	nfree,
 				nsets;
 	uint64_t   *set;			/* that of the node at hand */
+	uint32_t	end_room;		/* of the tree's ends */
 } Frontier;
 
 void
@@ -319,6 +322,37 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 	tree->nodes[node].link = tree->nleaves++;
 }
 
+/* Keeps what a node that is split says in the views that end there; those are ended below it. */
+static void
+end_views(PfGrowth *growth, PfTree *tree, Open *entry, const PfNodeStats *stats,
+		  Frontier *frontier, uint32_t *leaf_room)
+{
+	const PfForestParams *params = growth->params;
+	uint32_t	views = 0;
+
+	for (uint32_t v = 0; v < params->nviews; v++)
+	{
+		const PfView *view = &params->views[v];
+
+		if ((view->max_depth != 0 && entry->depth >= view->max_depth) ||
+			entry->n < view->min_samples_split)
+			views |= UINT32_C(1) << v;
+	}
+	views &= ~entry->ended;
+	if (views == 0)
+		return;
+	entry->ended |= views;
+	if (tree->nends == frontier->end_room)
+	{
+		frontier->end_room = frontier->end_room ? frontier->end_room * 2 : 64;
+		tree->ends = pf_resize(growth->env, tree->ends, frontier->end_room * sizeof(PfEnd));
+	}
+	add_leaf(growth, tree, leaf_room, entry->node, stats);
+	tree->ends[tree->nends++] = (PfEnd) {
+		.node = entry->node,.leaf = tree->nodes[entry->node].link,.views = views
+	};
+}
+
 /*
  * A leaf is written for every new node at once, and its slot given back when
  * the node is split after all: so a node that stays open to the end is a leaf.
@@ -353,13 +387,16 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 		stats.weight >= 2 * growth->min_leaf_weight &&
 		(params->max_depth == 0 || entry->depth < params->max_depth))
 	{
-		uint64_t	stream = pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node);
+		uint64_t	stream = params->by_place ? entry->place
+			: pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node);
 
 		(params->places ? pf_find_random_split : pf_find_split)
 			(growth, stream, items + entry->start, entry->n, &stats, frontier->set, &entry->split);
 	}
 	if (entry->split.found)
 	{
+		if (params->nviews > 0)
+			end_views(growth, tree, entry, &stats, frontier, leaf_room);
 		entry->set = keep_set(growth, frontier);
 		push(growth->env, frontier, entry);
 	}
@@ -405,7 +442,10 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	uint32_t	nleaves = 1;
 	double		root_weight = 0;
 	Frontier	frontier = {.best_first = params->max_leaf_nodes > 0};
-	Open		entry = {.node = 0,.start = 0,.n = nitems,.depth = 0,.lower = -INFINITY,.upper = INFINITY};
+	Open		entry = {
+		.node = 0,.start = 0,.n = nitems,.depth = 0,.lower = -INFINITY,.upper = INFINITY,
+		.place = pf_random_stream(params->seed, PF_CHOOSE_PLACES, number, 0)
+	};
 
 	memset(tree, 0, sizeof(*tree));
 	tree->width = growth->matrix->nclasses ? growth->matrix->nclasses : 1;
@@ -471,11 +511,13 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 							 growth->matrix->nclasses ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
-				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
+				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
+				.place = pf_random_place(entry.place, 0),.ended = entry.ended
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
-				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper
+				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
+				.place = pf_random_place(entry.place, 1),.ended = entry.ended
 		};
 		if (params->monotonic != NULL && params->monotonic[entry.split.feature] > 0)
 			left.upper = right.lower = entry.split.middle;

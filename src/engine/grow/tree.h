@@ -53,12 +53,20 @@ pf_tree_leaf(const PfNode *tree, const uint8_t *row)
 	return node->link;
 }
 
+/* An inner node where some views of the tree end (see PfView), and what it says as a leaf. */
+typedef struct PfEnd
+{
+	uint32_t	node;
+	uint32_t	leaf;			/* in the leaf table */
+	uint32_t	views;			/* a bit for each */
+} PfEnd;
+
 /*
  * A tree as it was grown.  leaves: nleaves x width (class shares, or the mean);
  * a leaf's link is its row here, which leaves of one class alone may share.
  * importance: nfeatures, the weighted decrease of impurity, not yet normalised.
  * starts and samples: what quantiles are taken from, see forest/samples.h.
- * One allocation each.
+ * ends: of its views, if there are any.  One allocation each.
  */
 typedef struct PfTree
 {
@@ -71,6 +79,8 @@ typedef struct PfTree
 	uint32_t	nsamples;		/* 0: none were asked for */
 	uint32_t   *starts;			/* nnodes */
 	uint16_t   *samples;
+	uint32_t	nends;
+	PfEnd	   *ends;
 } PfTree;
 
 /*
