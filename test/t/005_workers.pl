@@ -165,7 +165,7 @@ EOF
 	is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM pgforest.versions WHERE model = 'large'}), '1|2',
 		'... to make the same bytes');
 	$node->safe_psql('postgres', "SET pgforest.train_workers = 2; SELECT ml_train('$_', 'large', $others{$_})") for sort keys %others;
-	is($node->safe_psql('postgres', q{SELECT count(*), count(DISTINCT (model, sha256)) FROM pgforest.versions WHERE model = ANY ('{} . join(',', sort keys %others) . q{}')}),
+	is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (model, sha256)) FROM pgforest.versions WHERE model IN (' . join(', ', map { "'$_'" } sort keys %others) . ')'),
 		'8|4', '... and so do all others');
 
 	# What Docker gives a container: less than the bins of these rows alone, 420,000 x 200.

@@ -34,8 +34,8 @@ $settings;
 SELECT model, version AS trained FROM $call \\gset
 SELECT sha256 FROM pgforest.versions WHERE model = :'model' AND version = :trained;
 EOF
-	my $workers = $err =~ /boosting 40 rounds with (\d+ of \d+) parallel workers/ ? $1
-	  : $err =~ /boosting 40 rounds without parallel workers/ ? '-' : $err;
+	my $workers = $err =~ /boosting \d+ rounds with (\d+ of \d+) parallel workers/ ? $1
+	  : $err =~ /boosting \d+ rounds without parallel workers/ ? '-' : $err;
 	return ($out, $workers);
 }
 
@@ -68,7 +68,7 @@ for my $case (
 {
 	my ($target, $params) = @$case;
 	my $call = qq{ml_train('m $target', 'SELECT a, b, kind, $target AS target FROM large ORDER BY %s', 'target', 'gradient_boosting',
-		params => '{"n_estimators": 40, $params}')};
+		params => '{"n_estimators": 160, $params}')};
 	my ($alone) = train('SET pgforest.train_workers = 0', sprintf($call, 'id'));
 	my ($together, $workers) = train('SET pgforest.train_workers = 3', sprintf($call, 'b DESC'));
 
