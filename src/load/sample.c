@@ -255,6 +255,27 @@ stored_number(const PfLoadColumn *column, const PfBlock *block, int c, Size at)
 	return ((const double *) block->values[c])[at];
 }
 
+/* The values of a column of one feature that are there, in rows; returns how many. */
+static Size
+gather_numbers(PfLoad *load, const PfLoadColumn *column, const uint32 *rows, uint32 n, double *values)
+{
+	int			c = column - load->columns;
+	Size		found = 0;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		int			place;
+		PfBlock    *block = pf_block_of(load, rows[i], &place);
+
+		if (i % PIECE == 0)
+			pf_check(load->env);
+		/* what is missing is overwritten */
+		values[found] = stored_number(column, block, c, place);
+		found += values[found] == values[found];
+	}
+	return found;
+}
+
 /* The bin maps of a number column: of one feature, or of an array's elements. */
 static void
 bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *rows, uint32 n)
@@ -270,7 +291,9 @@ bin_numbers(PfLoad *load, const PfEnv *env, PfLoadColumn *column, const uint32 *
 		int			width = Min(tile, column->length - first);
 		Size		count[TILE] = {0};
 
-		for (uint32 i = 0; i < n; i++)
+		if (!OidIsValid(column->reader.element))
+			count[0] = gather_numbers(load, column, rows, n, values);
+		for (uint32 i = 0; i < n && OidIsValid(column->reader.element); i++)
 		{
 			int			place;
 			PfBlock    *block = pf_block_of(load, rows[i], &place);

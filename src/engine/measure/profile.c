@@ -221,8 +221,8 @@ make_frame(const PfEnv *env, const PfBins *bins, const double *values, const dou
 }
 
 /*
- * What pf_tally_numbers finds in the same values.  In their order no cell is looked for, and each is
- * hashed once.
+ * What pf_tally_numbers finds in the same values, but for the registers: in their order no cell is
+ * looked for, and how many are distinct is known.
  */
 void
 pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values, const double *count,
@@ -239,7 +239,6 @@ pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values, c
 		double		value = values[i];
 		double		apart = value - frame->shift;
 		uint64_t	rows = (uint64_t) count[i];
-		uint64_t	bits;
 
 		if (i % PF_CHUNK == 0)
 			pf_check(env);
@@ -250,8 +249,6 @@ pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values, c
 		else
 			tally->cells[cell] += rows;
 		tally->rows += rows;
-		memcpy(&bits, &value, sizeof(bits));
-		note_value(tally, pf_mix64(bits));
 		if (!(fabs(value) <= FAR))
 		{
 			tally->far += rows;
@@ -260,6 +257,7 @@ pf_profile_counted(const PfEnv *env, const PfBins *bins, const double *values, c
 		add_times(&tally->sum, apart, count[i]);
 		add_times(&tally->squares, apart * apart, count[i]);
 	}
+	tally->distinct = (double) n;
 	if (n > 0)
 	{
 		tally->min = values[0];

@@ -61,7 +61,7 @@ typedef struct PfTally
 	uint64_t	unseen;			/* categories unknown to training, and so values of a number that had
 								 * few, between them; all values if it had none */
 	uint64_t   *cells;			/* of the frame */
-	double		distinct;		/* NaN: as the registers say */
+	double		distinct;		/* exactly, and there are no registers; NaN: as these say */
 	uint8_t		registers[PF_REGISTERS];
 
 	/* numbers */
