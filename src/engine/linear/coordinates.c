@@ -30,7 +30,7 @@ pf_descend_coordinates(PfDesign *design, PfQuadratic *problem, uint32_t max_swee
 		{
 			const double *row = problem->products + (size_t) a * n;
 			double		whole = row[a] + problem->squared;
-			bool		free = problem->width > 0 && (a + 1) % problem->width == 0;
+			bool		free = problem->free && problem->free[a];
 			double		wanted,
 						change;
 

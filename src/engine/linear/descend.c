@@ -5,8 +5,7 @@
  * Newton's method needs the matrix of second derivatives and takes few steps;
  * L-BFGS (Nocedal 1980; Liu and Nocedal 1989) keeps the last changes instead,
  * and starts each step from the diagonal, so that rare categories do not hold it up.
- * With a penalty of absolute values a step of Newton's method is coordinate descent on
- * the quadratic (Lee, Sun and Saunders 2014, "Proximal Newton-type methods").
+ * A penalty of absolute values is proximal.c's.
  * All go on until no derivative of the objective is further than the tolerance from
  * that of a minimum, or until the arithmetic cannot tell a better point.
  */
@@ -19,31 +18,14 @@
 #define KEPT			10		/* changes that L-BFGS keeps */
 #define HALVINGS		40		/* of a step, before it is given up */
 #define ENOUGH			1e-4	/* of the decrease that the slope promises */
-#define SWEEPS			1000	/* of coordinate descent in a step */
-#define SWEPT			1e-3	/* of what a step begins with may be left by the sweeps */
 #define NOISE			1e-14	/* of a loss is what rounding may add */
-
-typedef struct Problem
-{
-	PfDesign   *design;
-	uint32_t	noutputs;
-	uint32_t	width;			/* of an output: ncolumns + 1, the intercept last */
-	uint32_t	size;			/* noutputs * width */
-	double		penalty;
-	double		absolute;
-	double		offset,
-				scale;
-	bool		fit_intercept;
-	double	   *output;			/* noutputs */
-	double	   *share;			/* noutputs */
-} Problem;
 
 /*
  * The row's loss; share[k] becomes its derivative by output k.  The loss of a
  * class is computed from the outputs' differences, which cannot overflow.
  */
-static double
-row_loss(const Problem *problem, uint32_t row)
+double
+pf_descent_loss(const PfDescent *problem, uint32_t row)
 {
 	const PfMatrix *matrix = problem->design->matrix;
 	const double *output = problem->output;
@@ -80,9 +62,8 @@ row_loss(const Problem *problem, uint32_t row)
 	return log(sum) + highest - output[label];
 }
 
-/* Second derivative by outputs a and b, from the first ones. */
-static double
-row_curvature(const Problem *problem, uint32_t row, uint32_t a, uint32_t b)
+double
+pf_descent_curvature(const PfDescent *problem, uint32_t row, uint32_t a, uint32_t b)
 {
 	const PfMatrix *matrix = problem->design->matrix;
 	double		share_a,
@@ -99,7 +80,7 @@ row_curvature(const Problem *problem, uint32_t row, uint32_t a, uint32_t b)
 
 /* Adds factor times the row to an output's coefficients. */
 static void
-add_row(const Problem *problem, double factor, double *to)
+add_row(const PfDescent *problem, double factor, double *to)
 {
 	const PfDesign *design = problem->design;
 
@@ -110,8 +91,8 @@ add_row(const Problem *problem, double factor, double *to)
 		to[design->ncolumns] += factor;
 }
 
-static void
-set_outputs(Problem *problem, const double *theta)
+void
+pf_descent_outputs(PfDescent *problem, const double *theta)
 {
 	const PfDesign *design = problem->design;
 
@@ -128,7 +109,7 @@ set_outputs(Problem *problem, const double *theta)
 
 /* Adds the row's second derivatives to the lower triangle. */
 static void
-add_curvature(const Problem *problem, uint32_t row, double *hessian)
+add_curvature(const PfDescent *problem, uint32_t row, double *hessian)
 {
 	const PfDesign *design = problem->design;
 	uint32_t	width = problem->width;
@@ -137,7 +118,7 @@ add_curvature(const Problem *problem, uint32_t row, double *hessian)
 	{
 		for (uint32_t b = 0; b <= a; b++)
 		{
-			double		factor = design->weight * row_curvature(problem, row, a, b);
+			double		factor = design->weight * pf_descent_curvature(problem, row, a, b);
 			double	   *block = hessian + (size_t) a * width * problem->size + (size_t) b * width;
 
 			/* numbers come first, so those of one output fill a triangle */
@@ -161,7 +142,7 @@ add_curvature(const Problem *problem, uint32_t row, double *hessian)
 
 /* About what a row's second derivatives cost. */
 static uint64_t
-row_work(const Problem *problem)
+row_work(const PfDescent *problem)
 {
 	const PfDesign *design = problem->design;
 	uint64_t	pairs = (uint64_t) problem->noutputs * (problem->noutputs + 1);
@@ -172,7 +153,7 @@ row_work(const Problem *problem)
 
 /* The penalty of absolute values. */
 static double
-absolute_penalty(const Problem *problem, const double *theta)
+absolute_penalty(const PfDescent *problem, const double *theta)
 {
 	double		sum = 0;
 
@@ -184,12 +165,8 @@ absolute_penalty(const Problem *problem, const double *theta)
 	return problem->absolute * sum;
 }
 
-/*
- * The objective; the gradient of what is smooth in it, and, when they are wanted,
- * the second derivatives.
- */
-static double
-objective(Problem *problem, const double *theta, double *gradient, double *hessian)
+double
+pf_descent_objective(PfDescent *problem, const double *theta, double *gradient, double *hessian)
 {
 	PfDesign   *design = problem->design;
 	uint32_t	width = problem->width;
@@ -202,8 +179,8 @@ objective(Problem *problem, const double *theta, double *gradient, double *hessi
 	for (uint32_t i = 0; i < design->matrix->nrows; i++)
 	{
 		pf_design_row(design, i);
-		set_outputs(problem, theta);
-		loss += design->weight * row_loss(problem, i);
+		pf_descent_outputs(problem, theta);
+		loss += design->weight * pf_descent_loss(problem, i);
 		for (uint32_t k = 0; k < problem->noutputs; k++)
 			add_row(problem, design->weight * problem->share[k], gradient + (size_t) k * width);
 		if (hessian)
@@ -232,9 +209,8 @@ objective(Problem *problem, const double *theta, double *gradient, double *hessi
 	return loss / design->total + problem->penalty / 2 * squares + absolute_penalty(problem, theta);
 }
 
-/* How far the derivative that is furthest from that of a minimum is. */
-static double
-violation(const Problem *problem, const double *theta, const double *gradient)
+double
+pf_descent_violation(const PfDescent *problem, const double *theta, const double *gradient)
 {
 	double		most = 0;
 
@@ -250,12 +226,8 @@ violation(const Problem *problem, const double *theta, const double *gradient)
 	return most;
 }
 
-/*
- * Goes along a direction until the objective is lower; trial, its gradient and value
- * are then those of the new point.  False when it does not get lower.
- */
-static bool
-step(Problem *problem, const double *theta, const double *gradient, double *value,
+bool
+pf_descent_step(PfDescent *problem, const double *theta, const double *gradient, double *value,
 	 const double *direction, double *trial, double *trial_gradient,
 	 double *hessian)
 {
@@ -278,12 +250,12 @@ step(Problem *problem, const double *theta, const double *gradient, double *valu
 
 		for (uint32_t i = 0; i < problem->size; i++)
 			trial[i] = theta[i] + length * direction[i];
-		lower = objective(problem, trial, trial_gradient, hessian);
+		lower = pf_descent_objective(problem, trial, trial_gradient, hessian);
 		hidden = lower <= *value + NOISE * fabs(*value);
 		/* then the derivatives tell */
 		if (lower <= *value + ENOUGH * length * slope ||
 			(hidden && (problem->absolute > 0
-						? violation(problem, trial, trial_gradient) < violation(problem, theta, gradient) * 0.9
+						? pf_descent_violation(problem, trial, trial_gradient) < pf_descent_violation(problem, theta, gradient) * 0.9
 						: fabs(pf_dot(trial_gradient, direction, problem->size)) < -slope * 0.9)))
 		{
 			*value = lower;
@@ -293,37 +265,8 @@ step(Problem *problem, const double *theta, const double *gradient, double *valu
 	return false;
 }
 
-/*
- * Where the quadratic that has these derivatives, with the penalty of absolute values, is
- * least: direction leads there.  slope is room.
- */
 static void
-choose_corner(Problem *problem, const double *theta, const double *gradient, double *hessian,
-			  double *slope, double *direction)
-{
-	uint32_t	n = problem->size;
-	PfQuadratic quadratic = {
-		.n = n,.products = hessian,.slope = slope,.w = direction,
-		.absolute = problem->absolute,.width = problem->width
-	};
-	PfLinearFit fit;
-
-	for (uint32_t i = 0; i < n; i++)
-	{
-		for (uint32_t j = 0; j < i; j++)
-			hessian[(size_t) j * n + i] = hessian[(size_t) i * n + j];
-		pf_work(problem->design, 10 * (uint64_t) n);
-		slope[i] = -gradient[i];
-		direction[i] = theta[i];
-	}
-	pf_descend_coordinates(problem->design, &quadratic, SWEEPS,
-						   SWEPT * violation(problem, theta, gradient), &fit);
-	for (uint32_t i = 0; i < n; i++)
-		direction[i] -= theta[i];
-}
-
-static void
-newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFit *fit)
+newton(PfDescent *problem, const PfLinearParams *params, double *theta, PfLinearFit *fit)
 {
 	const PfEnv *env = problem->design->env;
 	uint32_t	n = problem->size;
@@ -332,23 +275,18 @@ newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFi
 	double	   *trial = gradient + 2 * n;
 	double	   *trial_gradient = gradient + 3 * n;
 	double	   *hessian = pf_alloc(env, (size_t) n * n * sizeof(double));
-	double		value = objective(problem, theta, gradient, hessian);
+	double		value = pf_descent_objective(problem, theta, gradient, hessian);
 
 	for (;;)
 	{
-		fit->converged = violation(problem, theta, gradient) <= params->tol;
+		fit->converged = pf_descent_violation(problem, theta, gradient) <= params->tol;
 		if (fit->converged || fit->iterations == params->max_iter)
 			break;
 		fit->iterations++;
-		if (problem->absolute > 0)
-			choose_corner(problem, theta, gradient, hessian, trial, direction);
-		else
-		{
-			for (uint32_t i = 0; i < n; i++)
-				direction[i] = -gradient[i];
-			pf_solve_symmetric(env, hessian, n, direction);
-		}
-		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, hessian))
+		for (uint32_t i = 0; i < n; i++)
+			direction[i] = -gradient[i];
+		pf_solve_symmetric(env, hessian, n, direction);
+		if (!pf_descent_step(problem, theta, gradient, &value, direction, trial, trial_gradient, hessian))
 		{
 			fit->converged = true;	/* as far as the arithmetic goes */
 			break;
@@ -362,7 +300,7 @@ newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFi
 
 /* About the second derivatives' diagonal: classes count as if they were equally likely. */
 static void
-set_diagonal(Problem *problem, double *diagonal)
+set_diagonal(PfDescent *problem, double *diagonal)
 {
 	PfDesign   *design = problem->design;
 	double		share = problem->noutputs > 1 ? 1.0 / problem->noutputs : 0.5;
@@ -389,7 +327,7 @@ typedef struct History
 } History;
 
 static void
-choose_direction(const Problem *problem, const History *history, const double *gradient,
+choose_direction(const PfDescent *problem, const History *history, const double *gradient,
 				 const double *diagonal, double *direction)
 {
 	uint32_t	n = problem->size;
@@ -427,7 +365,7 @@ choose_direction(const Problem *problem, const History *history, const double *g
 }
 
 static void
-quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLinearFit *fit)
+quasi_newton(PfDescent *problem, const PfLinearParams *params, double *theta, PfLinearFit *fit)
 {
 	const PfEnv *env = problem->design->env;
 	uint32_t	n = problem->size;
@@ -437,7 +375,7 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 	double	   *trial_gradient = gradient + 3 * (size_t) n;
 	double	   *diagonal = gradient + 4 * (size_t) n;
 	History		history = {0};
-	double		value = objective(problem, theta, gradient, NULL);
+	double		value = pf_descent_objective(problem, theta, gradient, NULL);
 
 	for (int h = 0; h < KEPT; h++)
 	{
@@ -449,13 +387,13 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 	{
 		uint32_t	h = history.count % KEPT;
 
-		fit->converged = violation(problem, theta, gradient) <= params->tol;
+		fit->converged = pf_descent_violation(problem, theta, gradient) <= params->tol;
 		if (fit->converged || fit->iterations == params->max_iter)
 			break;
 		fit->iterations++;
 		choose_direction(problem, &history, gradient, diagonal, direction);
 		pf_check(env);
-		if (!step(problem, theta, gradient, &value, direction, trial, trial_gradient, NULL))
+		if (!pf_descent_step(problem, theta, gradient, &value, direction, trial, trial_gradient, NULL))
 		{
 			/* once more from the steepest descent, unless that was it */
 			fit->converged = history.count == 0;
@@ -479,7 +417,7 @@ quasi_newton(Problem *problem, const PfLinearParams *params, double *theta, PfLi
 
 /* Few steps that cost more, or many? */
 static bool
-newton_is_quicker(Problem *problem)
+newton_is_quicker(PfDescent *problem)
 {
 	PfDesign   *design = problem->design;
 	double		rows = design->matrix->nrows;
@@ -487,8 +425,6 @@ newton_is_quicker(Problem *problem)
 	double		direct;
 	double		descent;
 
-	if (problem->absolute > 0)
-		return true;			/* the only one that knows it */
 	if (problem->size > PF_DIRECT_COLUMNS)
 		return false;
 	design->nones = design->matrix->nfeatures - design->ndense;
@@ -502,7 +438,7 @@ pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
 			   double absolute, double offset, double scale, double *theta, PfLinearFit *fit)
 {
 	uint32_t	nclasses = design->matrix->nclasses;
-	Problem		problem = {
+	PfDescent		problem = {
 		.design = design,.noutputs = nclasses > 2 ? nclasses : 1,
 		.width = design->ncolumns + 1,.penalty = penalty,.absolute = absolute,
 		.offset = offset,.scale = scale,.fit_intercept = params->fit_intercept
@@ -512,7 +448,9 @@ pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
 	problem.output = pf_alloc(design->env, 2 * problem.noutputs * sizeof(double));
 	problem.share = problem.output + problem.noutputs;
 	fit->iterations = 0;
-	if (newton_is_quicker(&problem))
+	if (absolute > 0)
+		pf_descend_to_corner(&problem, params, theta, fit);
+	else if (newton_is_quicker(&problem))
 		newton(&problem, params, theta, fit);
 	else
 		quasi_newton(&problem, params, theta, fit);

@@ -103,7 +103,7 @@ typedef struct PfQuadratic
 	double	   *w;				/* n */
 	double		absolute;
 	double		squared;
-	uint32_t	width;			/* each width-th coordinate has no absolute penalty; 0: all have */
+	const bool *free;			/* n: of no absolute penalty; NULL: none is */
 } PfQuadratic;
 
 extern void pf_descend_coordinates(PfDesign *design, PfQuadratic *problem, uint32_t max_sweeps,
@@ -122,5 +122,52 @@ extern void pf_fit_squares(PfDesign *design, const PfLinearParams *params,
  */
 extern void pf_fit_descent(PfDesign *design, const PfLinearParams *params, double penalty,
 						   double absolute, double offset, double scale, double *theta, PfLinearFit *fit);
+
+/* What descend.c and proximal.c work on. */
+typedef struct PfDescent
+{
+	PfDesign   *design;
+	uint32_t	noutputs;
+	uint32_t	width;			/* of an output: ncolumns + 1, the intercept last */
+	uint32_t	size;			/* noutputs * width */
+	double		penalty;
+	double		absolute;
+	double		offset,
+				scale;
+	bool		fit_intercept;
+	double	   *output;			/* noutputs */
+	double	   *share;			/* noutputs */
+} PfDescent;
+
+/*
+ * Of the row at hand: the outputs; then the loss, while share[k] becomes its derivative by
+ * output k; then the second derivative by outputs a and b.
+ */
+extern void pf_descent_outputs(PfDescent *problem, const double *theta);
+extern double pf_descent_loss(const PfDescent *problem, uint32_t row);
+extern double pf_descent_curvature(const PfDescent *problem, uint32_t row, uint32_t a, uint32_t b);
+
+/*
+ * The objective; the gradient of what is smooth in it, and, when they are wanted, the second
+ * derivatives (lower triangle).
+ */
+extern double pf_descent_objective(PfDescent *problem, const double *theta, double *gradient,
+								   double *hessian);
+
+/* How far the derivative that is furthest from that of a minimum is. */
+extern double pf_descent_violation(const PfDescent *problem, const double *theta,
+								   const double *gradient);
+
+/*
+ * Goes along a direction until the objective is lower; trial, its gradient and value
+ * are then those of the new point.  False when it does not get lower.
+ */
+extern bool pf_descent_step(PfDescent *problem, const double *theta, const double *gradient,
+							double *value, const double *direction, double *trial,
+							double *trial_gradient, double *hessian);
+
+/* proximal.c: with absolute above 0, from what theta holds */
+extern void pf_descend_to_corner(PfDescent *problem, const PfLinearParams *params, double *theta,
+								 PfLinearFit *fit);
 
 #endif							/* PF_SOLVE_H */
