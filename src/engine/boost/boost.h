@@ -46,6 +46,9 @@ typedef struct PfBoostParams
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
 	int8_t	   *monotonic;		/* nfeatures: -1, 0, 1; NULL: all 0 */
+	uint8_t    *category_bins;	/* nfeatures: bins of a feature that is split by sets, else 0; NULL: all 0 */
+	double		cat_smooth;		/* see search.c */
+	double		cat_l2;
 	uint64_t	seed;
 } PfBoostParams;
 
@@ -67,6 +70,9 @@ typedef struct PfBoosted
 	double	   *importance;		/* nfeatures: the sum is 1, or all are 0 */
 	double	   *losses;			/* early stopping: rounds_grown + 1, of the rows set apart; else NULL */
 } PfBoosted;
+
+/* Leaves that a tree may have; splits by sets are fewer, and there may be PF_MAX_SETS. */
+extern uint32_t pf_boost_most_leaves(const PfMatrix *matrix, const PfBoostParams *params);
 
 /* Sums (and trees a round) for a number of classes. */
 extern uint32_t pf_boost_sums(uint32_t nclasses);
@@ -91,8 +97,8 @@ extern void pf_boost_task(PfBoost *boost, uint32_t task);
 /* Told after each round: how many there are now, and nodes in their trees.  May leave, as a check may. */
 typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes);
 
-/* Bytes that so many nodes take as trees, and again as a model beside these. */
-extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t trees);
+/* Bytes that so many nodes take as trees, and again as a model beside these; at most, if splits may have sets. */
+extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t trees, bool sets);
 
 /* The leader's part: all rounds.  arg is that of both functions; count may be NULL. */
 extern void pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg,

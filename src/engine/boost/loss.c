@@ -311,7 +311,7 @@ pf_boost_gradients(PfBoost *boost, uint32_t piece)
 		{
 			uint32_t	leaf = !shared->sampling || pf_boost_sampled(boost, last, row)
 				? boost->spare[row]
-				: pf_tree_leaf(boost->tree, matrix->bins + (size_t) row * matrix->stride);
+				: pf_tree_leaf_by_sets(boost->tree, boost->sets, matrix->bins + (size_t) row * matrix->stride);
 
 			raw[shared->last_sum] += boost->values[leaf];
 		}
@@ -331,6 +331,7 @@ pf_boost_gradients(PfBoost *boost, uint32_t piece)
 		boost->gradients[row].real.hessian = (float) hessian;
 		sums->sampled++;
 		sums->hessian += hessian;
+		sums->squares += gradient * gradient;
 		gradient = fabs(gradient);
 		if (gradient > sums->largest_gradient)
 			sums->largest_gradient = gradient;

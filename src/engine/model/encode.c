@@ -130,7 +130,7 @@ put_tree(const PfEnv *env, const PfNode *tree, uint32_t *stack,
 			planes->missing_left[i / 8] |= (uint8_t) (1 << i % 8);
 		for (uint32_t p = 0; p < feature_planes; p++)
 			planes->feature[p][i] = (uint8_t) (node->feature >> (8 * p));
-		planes->threshold[i] = (uint8_t) node->threshold;
+		planes->threshold[i] = pf_has_set(node) ? PF_WIRE_BY_SET : (uint8_t) node->threshold;
 		stack[depth++] = (node->link & PF_LINK_MASK) + 1;
 		stack[depth++] = node->link & PF_LINK_MASK;
 	}
@@ -300,16 +300,30 @@ put_samples(Writer *writer, const PfModel *model)
 }
 
 static void
+put_sets(Writer *writer, const PfModel *model)
+{
+	size_t		size;
+	uint8_t    *bytes = pf_wire_put_sets(writer->env, model, &size);
+
+	put(writer, PF_WIRE_SETS, 1);
+	put(writer, size, 8);
+	pf_copy(writer->env, reserve(writer, size), bytes, size);
+	pf_release(writer->env, bytes);
+}
+
+static void
 put_sections(Writer *writer, const PfModel *model)
 {
 	bool		calibrated = model->calibration.method != PF_NOT_CALIBRATED;
 	bool		sampled = model->samples.nvalues > 0;
 
-	put(writer, (uint32_t) calibrated + sampled, 4);
+	put(writer, (uint32_t) calibrated + sampled + (model->nsets > 0), 4);
 	if (calibrated)
 		put_calibration(writer, &model->calibration);
 	if (sampled)
 		put_samples(writer, model);
+	if (model->nsets > 0)
+		put_sets(writer, model);
 }
 
 static void

@@ -19,6 +19,9 @@
 /* Tags of sections. */
 #define PF_WIRE_CALIBRATION	1
 #define PF_WIRE_SAMPLES		2
+#define PF_WIRE_SETS		3
+
+#define PF_WIRE_BY_SET		255 /* a threshold: the split has a set */
 
 /* The format version that a model is written in: the oldest that can say it. */
 static inline uint32_t
@@ -38,5 +41,14 @@ pf_wire_planes(uint32_t n)
 		planes++;
 	return planes;
 }
+
+/*
+ * The content of the section of sets (sets.c).  Put: *size bytes, from env.  Get: into a
+ * model whose nodes name model->nsets of them; NULL or what is wrong, *memory grows by what
+ * the model takes.
+ */
+extern uint8_t *pf_wire_put_sets(const PfEnv *env, const PfModel *model, size_t *size);
+extern const char *pf_wire_get_sets(const PfEnv *env, PfModel *model, const uint8_t *bytes,
+									uint64_t size, size_t *memory);
 
 #endif							/* PF_WIRE_H */
