@@ -87,11 +87,10 @@ typedef struct Rounds
 
 /* Errors when so many nodes do not fit in memory beside the rows, or beside the model that they become. */
 static void
-check_trees(const Rounds *rounds, double nodes, uint32 n, int allowed)
+check_trees(const Rounds *rounds, double nodes, double sets, uint32 n, int allowed)
 {
-	uint64		trees = pf_boost_trees_memory((uint64) nodes,
-											  (uint64) n * pf_boost_sums(rounds->matrix->nclasses),
-											  rounds->params->category_bins != NULL);
+	uint64		trees = pf_boost_trees_memory((uint64) nodes, (uint64) sets,
+											  (uint64) n * pf_boost_sums(rounds->matrix->nclasses));
 	uint64		needed = Max(trees + rounds->memory, 2 * trees) / 1024;
 
 	if (needed > (uint64) allowed)
@@ -108,15 +107,16 @@ check_trees(const Rounds *rounds, double nodes, uint32 n, int allowed)
  * those so far: what is to be expected must be far off for an error.  With early stopping nobody knows.
  */
 static void
-count_round(void *arg, uint32_t n, uint64_t nodes)
+count_round(void *arg, uint32_t n, uint64_t nodes, uint64_t sets)
 {
 	const Rounds *rounds = arg;
 	const PfBoostParams *params = rounds->params;
 
 	*rounds->done = n;
-	check_trees(rounds, (double) nodes, n, pf_train_memory);
+	check_trees(rounds, (double) nodes, (double) sets, n, pf_train_memory);
 	if (params->n_iter_no_change == 0 && pf_train_memory <= INT_MAX / 2)
-		check_trees(rounds, (double) nodes / n * params->n_estimators, params->n_estimators, 2 * pf_train_memory);
+		check_trees(rounds, (double) nodes / n * params->n_estimators, (double) sets / n * params->n_estimators,
+					params->n_estimators, 2 * pf_train_memory);
 }
 
 /* Takes a task of the job at hand and does it; false when there is none left. */

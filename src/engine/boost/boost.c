@@ -115,10 +115,10 @@ pf_boost_private_size(const PfMatrix *matrix)
 }
 
 uint64_t
-pf_boost_trees_memory(uint64_t nodes, uint64_t trees, bool sets)
+pf_boost_trees_memory(uint64_t nodes, uint64_t sets, uint64_t trees)
 {
-	/* half of the nodes are leaves, and have a value; the others may have a set */
-	return nodes * (sizeof(PfNode) + sizeof(double) / 2 + (sets ? sizeof(PfSet) / 2 : 0)) + trees * sizeof(PfTree);
+	/* half of the nodes are leaves, and have a value */
+	return nodes * (sizeof(PfNode) + sizeof(double) / 2) + sets * sizeof(PfSet) + trees * sizeof(PfTree);
 }
 
 /* ----- views ----- */
@@ -850,7 +850,8 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 	uint32_t	nfeatures = boost->matrix->nfeatures;
 	uint32_t	room = 0;
 	uint32_t	rounds = 0;
-	uint64_t	nodes = 0;
+	uint64_t	nodes = 0,
+				sets = 0;
 	double		total = 0;
 	Leader		leader = {.boost = boost,.env = env,.run = run,.arg = arg};
 
@@ -912,11 +913,12 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 				update_rows(&leader, s > 0, true);
 			grow_tree(&leader, &result->trees[shared->tree]);
 			nodes += result->trees[shared->tree].nnodes;
+			sets += result->trees[shared->tree].nsets;
 			note_last(shared);
 		}
 		rounds++;
 		if (count)
-			count(arg, rounds, nodes);
+			count(arg, rounds, nodes, sets);
 	}
 
 	/* the best round is the last that is kept, though there is one at least */

@@ -94,11 +94,11 @@ extern void pf_boost_release(PfBoost *boost);
 /* A task of what is being done; by anybody. */
 extern void pf_boost_task(PfBoost *boost, uint32_t task);
 
-/* Told after each round: how many there are now, and nodes in their trees.  May leave, as a check may. */
-typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes);
+/* Told after each round: how many there are now, and nodes and sets in their trees.  May leave, as a check may. */
+typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes, uint64_t sets);
 
-/* Bytes that so many nodes take as trees, and again as a model beside these; at most, if splits may have sets. */
-extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t trees, bool sets);
+/* Bytes that so many nodes and sets take as trees, and again as a model beside these. */
+extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t sets, uint64_t trees);
 
 /* The leader's part: all rounds.  arg is that of both functions; count may be NULL. */
 extern void pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg,

@@ -129,7 +129,7 @@ const PfParam pf_gradient_boosting_params[] = {
 	{PARAM(cat_smooth, PF_PARAM_REAL), false, 0, 1e300, NULL, "10",
 	"Splits by sets: a category is put in order as though it had so many more rows, which are like the node."},
 	{PARAM(cat_l2, PF_PARAM_REAL), false, 0, 1e300, NULL, "10",
-	"Splits by sets: added to l2_regularization when they are compared with others."},
+	"Splits by sets: added to l2_regularization when their gain is measured."},
 	MONOTONIC_CST,
 	{PARAM(early_stopping, PF_PARAM_BOOL_OR_NAME), false, 0, 0, "auto", "\"auto\"",
 	"End when rows set apart are predicted no better, and keep the best rounds. auto: with more than 10,000 rows."},
