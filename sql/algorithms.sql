@@ -20,7 +20,7 @@ CREATE TABLE algorithms (place int, algorithm text, params jsonb, many int);
 INSERT INTO algorithms VALUES
     (1, 'random_forest', '{"n_estimators": 30, "max_features": 4}', 80),
     (2, 'extra_trees', '{"n_estimators": 30, "max_features": 4}', 80),
-    (3, 'gradient_boosting', '{"n_estimators": 40, "subsample": 0.8, "max_features": 0.8, "early_stopping": true}', 240);
+    (3, 'gradient_boosting', '{"n_estimators": 40, "subsample": 0.8, "max_features": 0.8, "early_stopping": true, "categorical_splits": "gradient"}', 240);
 
 -- Classification of two and of three classes, and regression: better than the best constant.
 SELECT a.algorithm, target, t.task, t.metric, t.rows, t.features, round(t.score::numeric, 1) AS score

@@ -101,6 +101,49 @@ FROM unnest('{random_forest,extra_trees}'::text[]) algorithm,
     turns(kind, algorithm, params, weight) t
 ORDER BY kind, algorithm, params::text COLLATE "C";
 
+-- Categories split by sets that each node makes: here what a category tells depends on a, so that one order for all does not find it.
+CREATE TABLE marked AS SELECT id, a, b, c, 'mark ' || m AS mark, CASE WHEN (a > 0.5) = (m IN (1, 4, 9)) THEN 10 ELSE 0 END + c + 0.3 * (m::int % 5) AS v, ((a > 0.5) = (m IN (1, 4, 9)))::text AS y
+FROM (SELECT *, floor(sqrt(id % 144)) AS m FROM rows) r;
+CREATE TABLE marked_otherwise AS SELECT * FROM marked ORDER BY c;
+SELECT splits, round(t.score::numeric, 1) AS r2
+FROM unnest('{ordered,gradient}'::text[]) splits,
+    LATERAL (SELECT version FROM ml_train('marked', 'marked', 'v', 'gradient_boosting', jsonb_build_object('n_estimators', 30, 'max_leaf_nodes', 4, 'categorical_splits', splits), exclude => '{id,y}')) m,
+    LATERAL (SELECT value AS score FROM ml_evaluate('marked@' || version) WHERE metric = 'r2') t
+ORDER BY splits DESC;
+SELECT version FROM ml_train('marked_class', 'marked', 'y', 'gradient_boosting', '{"n_estimators": 30, "categorical_splits": "gradient"}', exclude => '{id,v}');
+SELECT version FROM ml_train('marked_three', 'SELECT a, b, mark, CASE WHEN c < 0.3 THEN ''maybe'' ELSE y END AS y FROM marked', 'y', 'gradient_boosting', '{"n_estimators": 30, "categorical_splits": "gradient", "calibration": "sigmoid"}');
+-- A category that nobody has seen is a missing value; a row, an object and many rows have one answer.
+SELECT bool_and(ml_predict(model, to_jsonb(m) || '{"mark": "other"}') = ml_predict(model, to_jsonb(m) || '{"mark": null}')) AS missing,
+       bool_and(ml_predict(model, m) = ml_predict(model, to_jsonb(m))) AS alike, count(DISTINCT ml_predict(model, m)) > 1 AS moves
+FROM marked m, unnest('{marked@2,marked_class@1,marked_three@1}'::text[]) model WHERE id <= 200 GROUP BY model ORDER BY model;
+SELECT abs(e.value - s.rmse) < 1e-9 AS measured_alike
+FROM (SELECT sqrt(avg((v - ml_predict('marked@2', m, NULL::float8)) ^ 2)) AS rmse FROM marked m) s, ml_evaluate('marked@2', 'marked') e WHERE e.metric = 'rmse';
+-- The same bytes whoever trains and in whatever order; each parameter has an effect; there and back.
+CREATE FUNCTION marked_bytes(params jsonb, source text DEFAULT 'marked', workers int DEFAULT 0) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    result text;
+BEGIN
+    PERFORM set_config('pgforest.train_workers', workers::text, true);
+    PERFORM ml_train('effect', source, 'v', 'gradient_boosting', '{"n_estimators": 60, "categorical_splits": "gradient"}' || params, exclude => '{id,y}');
+    SELECT sha256 INTO result FROM pgforest.versions WHERE model = 'effect';
+    PERFORM ml_drop('effect');
+    RETURN result;
+END $$;
+SELECT marked_bytes('{}') = marked_bytes('{}', 'marked_otherwise', 3) AS same, marked_bytes('{"max_leaf_nodes": null}') = marked_bytes('{"max_leaf_nodes": null}', 'marked_otherwise', 3) AS same_by_levels,
+       marked_bytes('{"categorical_splits": "ordered"}') <> marked_bytes('{}') AS splits, marked_bytes('{"cat_smooth": 500}') <> marked_bytes('{}') AS smooth, marked_bytes('{"cat_l2": 500}') <> marked_bytes('{}') AS l2,
+       marked_bytes('{"categorical_splits": "ordered", "cat_smooth": 3, "cat_l2": 3}') = marked_bytes('{"categorical_splits": "ordered"}') AS of_sets_only;
+SELECT version FROM ml_import(ml_export('marked@2'), 'marked_again');
+SELECT v.sha256 = w.sha256 AS there_and_back, bool_and(ml_predict('marked@2', m) = ml_predict('marked_again@1', m)) AS alike
+FROM marked m, pgforest.versions v, pgforest.versions w WHERE v.model = 'marked' AND v.version = 2 AND w.model = 'marked_again' GROUP BY 1;
+-- Constraints on numbers hold beside sets.
+SELECT version FROM ml_train('marked_monotonic', 'marked', 'v', 'gradient_boosting', '{"categorical_splits": "gradient", "monotonic_cst": {"a": 1, "c": 1}}', exclude => '{id,y}');
+SELECT bool_and(p >= pa) IS NOT FALSE AS rises_with_a, count(DISTINCT p) > 4 AS moves
+FROM (SELECT p, lag(p) OVER (PARTITION BY b, mark ORDER BY a) AS pa
+      FROM (SELECT a, b, mark, ml_predict('marked_monotonic@1', to_jsonb(g), NULL::float8) AS p FROM (SELECT grid.a, grid.b, 0.5 AS c, 'mark ' || k AS mark FROM grid, generate_series(0, 12, 3) k WHERE (grid.b * 40)::int % 8 = 0) g) x) y;
+-- More leaves than a tree has sets for.
+SELECT version FROM ml_train('many', 'SELECT i AS a, chr(97 + i % 9) AS d, 1.0 AS v FROM generate_series(1, 70000) i', 'v', 'gradient_boosting',
+                             '{"n_estimators": 1, "max_leaf_nodes": null, "min_samples_leaf": 1, "categorical_splits": "gradient", "early_stopping": false}', holdout => 0);
+
 -- Kept with the version, defaults filled in; what a model looks at.
 SELECT params FROM pgforest.versions WHERE model = 'monotonic_class';
 SELECT feature, importance > 0.1 AS much FROM ml_importance('signal@1');
@@ -134,6 +177,10 @@ CALL refuse_params('{"early_stopping": 1}');
 CALL refuse_params('{"validation_fraction": 0.9}');
 CALL refuse_params('{"n_iter_no_change": 0}');
 CALL refuse_params('{"tol": -1}');
+CALL refuse_params('{"categorical_splits": "sets"}');
+CALL refuse_params('{"categorical_splits": null}');
+CALL refuse_params('{"cat_smooth": -1}');
+CALL refuse_params('{"cat_l2": "much"}');
 CALL refuse_params('{"monotonic_cst": "a"}');
 CALL refuse_params('{"monotonic_cst": {}}');
 CALL refuse_params('{"monotonic_cst": {"a": 2}}');

@@ -44,6 +44,7 @@
 #define KEY_CLASSES		UINT64CONST(0x7067662000000003)
 #define KEY_MONOTONIC	UINT64CONST(0x7067662000000004)
 #define KEY_QUERY		UINT64CONST(0x7067662000000005)
+#define KEY_CATEGORIES	UINT64CONST(0x7067662000000006)
 
 /* A ticket: job (24 bits), number of its tasks (20 bits), the next one (20 bits). */
 #define TASK_BITS		20
@@ -86,9 +87,9 @@ typedef struct Rounds
 
 /* Errors when so many nodes do not fit in memory beside the rows, or beside the model that they become. */
 static void
-check_trees(const Rounds *rounds, double nodes, uint32 n, int allowed)
+check_trees(const Rounds *rounds, double nodes, double sets, uint32 n, int allowed)
 {
-	uint64		trees = pf_boost_trees_memory((uint64) nodes,
+	uint64		trees = pf_boost_trees_memory((uint64) nodes, (uint64) sets,
 											  (uint64) n * pf_boost_sums(rounds->matrix->nclasses));
 	uint64		needed = Max(trees + rounds->memory, 2 * trees) / 1024;
 
@@ -106,15 +107,16 @@ check_trees(const Rounds *rounds, double nodes, uint32 n, int allowed)
  * those so far: what is to be expected must be far off for an error.  With early stopping nobody knows.
  */
 static void
-count_round(void *arg, uint32_t n, uint64_t nodes)
+count_round(void *arg, uint32_t n, uint64_t nodes, uint64_t sets)
 {
 	const Rounds *rounds = arg;
 	const PfBoostParams *params = rounds->params;
 
 	*rounds->done = n;
-	check_trees(rounds, (double) nodes, n, pf_train_memory);
+	check_trees(rounds, (double) nodes, (double) sets, n, pf_train_memory);
 	if (params->n_iter_no_change == 0 && pf_train_memory <= INT_MAX / 2)
-		check_trees(rounds, (double) nodes / n * params->n_estimators, params->n_estimators, 2 * pf_train_memory);
+		check_trees(rounds, (double) nodes / n * params->n_estimators, (double) sets / n * params->n_estimators,
+					params->n_estimators, 2 * pf_train_memory);
 }
 
 /* Takes a task of the job at hand and does it; false when there is none left. */
@@ -222,6 +224,8 @@ pf_grow_boosting_worker(dsm_segment *seg, shm_toc *toc)
 		params.class_weights = shm_toc_lookup(toc, KEY_CLASSES, false);
 	if (params.monotonic != NULL)
 		params.monotonic = shm_toc_lookup(toc, KEY_MONOTONIC, false);
+	if (params.category_bins != NULL)
+		params.category_bins = shm_toc_lookup(toc, KEY_CATEGORIES, false);
 	boost = pf_boost_create(pf_pg_env(CurrentMemoryContext), &matrix, &params,
 							shm_toc_lookup(toc, KEY_BLOCK, false), false);
 	help(team, boost);
@@ -257,6 +261,7 @@ grow_with_workers(PfMatrix *matrix, const PfBoostParams *params, int nworkers, P
 	Size		block = pf_boost_shared_size(matrix, params);
 	Size		classes = params->class_weights ? matrix->nclasses * sizeof(double) : 0;
 	Size		monotonic = params->monotonic ? matrix->nfeatures : 0;
+	Size		categories = params->category_bins ? matrix->nfeatures : 0;
 	ParallelContext *pcxt;
 	PfMatrix	shared;
 	Rounds		rounds;
@@ -271,6 +276,7 @@ grow_with_workers(PfMatrix *matrix, const PfBoostParams *params, int nworkers, P
 	pf_share_estimate(pcxt, block);
 	pf_share_estimate(pcxt, classes + 1);
 	pf_share_estimate(pcxt, monotonic + 1);
+	pf_share_estimate(pcxt, categories + 1);
 	pf_share_estimate(pcxt, strlen(query) + 1);
 	pf_share_matrix_estimate(pcxt, matrix);
 	InitializeParallelDSM(pcxt);
@@ -295,6 +301,8 @@ grow_with_workers(PfMatrix *matrix, const PfBoostParams *params, int nworkers, P
 		pf_share_data(pcxt, env, KEY_CLASSES, params->class_weights, classes);
 	if (monotonic > 0)
 		pf_share_data(pcxt, env, KEY_MONOTONIC, params->monotonic, monotonic);
+	if (categories > 0)
+		pf_share_data(pcxt, env, KEY_CATEGORIES, params->category_bins, categories);
 	pf_share_data(pcxt, env, KEY_QUERY, query, strlen(query) + 1);
 	boost = pf_boost_create(env, &shared, params,
 							pf_share_data(pcxt, env, KEY_BLOCK, NULL, block), true);

@@ -85,6 +85,8 @@ boost_params(const PfTrainParams *params, const PfMatrix *rows, int64 seed)
 		.max_leaf_nodes = given->max_leaf_nodes,
 		.min_samples_leaf = given->min_samples_leaf,
 		.l2_regularization = given->l2_regularization,
+		.cat_smooth = given->cat_smooth,
+		.cat_l2 = given->cat_l2,
 		.subsample = given->subsample,
 		.tree_features = pf_params_count(&given->colsample_bytree, rows->nfeatures, 0),
 		.tol = given->tol,
@@ -95,13 +97,31 @@ boost_params(const PfTrainParams *params, const PfMatrix *rows, int64 seed)
 	return boost;
 }
 
+/* A tree names its sets in 16 bits, and how many there will be is not known before. */
+static bool
+has_room_for_sets(const PfMatrix *sizes, const PfBoostParams *boost)
+{
+	return pf_boost_most_leaves(sizes, boost) <= PF_MAX_SETS;
+}
+
+static bool
+wants_sets(const PfParams *given)
+{
+	return strcmp(given->categorical_splits, "gradient") == 0;
+}
+
 uint64
 pf_boosting_train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes *notes)
 {
-	PfBoostParams boost = boost_params(arg, sizes, 0);
+	const PfTrainParams *params = arg;
+	PfBoostParams boost = boost_params(params, sizes, 0);
+	uint8		categories = 0;
 	uint64		a_row = sizes->stride + (sizes->nclasses ? sizeof(uint32) : sizeof(double)) +
 		(sizes->weight ? sizeof(float) : 0) + 1;
 
+	/* that there may be some is all that the size depends on */
+	if (wants_sets(&params->given) && has_room_for_sets(sizes, &boost))
+		boost.category_bins = &categories;
 	return sizes->nrows * a_row + pf_boost_shared_size(sizes, &boost) + pf_boost_private_size(sizes);
 }
 
@@ -128,6 +148,33 @@ set_patience(const PfParams *given, const PfMatrix *rows, PfBoostParams *boost)
 	ereport(NOTICE,
 			(errmsg("early stopping was left out"),
 			 errdetail("Of %u training rows %s are set apart.", rows->nrows, apart ? "all" : "none")));
+}
+
+/* For each feature the bins that splits choose from as sets, 0 for numbers; NULL: no such splits. */
+static uint8 *
+category_bins(const PfParams *given, const PfLoaded *loaded, const PfBoostParams *boost)
+{
+	uint8	   *bins = palloc0(loaded->nfeatures);
+	bool		any = false;
+
+	if (!wants_sets(given))
+		return NULL;
+	for (int f = 0; f < loaded->nfeatures; f++)
+	{
+		if (loaded->bins[f].kind != PF_CATEGORY)
+			continue;
+		bins[f] = (uint8) loaded->bins[f].nbins;
+		any |= bins[f] > 0;
+	}
+	if (!any)
+		return NULL;
+	if (has_room_for_sets(&loaded->train, boost))
+		return bins;
+	ereport(NOTICE,
+			(errmsg("categorical_splits \"gradient\" was left out"),
+			 errdetail("A tree may have more than %d leaves.", PF_MAX_SETS),
+			 errhint("Lower max_leaf_nodes or max_depth, or raise min_samples_leaf.")));
+	return NULL;
 }
 
 static void
@@ -175,6 +222,7 @@ build_model(const PfBoosted *boosted, PfLoss loss, PfModel *model)
 				 errmsg("the model has more than %u nodes", PF_LINK_MASK),
 				 errhint("Lower n_estimators or max_leaf_nodes.")));
 	pf_model_take_trees(env, model, ntrees, 1, (uint32) nnodes, next_tree, boosted->trees);
+	pf_model_take_sets(env, model, boosted->trees);
 	model->kind = PF_MODEL_BOOSTING;
 	model->link = loss == PF_LOSS_POISSON ? PF_LINK_EXP
 		: loss != PF_LOSS_LOG ? PF_LINK_IDENTITY
@@ -194,6 +242,7 @@ pf_boosting_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, boo
 
 	set_patience(given, &loaded->train, &boost);
 	boost.monotonic = pf_monotonic_signs(params, loaded);
+	boost.category_bins = category_bins(given, loaded, &boost);
 	if (boost.loss == PF_LOSS_POISSON)
 		check_counts(&loaded->train);
 	if (given->class_weight.count > 0)

@@ -209,6 +209,27 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 
 /* ----- what is demanded ----- */
 
+/* Is it a threshold, or a set of its tree that has no bins beyond its feature's? */
+static bool
+is_split(const PfModel *model, uint32_t tree, const PfNode *node)
+{
+	const PfBins *bins = &model->bins[node->feature];
+	uint32_t	set = node->threshold - PF_FIRST_SET;
+
+	if (!pf_has_set(node))
+		return node->threshold < PF_MISSING_BIN;
+	set += model->first_set[tree];
+	if (model->kind != PF_MODEL_BOOSTING || bins->kind != PF_CATEGORY ||
+		set >= (tree + 1 < model->ntrees ? model->first_set[tree + 1] : model->nsets))
+		return false;
+	for (uint32_t bin = bins->nbins; bin < PF_MISSING_BIN; bin++)
+	{
+		if (pf_in_set(&model->sets[set], (uint8_t) bin))
+			return false;
+	}
+	return pf_in_set(&model->sets[set], PF_MISSING_BIN) == ((node->link & PF_MISSING_LEFT) != 0);
+}
+
 /* Nodes that no row visits must be right as well. */
 static void
 check_trees(const PfModel *model)
@@ -230,7 +251,7 @@ check_trees(const PfModel *model)
 				demand(tree[i].link < model->nleaves, "a leaf is in the table");
 				continue;
 			}
-			demand(tree[i].feature < model->nfeatures && tree[i].threshold < PF_MISSING_BIN,
+			demand(tree[i].feature < model->nfeatures && is_split(model, t, &tree[i]),
 				   "a split is in range");
 			demand(child > i && child < n - 1, "children come after their parent");
 			parents[child]++;

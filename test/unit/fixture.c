@@ -199,6 +199,49 @@ fixture_boosting(PfLink link)
 }
 
 PfModel *
+fixture_sets(PfLink link)
+{
+	PfModel    *model = fixture_boosting(link);
+	uint32_t   *stack = pf_alloc(unit_env(), model->roots[model->ntrees] * sizeof(uint32_t));
+	uint64_t	random = 12 + link;
+
+	model->first_set = pf_alloc(unit_env(), model->ntrees * sizeof(uint32_t));
+	model->sets = pf_alloc(unit_env(), ((size_t) model->roots[model->ntrees] + 1) * sizeof(PfSet));
+	memset(model->sets, 0, ((size_t) model->roots[model->ntrees] + 1) * sizeof(PfSet));
+	for (uint32_t t = 0; t < model->ntrees; t++)
+	{
+		PfNode	   *tree = model->nodes + model->roots[t];
+		uint32_t	depth = 0;
+
+		model->first_set[t] = model->nsets;
+		stack[depth++] = 0;
+		while (depth > 0)
+		{
+			PfNode	   *node = &tree[stack[--depth]];
+
+			if (pf_is_leaf(node))
+				continue;
+			if (model->bins[node->feature].kind == PF_CATEGORY)
+			{
+				PfSet	   *set = &model->sets[model->nsets];
+
+				node->threshold = (uint16_t) (PF_FIRST_SET + model->nsets++ - model->first_set[t]);
+				for (uint32_t bin = 0; bin < model->bins[node->feature].nbins; bin++)
+				{
+					if (unit_random(&random) % 2)
+						pf_add_to_set(set, (uint8_t) bin);
+				}
+				if (node->link & PF_MISSING_LEFT)
+					pf_add_to_set(set, PF_MISSING_BIN);
+			}
+			stack[depth++] = (node->link & PF_LINK_MASK) + 1;
+			stack[depth++] = node->link & PF_LINK_MASK;
+		}
+	}
+	return model;
+}
+
+PfModel *
 fixture_isolation(void)
 {
 	PfMatrix	matrix = fixture_matrix(300, 4, 0, 0.1, 3);

@@ -33,6 +33,9 @@ extern PfModel *fixture_sampled(const PfMatrix *matrix, PfForestParams params);
 /* A model of boosted trees with this link, which are a forest's in fact. */
 extern PfModel *fixture_boosting(PfLink link);
 
+/* The same, and its splits of the category are by sets. */
+extern PfModel *fixture_sets(PfLink link);
+
 /* An isolation forest, and a linear model, likewise made up. */
 extern PfModel *fixture_isolation(void);
 extern PfModel *fixture_linear(uint32_t nclasses);

@@ -60,12 +60,18 @@ boost_rows(const PfMatrix *matrix, const PfBoostParams *params)
 	return result;
 }
 
+static uint32_t
+leaf_of(const PfTree *tree, const uint8_t *row)
+{
+	return pf_tree_leaf_by_sets(tree->nodes, tree->sets, row);
+}
+
 static void
 predict(const PfBoosted *boosted, PfLoss loss, const PfMatrix *matrix, const uint8_t *row, double *out)
 {
 	memcpy(out, boosted->base, boosted->nsums * sizeof(double));
 	for (uint32_t t = 0; t < boosted->rounds * boosted->nsums; t++)
-		out[t % boosted->nsums] += boosted->trees[t].leaves[pf_tree_leaf(boosted->trees[t].nodes, row)];
+		out[t % boosted->nsums] += boosted->trees[t].leaves[leaf_of(&boosted->trees[t], row)];
 	pf_link_apply(loss == PF_LOSS_POISSON ? PF_LINK_EXP : loss != PF_LOSS_LOG ? PF_LINK_IDENTITY
 				  : boosted->nsums == 1 ? PF_LINK_LOGISTIC : PF_LINK_SOFTMAX,
 				  matrix->nclasses ? matrix->nclasses : 1, out);
@@ -123,7 +129,8 @@ same_trees(const PfBoosted *a, const PfBoosted *b)
 				   *y = &b->trees[t];
 
 		if (x->nnodes != y->nnodes || memcmp(x->nodes, y->nodes, x->nnodes * sizeof(PfNode)) != 0 ||
-			memcmp(x->leaves, y->leaves, x->nleaves * sizeof(double)) != 0)
+			memcmp(x->leaves, y->leaves, x->nleaves * sizeof(double)) != 0 ||
+			x->nsets != y->nsets || memcmp(x->sets, y->sets, x->nsets * sizeof(PfSet)) != 0)
 			return false;
 	}
 	return true;
@@ -162,7 +169,7 @@ learns(uint32_t nclasses, PfLoss loss, double missing)
 
 		CHECK(boosted.trees[t].nleaves <= 31);
 		for (uint32_t i = 0; i < matrix.nrows; i++)
-			counts[pf_tree_leaf(boosted.trees[t].nodes, row_of(&matrix, i))]++;
+			counts[leaf_of(&boosted.trees[t], row_of(&matrix, i))]++;
 		for (uint32_t l = 0; l < boosted.trees[t].nleaves; l++)
 			wrong += counts[l] < 20;
 	}
@@ -227,9 +234,26 @@ splits_as_by_hand(double missing, double l2)
 	unit_release_all();
 }
 
+/* Marks features 2 and up as categories of so many bins, which their values are folded into. */
+static void
+make_categories(PfMatrix *matrix, PfBoostParams *params, uint32_t nbins)
+{
+	params->category_bins = pf_alloc(unit_env(), matrix->nfeatures);
+	for (uint32_t f = 0; f < matrix->nfeatures; f++)
+		params->category_bins[f] = f < 2 ? 0 : (uint8_t) nbins;
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		uint8_t    *row = matrix->bins + (size_t) i * matrix->stride;
+
+		for (uint32_t f = 2; f < matrix->nfeatures; f++)
+			row[f] = row[f] == PF_MISSING_BIN ? PF_MISSING_BIN : (uint8_t) (row[f] % nbins);
+	}
+}
+
 /* Who does which task, and in what order, cannot be seen. */
 static void
-is_the_same_whoever(uint32_t nrows, uint32_t nclasses, PfLoss loss, uint32_t max_leaf_nodes)
+is_the_same_whoever(uint32_t nrows, uint32_t nclasses, PfLoss loss, uint32_t max_leaf_nodes,
+					uint32_t categories)
 {
 	PfMatrix	matrix = fixture_matrix(nrows, 6, nclasses, 0.1, 5);
 	PfBoostParams params = boost_params(&matrix, loss);
@@ -256,6 +280,8 @@ is_the_same_whoever(uint32_t nrows, uint32_t nclasses, PfLoss loss, uint32_t max
 	}
 	else
 		params.class_weight = PF_WEIGHT_BALANCED;
+	if (categories > 0)
+		make_categories(&matrix, &params, categories);
 	alone = boost_rows(&matrix, &params);
 	block = make_block(&matrix, &params);
 	leader = pf_boost_create(unit_env(), &matrix, &params, block, true);
@@ -298,6 +324,170 @@ hears_the_many(void)
 	unit_release_all();
 }
 
+/* What a split lowers the squared error by, twice; left: of the bins and, as its last bit, of missing. */
+static double
+gain_by_hand(const PfMatrix *matrix, double mean, uint32_t nbins, uint32_t left, double *leaf)
+{
+	double		sum[2] = {0},
+				n[2] = {0};
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		uint8_t		bin = row_of(matrix, i)[2];
+		int			side = !(left >> (bin == PF_MISSING_BIN ? nbins : bin) & 1);
+
+		sum[side] += matrix->target[i] - mean;
+		n[side]++;
+	}
+	if (leaf != NULL)
+		*leaf = n[0] > 0 ? sum[0] / n[0] : 0;
+	return n[0] == 0 || n[1] == 0 ? 0 : sum[0] * sum[0] / n[0] + sum[1] * sum[1] / n[1];
+}
+
+/* Of all subsets of the bins the one that is found is the best, when nothing holds it back. */
+static void
+finds_best_set(uint32_t nbins, double missing, uint64_t seed)
+{
+	PfMatrix	matrix = fixture_matrix(500, 3, 0, missing, seed);
+	PfBoostParams params = boost_params(&matrix, PF_LOSS_SQUARED_ERROR);
+	PfBoosted	boosted;
+	const PfTree *tree;
+	double		best = 0,
+				found,
+				leaf;
+	uint32_t	left = 0;
+	uint64_t	random = seed;
+
+	make_categories(&matrix, &params, nbins);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		uint8_t    *row = matrix.bins + (size_t) i * matrix.stride;
+
+		/* only the category tells, and not in the order of its bins */
+		row[0] = row[1] = 0;
+		matrix.target[i] = (row[2] * 7 + seed) % 5 + 4 * unit_uniform(&random);
+	}
+	params.n_estimators = 1;
+	params.max_leaf_nodes = 2;
+	params.learning_rate = 1;
+	params.min_samples_leaf = 1;
+	boosted = boost_rows(&matrix, &params);
+	tree = &boosted.trees[0];
+	if (!CHECK_INT(tree->nnodes, 3) || !CHECK_INT(tree->nodes[0].feature, 2))
+		return;
+	for (uint32_t subset = 1; subset < UINT32_C(1) << (nbins + 1); subset++)
+	{
+		double		gain = gain_by_hand(&matrix, boosted.base[0], nbins, subset, NULL);
+
+		best = gain > best ? gain : best;
+	}
+	for (uint32_t bin = 0; bin <= nbins; bin++)
+	{
+		uint8_t		row[3] = {0, 0, (uint8_t) (bin == nbins ? PF_MISSING_BIN : bin)};
+
+		left |= (uint32_t) (leaf_of(tree, row) == tree->nodes[1].link) << bin;
+	}
+	found = gain_by_hand(&matrix, boosted.base[0], nbins, left, &leaf);
+	CHECK_NEAR(found, best, best * 1e-6);
+	CHECK_NEAR(tree->leaves[tree->nodes[1].link], leaf, 1e-6);
+	CHECK(!pf_has_set(&tree->nodes[0]) || nbins > 1);
+	unit_release_all();
+}
+
+/* What a node has not seen goes where most rows go, and no further bins than there are. */
+static void
+places_strangers(void)
+{
+	PfMatrix	matrix = fixture_matrix(600, 3, 0, 0, 5);
+	PfBoostParams params = boost_params(&matrix, PF_LOSS_SQUARED_ERROR);
+	PfBoosted	boosted;
+	const PfTree *tree;
+
+	make_categories(&matrix, &params, 9);
+	params.category_bins[2] = 12;
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+		matrix.target[i] = row_of(&matrix, i)[2] % 3 == 1;
+	params.n_estimators = 1;
+	params.max_leaf_nodes = 2;
+	boosted = boost_rows(&matrix, &params);
+	tree = &boosted.trees[0];
+	CHECK_INT(tree->nsets, 1);
+	for (uint32_t bin = 0; bin < 12; bin++)
+	{
+		uint8_t		row[3] = {0, 0, (uint8_t) bin};
+		double		value = tree->leaves[leaf_of(tree, row)];
+
+		CHECK(bin % 3 == 1 && bin < 9 ? value > 0 : value < 0);
+	}
+	CHECK(tree->leaves[leaf_of(tree, (uint8_t[]) {0, 0, PF_MISSING_BIN})] < 0);
+	CHECK_INT(tree->sets[0].bits[0] >> 12, 0);
+	CHECK_INT(tree->sets[0].bits[1] | tree->sets[0].bits[2], 0);
+	unit_release_all();
+}
+
+/* Many categories that tell nothing are hardly used; some that tell something are. */
+static void
+is_not_misled(void)
+{
+	PfMatrix	matrix = fixture_matrix(4000, 3, 0, 0, 11);
+	PfBoostParams params = boost_params(&matrix, PF_LOSS_SQUARED_ERROR);
+	PfBoosted	boosted;
+	uint64_t	random = 9;
+
+	make_categories(&matrix, &params, 250);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+		matrix.target[i] = unit_uniform(&random) + row_of(&matrix, i)[0] / 400.0;
+	boosted = boost_rows(&matrix, &params);
+	CHECK(boosted.importance[2] < 0.02);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+		matrix.target[i] += row_of(&matrix, i)[2] * 7 % 10 == 3 ? 0.6 : 0;
+	boosted = boost_rows(&matrix, &params);
+	CHECK(boosted.importance[2] > 0.1);
+	unit_release_all();
+}
+
+/*
+ * Bin 5 has five rows far above all others, bin 4 many that are a little above: as they are, the few are
+ * set apart; with so many more rows like the node they stand below the many, and go with
+ * them.  A great l2 makes other splits better.
+ */
+static void
+holds_back(void)
+{
+	PfMatrix	matrix = fixture_matrix(1805, 3, 0, 0, 13);
+	PfBoostParams params = boost_params(&matrix, PF_LOSS_SQUARED_ERROR);
+	PfBoosted	boosted;
+
+	make_categories(&matrix, &params, 6);
+	for (uint32_t i = 0; i < matrix.nrows; i++)
+	{
+		uint8_t		bin = (uint8_t) (i < 1200 ? i % 4 : i < 1800 ? 4 : 5);
+
+		matrix.bins[(size_t) i * matrix.stride + 2] = bin;
+		matrix.target[i] = bin == 5 ? 30 : bin == 4 ? 0.6 : 0;
+	}
+	params.n_estimators = 1;
+	params.max_leaf_nodes = 2;
+	params.min_samples_leaf = 5;
+	for (int smooth = 0; smooth < 2; smooth++)
+	{
+		uint32_t	leaf[6];
+
+		params.cat_smooth = smooth ? 1e6 : 0;
+		boosted = boost_rows(&matrix, &params);
+		if (!CHECK_INT(boosted.trees[0].nsets, 1))
+			return;
+		for (uint8_t bin = 0; bin < 6; bin++)
+			leaf[bin] = leaf_of(&boosted.trees[0], (uint8_t[]) {0, 0, bin});
+		CHECK(leaf[5] != leaf[0] && leaf[1] == leaf[0] && leaf[3] == leaf[0]);
+		CHECK((leaf[5] == leaf[4]) == (smooth != 0));
+	}
+	params.cat_l2 = 1e12;
+	boosted = boost_rows(&matrix, &params);
+	CHECK_INT(boosted.trees[0].nsets, 0);
+	unit_release_all();
+}
+
 /* It ends when the rows set apart get no better, and keeps what was best: here the answers are noise. */
 static void
 stops_early(void)
@@ -327,7 +517,7 @@ stops_early(void)
 
 /* Predictions along a constrained feature never turn back, whatever the others are. */
 static void
-keeps_constraints(uint32_t nclasses)
+keeps_constraints(uint32_t nclasses, bool by_sets)
 {
 	PfMatrix	matrix = fixture_matrix(4000, 4, nclasses, 0, 23);
 	PfBoostParams params = boost_params(&matrix, nclasses ? PF_LOSS_LOG : PF_LOSS_SQUARED_ERROR);
@@ -349,6 +539,11 @@ keeps_constraints(uint32_t nclasses)
 	}
 	params.n_estimators = 60;
 	params.monotonic = constraints;
+	if (by_sets)
+	{
+		params.category_bins = pf_alloc(unit_env(), 4);
+		memcpy(params.category_bins, (uint8_t[]) {0, 0, 255, 0}, 4);
+	}
 	boosted = boost_rows(&matrix, &params);
 	for (uint32_t i = 0; i < 300; i++)
 	{
@@ -511,6 +706,7 @@ boost_some(void *arg)
 
 	(void) arg;
 	params.n_estimators = 3;
+	make_categories(&matrix, &params, 20);
 	boost_rows(&matrix, &params);
 }
 
@@ -528,16 +724,29 @@ test_boost(void)
 	splits_as_by_hand(0, 0);
 	splits_as_by_hand(0.3, 0);
 	splits_as_by_hand(0.1, 50);
-	is_the_same_whoever(2000, 2, PF_LOSS_LOG, 31);
-	is_the_same_whoever(70000, 2, PF_LOSS_LOG, 0);
-	is_the_same_whoever(70000, 0, PF_LOSS_SQUARED_ERROR, 20);
-	is_the_same_whoever(3000, 3, PF_LOSS_LOG, 0);
-	is_the_same_whoever(3000, 0, PF_LOSS_QUANTILE, 31);
-	is_the_same_whoever(70000, 0, PF_LOSS_POISSON, 31);
+	is_the_same_whoever(2000, 2, PF_LOSS_LOG, 31, 0);
+	is_the_same_whoever(2000, 2, PF_LOSS_LOG, 31, 30);
+	is_the_same_whoever(70000, 2, PF_LOSS_LOG, 0, 0);
+	is_the_same_whoever(70000, 2, PF_LOSS_LOG, 0, 255);
+	is_the_same_whoever(70000, 0, PF_LOSS_SQUARED_ERROR, 20, 0);
+	is_the_same_whoever(3000, 3, PF_LOSS_LOG, 0, 0);
+	is_the_same_whoever(3000, 3, PF_LOSS_LOG, 0, 12);
+	is_the_same_whoever(3000, 0, PF_LOSS_QUANTILE, 31, 0);
+	for (uint32_t nbins = 2; nbins <= 9; nbins++)
+	{
+		finds_best_set(nbins, 0, nbins);
+		finds_best_set(nbins, 0.2, nbins + 20);
+	}
+	places_strangers();
+	is_not_misled();
+	holds_back();
+	is_the_same_whoever(70000, 0, PF_LOSS_POISSON, 31, 0);
 	hears_the_many();
 	stops_early();
-	keeps_constraints(0);
-	keeps_constraints(2);
+	keeps_constraints(0, false);
+	keeps_constraints(2, false);
+	keeps_constraints(0, true);
+	keeps_constraints(2, true);
 	keeps_limits();
 	odd_shapes();
 	knows_no_units(PF_LOSS_SQUARED_ERROR, 200);

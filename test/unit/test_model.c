@@ -217,6 +217,68 @@ lying_boosting(void)
 	refuses_first_format(fixture_boosting(PF_LINK_EXP));
 }
 
+/* Sets that are not there, or too many, or of what has none. */
+static void
+lying_sets(void)
+{
+	static const char *const reasons[] = {
+		"the sets of its splits are not there",
+		"a split is out of range",
+		"a set has a bin that its feature has not",
+		"a split is out of range"
+	};
+	PfModel    *model;
+	const char *reason;
+	uint8_t    *bytes;
+	size_t		size;
+	size_t		memory = 0;
+
+	for (int i = 0; i < 4; i++)
+	{
+		uint32_t	at = 0;
+
+		model = fixture_sets(PF_LINK_IDENTITY);
+		reason = NULL;
+		while (!pf_has_set(&model->nodes[at]))
+			at++;
+		switch (i)
+		{
+			case 0:
+				model->nsets = 0;
+				break;
+			case 1:
+				model->nodes[at].feature = 0;
+				break;
+			case 2:
+				model->bins[3].nbins = 29;
+				for (uint32_t c = 0; c < model->bins[3].ncategories; c++)
+					model->bins[3].category_bin[c] %= 29;
+				pf_add_to_set(&model->sets[0], 29);
+				break;
+			case 3:
+				model->kind = PF_MODEL_ISOLATION;
+				model->task = PF_ANOMALY;
+				model->nsums = 0;
+				break;
+		}
+		bytes = unit_encode(model, &size);
+		if (!CHECK(pf_model_decode(unit_env(), bytes, size, 0, &reason) == NULL) ||
+			!CHECK_TEXT(reason, reasons[i]))
+			printf("case %d\n", i);
+		unit_release_all();
+	}
+
+	/* bytes that are too many, or too few */
+	model = fixture_sets(PF_LINK_LOGISTIC);
+	bytes = pf_wire_put_sets(unit_env(), model, &size);
+	CHECK_INT(size, 32 * model->nsets);
+	CHECK(pf_wire_get_sets(unit_env(), model, bytes, size, &memory) == NULL);
+	CHECK(memory > model->nsets * sizeof(PfSet));
+	CHECK_TEXT(pf_wire_get_sets(unit_env(), model, bytes, size - 1, &memory), "a section has the wrong length");
+	CHECK_TEXT(pf_wire_get_sets(unit_env(), model, bytes, size + 1, &memory), "a section has the wrong length");
+	unit_release_all();
+}
+
 /* Scores, coefficients and curves that cannot be. */
 static void
 lying_others(void)
@@ -370,7 +432,10 @@ test_model(void)
 	there_and_back(small_model(0), 1);
 	unit_release_all();
 	for (PfLink link = PF_LINK_IDENTITY; link <= PF_LINK_SOFTMAX; link++)
+	{
 		there_and_back(fixture_boosting(link), 2);
+		there_and_back(fixture_sets(link), 2);
+	}
 	there_and_back(fixture_isolation(), 2);
 	for (uint32_t nclasses = 0; nclasses <= 4; nclasses += 2)
 		there_and_back(fixture_linear(nclasses), 2);
@@ -385,6 +450,7 @@ test_model(void)
 		}
 	}
 	lying_boosting();
+	lying_sets();
 	lying_others();
 	unit_release_all();
 	lying_models();

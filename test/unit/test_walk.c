@@ -105,7 +105,10 @@ test_walk(void)
 	walkers_agree(forest(3), 2500);
 	walkers_agree(forest(0), 1025);
 	for (PfLink link = PF_LINK_IDENTITY; link <= PF_LINK_SOFTMAX; link++)
+	{
 		walkers_agree(fixture_boosting(link), 1025);
+		walkers_agree(fixture_sets(link), 1025);
+	}
 	walkers_agree(fixture_isolation(), 1025);
 	for (uint32_t nclasses = 0; nclasses <= 4; nclasses += 2)
 		walkers_agree(fixture_linear(nclasses), 1025);

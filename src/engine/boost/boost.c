@@ -35,8 +35,8 @@ pf_boost_sums(uint32_t nclasses)
 
 /* ----- sizes ----- */
 
-static uint32_t
-most_leaves(const PfMatrix *matrix, const PfBoostParams *params)
+uint32_t
+pf_boost_most_leaves(const PfMatrix *matrix, const PfBoostParams *params)
 {
 	uint32_t	leaves = matrix->nrows / (params->min_samples_leaf ? params->min_samples_leaf : 1);
 
@@ -50,7 +50,7 @@ most_leaves(const PfMatrix *matrix, const PfBoostParams *params)
 static PfBoostSizes
 sizes_of(const PfMatrix *matrix, const PfBoostParams *params)
 {
-	uint32_t	leaves = most_leaves(matrix, params);
+	uint32_t	leaves = pf_boost_most_leaves(matrix, params);
 	uint32_t	piece = pf_piece_of(matrix->nrows);
 	PfBoostSizes sizes = {
 		.piece = piece,
@@ -94,6 +94,8 @@ lay_out(PfBoost *boost, char *block)
 	SECTION(used, boost->matrix->nfeatures);
 	SECTION(nodes, sizes->max_nodes);
 	SECTION(tree, sizes->max_nodes);
+	if (boost->params->category_bins != NULL)
+		SECTION(sets, sizes->max_nodes / 2);
 	SECTION(values, sizes->max_nodes);
 	SECTION(branches, PF_BATCH);
 	SECTION(pieces, sizes->npieces + PF_SHARES + sizes->max_nodes);
@@ -121,10 +123,10 @@ pf_boost_private_size(const PfMatrix *matrix)
 }
 
 uint64_t
-pf_boost_trees_memory(uint64_t nodes, uint64_t trees)
+pf_boost_trees_memory(uint64_t nodes, uint64_t sets, uint64_t trees)
 {
 	/* half of the nodes are leaves, and have a value */
-	return nodes * (sizeof(PfNode) + sizeof(double) / 2) + trees * sizeof(PfTree);
+	return nodes * (sizeof(PfNode) + sizeof(double) / 2) + sets * sizeof(PfSet) + trees * sizeof(PfTree);
 }
 
 /* ----- views ----- */
@@ -496,6 +498,7 @@ prepare_tree(PfBoost *boost)
 				most_gradient = MOST_UNITS,
 				most_hessian = MOST_UNITS,
 				sum = 0,
+				squares = 0,
 				scale;
 
 	shared->nsampled = 0;
@@ -506,6 +509,7 @@ prepare_tree(PfBoost *boost)
 		gradient = piece->largest_gradient > gradient ? piece->largest_gradient : gradient;
 		hessian = piece->largest_hessian > hessian ? piece->largest_hessian : hessian;
 		sum += piece->hessian;
+		squares += piece->squares;
 		piece->first = shared->nsampled;
 		shared->nsampled += piece->sampled;
 	}
@@ -529,6 +533,7 @@ prepare_tree(PfBoost *boost)
 		shared->gradient_scale = 1e300;
 	if (!isfinite(shared->hessian_scale))
 		shared->hessian_scale = 1e300;
+	shared->noise = sum > 0 ? squares / sum : 0;
 	shared->gradient_unit = 1 / shared->gradient_scale;
 	shared->hessian_unit = 1 / shared->hessian_scale;
 
@@ -561,6 +566,7 @@ grow_root(Leader *leader)
 	for (uint32_t i = boost->sizes.nslots; i-- > 0;)
 		leader->free_slots[leader->nfree++] = i;
 	shared->nnodes = 1;
+	shared->nsets = 0;
 	memset(root, 0, sizeof(*root));
 	root->n = shared->nsampled;
 	root->slot = take_slot(leader);	/* number 0 */
@@ -631,6 +637,11 @@ branch_off(Leader *leader, uint32_t number)
 		.link = branch->left | (node->split.missing_left ? PF_MISSING_LEFT : 0),
 			.feature = node->split.feature,.threshold = node->split.threshold
 	};
+	if (node->split.by_set)
+	{
+		boost->tree[number].threshold = (uint16_t) (PF_FIRST_SET + shared->nsets);
+		boost->sets[shared->nsets++] = node->split.set;
+	}
 	leader->importance[node->split.feature] += node->split.gain;
 
 	/* which histograms: that of the smaller child, and the parent's becomes the other */
@@ -784,6 +795,40 @@ finish_tree(Leader *leader)
 	run_phase(leader, PF_BOOST_ASSIGN, shared->npieces, shared->nsampled);
 }
 
+/* The sets of a tree as they are kept: numbered in preorder. */
+static void
+keep_sets(const PfBoost *boost, PfTree *tree)
+{
+	const PfEnv *env = boost->env;
+	uint32_t	n = boost->shared->nsets;
+	uint32_t   *stack;
+	uint32_t	depth = 0;
+	uint32_t	done = 0;
+
+	if (n == 0)
+		return;
+	tree->sets = pf_alloc(env, n * sizeof(PfSet));
+	stack = pf_alloc(env, ((size_t) tree->nnodes / 2 + 2) * sizeof(uint32_t));
+	stack[depth++] = 0;
+	while (depth > 0)
+	{
+		PfNode	   *node = &tree->nodes[stack[--depth]];
+
+		if (++done % 16384 == 0)
+			pf_check(env);
+		if (pf_is_leaf(node))
+			continue;
+		if (pf_has_set(node))
+		{
+			tree->sets[tree->nsets] = boost->sets[node->threshold - PF_FIRST_SET];
+			node->threshold = (uint16_t) (PF_FIRST_SET + tree->nsets++);
+		}
+		stack[depth++] = (node->link & PF_LINK_MASK) + 1;
+		stack[depth++] = node->link & PF_LINK_MASK;
+	}
+	pf_release(env, stack);
+}
+
 /* The tree as it is kept: leaves numbered from 0.  False when a leaf's value is too large. */
 static bool
 keep_tree(const PfBoost *boost, PfTree *tree)
@@ -808,6 +853,7 @@ keep_tree(const PfBoost *boost, PfTree *tree)
 			tree->nodes[i].link = tree->nleaves++;
 		}
 	}
+	keep_sets(boost, tree);
 	return held;
 }
 
@@ -885,7 +931,8 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 	uint32_t	nfeatures = boost->matrix->nfeatures;
 	uint32_t	room = 0;
 	uint32_t	rounds = 0;
-	uint64_t	nodes = 0;
+	uint64_t	nodes = 0,
+				sets = 0;
 	double		total = 0;
 	Leader		leader = {.boost = boost,.env = env,.run = run,.arg = arg};
 
@@ -950,13 +997,14 @@ pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg, PfBo
 			if (result->diverged)
 				break;
 			nodes += result->trees[shared->tree].nnodes;
+			sets += result->trees[shared->tree].nsets;
 			note_last(shared);
 		}
 		if (result->diverged)
 			break;
 		rounds++;
 		if (count)
-			count(arg, rounds, nodes);
+			count(arg, rounds, nodes, sets);
 	}
 
 	/* the best round is the last that is kept, though there is one at least if there was one */

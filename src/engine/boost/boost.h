@@ -46,6 +46,9 @@ typedef struct PfBoostParams
 	PfClassWeight class_weight;
 	double	   *class_weights;	/* nclasses, for PF_WEIGHT_EXPLICIT; else NULL */
 	int8_t	   *monotonic;		/* nfeatures: -1, 0, 1; NULL: all 0 */
+	uint8_t    *category_bins;	/* nfeatures: bins of a feature that is split by sets, else 0; NULL: all 0 */
+	double		cat_smooth;		/* see search.c */
+	double		cat_l2;
 	uint64_t	seed;
 } PfBoostParams;
 
@@ -69,6 +72,9 @@ typedef struct PfBoosted
 	bool		diverged;		/* the round after these could not be grown: its numbers were too large */
 } PfBoosted;
 
+/* Leaves that a tree may have; splits by sets are fewer, and there may be PF_MAX_SETS. */
+extern uint32_t pf_boost_most_leaves(const PfMatrix *matrix, const PfBoostParams *params);
+
 /* Sums (and trees a round) for a number of classes. */
 extern uint32_t pf_boost_sums(uint32_t nclasses);
 
@@ -89,11 +95,11 @@ extern void pf_boost_release(PfBoost *boost);
 /* A task of what is being done; by anybody. */
 extern void pf_boost_task(PfBoost *boost, uint32_t task);
 
-/* Told after each round: how many there are now, and nodes in their trees.  May leave, as a check may. */
-typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes);
+/* Told after each round: how many there are now, and nodes and sets in their trees.  May leave, as a check may. */
+typedef void (*PfCountRound) (void *arg, uint32_t rounds, uint64_t nodes, uint64_t sets);
 
-/* Bytes that so many nodes take as trees, and again as a model beside these. */
-extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t trees);
+/* Bytes that so many nodes and sets take as trees, and again as a model beside these. */
+extern uint64_t pf_boost_trees_memory(uint64_t nodes, uint64_t sets, uint64_t trees);
 
 /* The leader's part: all rounds.  arg is that of both functions; count may be NULL. */
 extern void pf_boost_run(PfBoost *boost, PfRunTasks run, PfCountRound count, void *arg,

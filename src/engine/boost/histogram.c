@@ -335,9 +335,9 @@ pf_boost_root(PfBoost *boost, uint32_t piece)
  * A block of rows: those that go left from the front of spare, the others from its back.
  * rest: the rows of this and the following blocks.
  */
-static void
-divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *rows, uint32_t n,
-			 uint32_t rest, uint32_t *left, uint32_t *right, uint32_t *nleft)
+static inline __attribute__((always_inline)) void
+divide_block(const PfBoost *boost, const PfBoostSplit *split, bool by_set, const uint32_t *rows,
+			 uint32_t n, uint32_t rest, uint32_t *left, uint32_t *right, uint32_t *nleft)
 {
 	const uint8_t *last = boost->matrix->bins + boost->matrix->nfeatures - 1;
 	const uint8_t *bins = boost->matrix->bins + split->feature;
@@ -349,7 +349,8 @@ divide_block(const PfBoost *boost, const PfBoostSplit *split, const uint32_t *ro
 	{
 		uint32_t	row = rows[i];
 		uint8_t		bin = bins[row * stride];
-		bool		goes = (bin <= split->threshold) | ((bin == PF_MISSING_BIN) & split->missing_left);
+		bool		goes = by_set ? pf_in_set(&split->set, bin)
+			: (bin <= split->threshold) | ((bin == PF_MISSING_BIN) & split->missing_left);
 
 		if (i + AHEAD < rest)
 		{
@@ -387,8 +388,13 @@ pf_boost_divide(PfBoost *boost, uint32_t number)
 		uint32_t	n = piece->n - start < BLOCK ? piece->n - start : BLOCK;
 		uint32_t	nleft;
 
-		divide_block(boost, &node->split, boost->order + piece->start + start, n,
-					 piece->n - start, left, right, &nleft);
+		/* twice, so that either loop asks once */
+		if (node->split.by_set)
+			divide_block(boost, &node->split, true, boost->order + piece->start + start, n,
+						 piece->n - start, left, right, &nleft);
+		else
+			divide_block(boost, &node->split, false, boost->order + piece->start + start, n,
+						 piece->n - start, left, right, &nleft);
 		if (counting[0].cells)
 			count_rows(boost, &counting[0], left, nleft);
 		if (counting[1].cells)

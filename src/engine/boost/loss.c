@@ -371,6 +371,7 @@ pass(PfBoost *boost, uint32_t piece, const bool plain)
 	uint32_t	last_sum = shared->last_sum;
 	uint32_t	sampled = 0;
 	double		hessian_sum = 0,
+				squares = 0,
 				largest_gradient = 0,
 				largest_hessian = 0;
 
@@ -392,7 +393,7 @@ pass(PfBoost *boost, uint32_t piece, const bool plain)
 			if (update)
 			{
 				uint32_t	leaf = !sampling || pf_boost_sampled(boost, last, row) ? leaves[row]
-					: pf_tree_leaf(boost->tree, matrix->bins + (size_t) row * matrix->stride);
+					: pf_tree_leaf_by_sets(boost->tree, boost->sets, matrix->bins + (size_t) row * matrix->stride);
 
 				of_row[last_sum] += values[leaf];
 			}
@@ -424,12 +425,14 @@ pass(PfBoost *boost, uint32_t piece, const bool plain)
 			boost->gradients[row].real.hessian = (float) hessian;
 			sampled++;
 			hessian_sum += hessian;
+			squares += gradient * gradient;
 			largest_gradient = size > largest_gradient ? size : largest_gradient;
 			largest_hessian = hessian > largest_hessian ? hessian : largest_hessian;
 		}
 	}
 	sums->sampled = sampled;
 	sums->hessian = hessian_sum;
+	sums->squares = squares;
 	sums->largest_gradient = largest_gradient;
 	sums->largest_hessian = largest_hessian;
 }

@@ -64,8 +64,10 @@ typedef struct PfBoostSplit
 	bool		missing_left;
 	uint16_t	feature;
 	uint16_t	threshold;
+	bool		by_set;			/* of bins; the threshold says nothing */
 	double		gain;			/* of the loss, real */
 	PfCell		left;			/* sums of what goes left */
+	PfSet		set;
 } PfBoostSplit;
 
 typedef struct PfBoostNode
@@ -122,6 +124,7 @@ typedef struct PfPieceSums
 	double		largest_gradient,
 				largest_hessian;
 	double		hessian;
+	double		squares;		/* of the gradients */
 	double		loss,			/* of the rows set apart */
 				weight;
 	uint32_t	sampled;		/* rows that the next tree sees */
@@ -147,7 +150,9 @@ typedef struct PfBoostShared
 	double		target_scale,	/* squared errors: powers of 2 that bring what is left of the targets near 1, */
 				target_unit;	/* and back */
 	double		mean_weight;	/* of the rows that are not set apart */
+	double		noise;			/* of gradients: their squares' share of the hessians */
 	uint32_t	nnodes;
+	uint32_t	nsets;
 	uint32_t	nsampled;
 	uint32_t	nbranches;
 	uint32_t	npieces;
@@ -187,6 +192,7 @@ struct PfBoost
 	uint8_t    *used;			/* nfeatures: does the tree see it? */
 	PfBoostNode *nodes;
 	PfNode	   *tree;			/* the same as it is walked; a leaf's link is its own number */
+	PfSet	   *sets;			/* of the tree; in the order in which nodes are split */
 	double	   *values;			/* of each node as a leaf */
 	PfBranch   *branches;
 	PfPiece    *pieces;

@@ -9,6 +9,20 @@
  * threshold is put midway between the two bins.  Without missing values in the node
  * they go where most rows go.
  *
+ * Of a category feature a split takes any set of bins.  Those that have rows in the node
+ * are put in order by G / H; for a loss that is quadratic, as it is taken to be here, the
+ * best set of all is the first bins of that order (Fisher 1958, "On grouping for maximum
+ * homogeneity").  Bins without rows go where most rows go.
+ *
+ * That is a choice among very many sets, and noise alone makes one of them look good.  LightGBM
+ * holds it back by smoothing the order and a greater l2, and so do we: a bin has cat_smooth rows
+ * more, which are like the node, and cat_l2 is added to l2.  But bins of equal counts keep their order
+ * whatever the smoothing, and l2 is little beside hundreds of rows, so there is a toll as well, which a
+ * set must gain before it gains anything: what noise would.  Where sums of bins are noise, G / sqrt(H) of each
+ * is normal with some variance v, and parted by its sign it is worth 2 v / pi; a bin of one row
+ * may be worth all of v, and those of a few rows are taken to be between.  v is the mean of squared gradients
+ * by that of the hessians in the tree, near 1 for classes.  Where bins are few, nothing of this is done.
+ *
  * With monotonic constraints values are kept within the bounds of their node, and
  * the loss is that of the bounded value.
  */
@@ -19,6 +33,8 @@
 
 #define LEAST_HESSIAN	1e-3	/* of a side, as in scikit-learn, where the mean weight is 1 */
 #define LEAST_GAIN		1e-9	/* as a share: less is rounding */
+#define FEW_BINS		4		/* of a category in a node: any set of them will do */
+#define NOISE_GAIN		0.64	/* of a bin of many rows: 2 / pi */
 #define LANES			2
 
 typedef double Doubles __attribute__((vector_size(LANES * sizeof(double))));
@@ -50,6 +66,7 @@ typedef struct Search
 	double		unsplit;		/* what the node as it is lowers the loss by, in units */
 	PfBoostSplit *best;
 	double		best_score;
+	double		toll;			/* what a split has to score besides, in units */
 } Search;
 
 /* Twice what a side with its own value lowers the loss by, in units. */
@@ -100,6 +117,7 @@ try_cut(Search *search, PfCell left, uint32_t threshold, bool missing_left)
 	}
 	else
 		score = side_score(search, left, left_hessian) + side_score(search, right, right_hessian);
+	score -= search->toll;
 	if (!(score > search->best_score))
 		return;
 	search->best_score = score;
@@ -107,6 +125,7 @@ try_cut(Search *search, PfCell left, uint32_t threshold, bool missing_left)
 	search->best->feature = (uint16_t) search->feature;
 	search->best->threshold = (uint16_t) threshold;
 	search->best->missing_left = missing_left;
+	search->best->by_set = false;
 	search->best->left = left;
 }
 
@@ -232,6 +251,137 @@ search_feature(Search *search, const PfCell *cells, uint32_t ncells)
 		try_cut(search, left, PF_MISSING_BIN - 1, false);
 }
 
+/* A bin of a category feature that has rows in the node. */
+typedef struct Part
+{
+	double		ratio;			/* its place in the order */
+	uint8_t		bin;
+} Part;
+
+static inline bool
+comes_before(Part a, Part b)
+{
+	return a.ratio < b.ratio || (a.ratio == b.ratio && a.bin < b.bin);
+}
+
+/* They are few, and pf_sort_* would take memory for each node and feature: Shell's sort. */
+static void
+sort_parts(Part *parts, uint32_t n)
+{
+	for (uint32_t gap = n / 2; gap > 0; gap /= 2)
+	{
+		for (uint32_t i = gap; i < n; i++)
+		{
+			Part		part = parts[i];
+			uint32_t	j = i;
+
+			for (; j >= gap && comes_before(part, parts[j - gap]); j -= gap)
+				parts[j] = parts[j - gap];
+			parts[j] = part;
+		}
+	}
+}
+
+/* The bins of a feature that have rows in the node, in the node's order; returns their number. */
+static uint32_t
+order_bins(const Search *search, const PfCell *cells, uint32_t nbins, Part *parts)
+{
+	const PfBoost *boost = search->boost;
+	double		hessian = pf_cell_hessian(boost, search->node->sums);
+	double		mean = hessian > 0 ? pf_cell_gradient(search->node->sums) / hessian : 0;
+	double		smooth = 0;
+	uint32_t	n = 0;
+
+	for (uint32_t bin = 0; bin < nbins; bin++)
+	{
+		if (cells[bin][1] != 0)
+			parts[n++].bin = (uint8_t) bin;
+	}
+	if (n > FEW_BINS)
+		smooth = boost->params->cat_smooth * hessian / search->count;
+	for (uint32_t i = 0; i < n; i++)
+	{
+		double		own = pf_cell_hessian(boost, cells[parts[i].bin]);
+
+		parts[i].ratio = own + smooth > 0
+			? (pf_cell_gradient(cells[parts[i].bin]) - mean * own) / (own + smooth) : 0;
+	}
+	sort_parts(parts, n);
+	return n;
+}
+
+/* The best split is the first parts of an order: the bins that go left. */
+static void
+make_set(const Search *search, const PfCell *cells, uint32_t nbins, const Part *parts, uint32_t nleft)
+{
+	PfBoostSplit *best = search->best;
+	uint32_t	known = search->boost->params->category_bins[search->feature];
+
+	best->by_set = true;
+	memset(&best->set, 0, sizeof(PfSet));
+	for (uint32_t i = 0; i < nleft; i++)
+		pf_add_to_set(&best->set, parts[i].bin);
+	if (best->missing_left)
+		pf_add_to_set(&best->set, PF_MISSING_BIN);
+	if (2 * pf_cell_count(search->boost, best->left) < search->count)
+		return;
+	for (uint32_t bin = 0; bin < known; bin++)
+	{
+		if (bin >= nbins || cells[bin][1] == 0)
+			pf_add_to_set(&best->set, (uint8_t) bin);
+	}
+}
+
+/* What the parts of an order would be worth if they were noise, in units. */
+static double
+noise_gain(const Search *search, const PfCell *cells, const Part *parts, uint32_t n)
+{
+	const PfBoostShared *shared = search->boost->shared;
+	double		rows = 0;		/* inverse ones */
+
+	for (uint32_t i = 0; i < n; i++)
+		rows += 1.0 / pf_cell_count(search->boost, cells[parts[i].bin]);
+	return (NOISE_GAIN * n + (1 - NOISE_GAIN) * rows) * (n - 1) / n * shared->noise / search->to_gain;
+}
+
+static void
+search_sets(Search *search, const PfCell *cells, uint32_t ncells)
+{
+	const PfBoost *boost = search->boost;
+	const PfBoostParams *params = boost->params;
+	uint32_t	nbins = ncells == 256 ? PF_MISSING_BIN : ncells;
+	double		score = search->best_score;
+	double		l2 = search->l2;
+	PfCell		missing = {0, 0};
+	PfCell		left = {0, 0};
+	Part		parts[PF_MAX_BINS];
+	uint32_t	n = order_bins(search, cells, nbins, parts);
+	bool		missing_here;
+
+	if (ncells == 256)
+		missing = cells[PF_MISSING_BIN];
+	missing_here = missing[1] != 0;
+	if (n > FEW_BINS)
+	{
+		search->l2 += params->cat_l2 / boost->shared->hessian_unit;
+		search->toll = noise_gain(search, cells, parts, n);
+	}
+	for (uint32_t i = 0; i + 1 < n; i++)
+	{
+		left += cells[parts[i].bin];
+		try_cut(search, left, i + 1, !missing_here && 2 * pf_cell_count(boost, left) >= search->count);
+		if (missing_here)
+			try_cut(search, left + missing, i + 1, true);
+	}
+	search->l2 = l2;
+	search->toll = 0;
+	if (search->best_score > score)
+		make_set(search, cells, nbins, parts, search->best->threshold);
+	/* no choice of bins: a threshold says it */
+	if (missing_here && n > 0)
+		try_cut(search, search->node->sums - missing, PF_MISSING_BIN - 1, false);
+}
+
 /* Marks the features that a node draws among those of its tree. */
 static void
 draw_features(PfBoost *boost, uint32_t number)
@@ -292,7 +442,10 @@ pf_boost_search(PfBoost *boost, const PfBoostNode *node, uint32_t number, uint32
 			continue;
 		search.feature = f;
 		search.direction = params->monotonic ? params->monotonic[f] : 0;
-		search_feature(&search, cells + boost->start[f], boost->start[f + 1] - boost->start[f]);
+		if (params->category_bins != NULL && params->category_bins[f] > 0)
+			search_sets(&search, cells + boost->start[f], boost->start[f + 1] - boost->start[f]);
+		else
+			search_feature(&search, cells + boost->start[f], boost->start[f + 1] - boost->start[f]);
 		pf_check(boost->env);
 	}
 	if (best->found)

@@ -117,6 +117,9 @@ typedef struct PfParams
 	double		l2_regularization;
 	double		subsample;
 	PfAmount	colsample_bytree;
+	const char *categorical_splits;	/* ordered, gradient */
+	double		cat_smooth;
+	double		cat_l2;
 	const char *early_stopping; /* auto, true, false */
 	double		validation_fraction;
 	uint32_t	n_iter_no_change;

@@ -14,10 +14,11 @@
 
 /*
  * The node after this one; a leaf stays where it is.  No branches: where a row
- * goes is not to be foreseen.
+ * goes is not to be foreseen.  sets: those of the tree and at least one, or NULL
+ * for a tree without.
  */
-static inline uint32_t
-next_node(const PfNode *tree, uint32_t at, const uint8_t *row)
+static inline __attribute__((always_inline)) uint32_t
+next_node(const PfNode *tree, const PfSet *sets, uint32_t at, const uint8_t *row)
 {
 	PfNode		node = tree[at];
 	bool		leaf = pf_is_leaf(&node);
@@ -25,15 +26,19 @@ next_node(const PfNode *tree, uint32_t at, const uint8_t *row)
 	uint32_t	left = (bin <= node.threshold) |
 		((bin == PF_MISSING_BIN) & (node.link >> 31));
 
+	if (sets != NULL)
+	{
+		uint32_t	in_set = pf_in_set(&sets[pf_has_set(&node) ? node.threshold - PF_FIRST_SET : 0], bin);
+
+		left = pf_has_set(&node) ? in_set : left;
+	}
 	return leaf ? at : (node.link & PF_LINK_MASK) + 1 - left;
 }
 
-/*
- * n (at most PF_TOGETHER) walks: in tree[i], of row[i].  Puts the walks' leaf
- * indexes into leaf[PF_TOGETHER].
- */
-static inline void
-pf_walk_together(const PfNode **tree, const uint8_t **row, uint32_t n, uint32_t *leaf)
+/* See below; sets[i]: of tree[i]; NULL when no tree has any. */
+static inline __attribute__((always_inline)) void
+pf_walk_together_by_sets(const PfNode **tree, const PfSet **sets, const uint8_t **row, uint32_t n,
+						 uint32_t *leaf)
 {
 	uint32_t	at[PF_TOGETHER] = {0};
 	uint32_t	moved;
@@ -43,6 +48,8 @@ pf_walk_together(const PfNode **tree, const uint8_t **row, uint32_t n, uint32_t 
 	{
 		tree[i] = tree[0];
 		row[i] = row[0];
+		if (sets != NULL)
+			sets[i] = sets[0];
 	}
 	do
 	{
@@ -52,7 +59,7 @@ pf_walk_together(const PfNode **tree, const uint8_t **row, uint32_t n, uint32_t 
 #endif
 		for (uint32_t i = 0; i < PF_TOGETHER; i++)
 		{
-			uint32_t	next = next_node(tree[i], at[i], row[i]);
+			uint32_t	next = next_node(tree[i], sets != NULL ? sets[i] : NULL, at[i], row[i]);
 
 			moved |= next ^ at[i];
 			at[i] = next;
@@ -60,6 +67,16 @@ pf_walk_together(const PfNode **tree, const uint8_t **row, uint32_t n, uint32_t 
 	} while (moved != 0);
 	for (uint32_t i = 0; i < PF_TOGETHER; i++)
 		leaf[i] = tree[i][at[i]].link;
+}
+
+/*
+ * n (at most PF_TOGETHER) walks: in tree[i], of row[i].  Puts the walks' leaf
+ * indexes into leaf[PF_TOGETHER].
+ */
+static inline void
+pf_walk_together(const PfNode **tree, const uint8_t **row, uint32_t n, uint32_t *leaf)
+{
+	pf_walk_together_by_sets(tree, NULL, row, n, leaf);
 }
 
 #endif							/* PF_TOGETHER_H */

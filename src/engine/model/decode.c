@@ -337,6 +337,21 @@ bit(const uint8_t *bits, uint32_t i)
 	return (bits[i / 8] >> (i % 8)) & 1;
 }
 
+/* A split by a set: names the next one of its tree.  Only categories of boosted trees have them. */
+static void
+name_set(Reader *reader, PfModel *model, PfNode *node, uint32_t *tree_sets)
+{
+	if (model->kind != PF_MODEL_BOOSTING || node->feature >= model->nfeatures ||
+		model->bins[node->feature].kind != PF_CATEGORY || model->bins[node->feature].nbins == 0 ||
+		*tree_sets >= PF_MAX_SETS)
+	{
+		fail(reader, "a split is out of range");
+		return;
+	}
+	node->threshold = (uint16_t) (PF_FIRST_SET + (*tree_sets)++);
+	model->nsets++;
+}
+
 static void
 get_nodes(Reader *reader, PfModel *model)
 {
@@ -399,6 +414,7 @@ get_nodes(Reader *reader, PfModel *model)
 		uint32_t	n = model->roots[t + 1] - model->roots[t];
 		uint32_t	made = 1;
 		uint32_t	depth = 0;
+		uint32_t	sets = 0;
 
 		/* preorder: the node on top of the stack is the next one written */
 		stack[depth++] = 0;
@@ -439,11 +455,12 @@ get_nodes(Reader *reader, PfModel *model)
 			at->threshold = threshold[inner];
 			at->link = made | (bit(missing_left, inner) ? PF_MISSING_LEFT : 0);
 			inner++;
-			if (at->feature >= model->nfeatures || at->threshold >= PF_MISSING_BIN)
-			{
+			if (at->threshold == PF_WIRE_BY_SET)
+				name_set(reader, model, at, &sets);
+			else if (at->feature >= model->nfeatures)
 				fail(reader, "a split is out of range");
+			if (reader->reason != NULL)
 				return;
-			}
 			stack[depth++] = made + 1;
 			stack[depth++] = made;
 			made += 2;
@@ -625,6 +642,18 @@ get_samples(Reader *reader, PfModel *model)
 	reader->at += planes * n;
 }
 
+/* length: of the section, which is there. */
+static void
+get_sets(Reader *reader, PfModel *model, uint64_t length)
+{
+	const char *reason = pf_wire_get_sets(reader->env, model, reader->at, length, &reader->memory);
+
+	if (reason != NULL)
+		fail(reader, reason);
+	else
+		reader->at += length;
+}
+
 /* What a model may have besides; each kind of section at most once. */
 static void
 get_sections(Reader *reader, PfModel *model)
@@ -644,11 +673,15 @@ get_sections(Reader *reader, PfModel *model)
 		else if (tag == PF_WIRE_SAMPLES && model->samples.nvalues == 0 &&
 				 model->kind == PF_MODEL_FOREST && model->nclasses == 0)
 			get_samples(reader, model);
+		else if (tag == PF_WIRE_SETS && model->nsets > 0 && model->sets == NULL)
+			get_sets(reader, model, length);
 		else
 			fail(reader, "a section that this release does not know");
 		if (reader->reason == NULL && (uint64_t) (reader->at - start) != length)
 			fail(reader, "a section has the wrong length");
 	}
+	if (model->nsets > 0 && model->sets == NULL)
+		fail(reader, "the sets of its splits are not there");
 }
 
 /* Is it a kind of model that the format version has? */

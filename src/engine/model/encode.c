@@ -227,16 +227,30 @@ put_samples(Writer *writer, const PfSamples *samples, const PfPlanes *planes)
 }
 
 static void
+put_sets(Writer *writer, const PfModel *model)
+{
+	size_t		size;
+	uint8_t    *bytes = pf_wire_put_sets(writer->env, model, &size);
+
+	put(writer, PF_WIRE_SETS, 1);
+	put(writer, size, 8);
+	put_bytes(writer, bytes, size);
+	pf_release(writer->env, bytes);
+}
+
+static void
 put_sections(Writer *writer, const PfModel *model, const PfPlanes *planes)
 {
 	bool		calibrated = model->calibration.method != PF_NOT_CALIBRATED;
 	bool		sampled = model->samples.nvalues > 0;
 
-	put(writer, (uint32_t) calibrated + sampled, 4);
+	put(writer, (uint32_t) calibrated + sampled + (model->nsets > 0), 4);
 	if (calibrated)
 		put_calibration(writer, &model->calibration);
 	if (sampled)
 		put_samples(writer, &model->samples, planes);
+	if (model->nsets > 0)
+		put_sets(writer, model);
 }
 
 static void

@@ -72,6 +72,9 @@ typedef struct PfModel
 	PfLink		link;
 	uint32_t	nsums;			/* 0 for all others */
 	double	   *base;			/* nsums */
+	uint32_t	nsets;			/* of categories, see PfSet; 0 for all others */
+	uint32_t   *first_set;		/* ntrees: where each tree's sets begin; NULL: no sets */
+	PfSet	   *sets;			/* nsets, and an empty one for walks that look before they know */
 
 	/* isolation forest */
 	double		path;			/* the average one, that makes a score of 0.5 */
@@ -96,6 +99,9 @@ typedef void (*PfNextTree) (void *arg, uint32_t number, PfTree *tree);
  */
 extern void pf_model_take_trees(const PfEnv *env, PfModel *model, uint32_t ntrees,
 								uint32_t leaf_width, uint32_t nnodes, PfNextTree next, void *arg);
+
+/* sets.c: gives a boosting model, whose trees are taken, the sets of these trees. */
+extern void pf_model_take_sets(const PfEnv *env, PfModel *model, const PfTree *trees);
 
 /* The link of so many classes, each of which has a sum, or only the second of two. */
 static inline PfLink

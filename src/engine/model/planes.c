@@ -119,7 +119,7 @@ put_nodes(PfPlanes *planes, const PfTree *tree, const uint32_t *numbers)
 			put_bit(&planes->missing_left, (node->link & PF_MISSING_LEFT) != 0);
 			for (uint32_t p = 0; p < 2; p++)
 				planes->feature[p][i] = (uint8_t) (node->feature >> (8 * p));
-			planes->threshold[i] = (uint8_t) node->threshold;
+			planes->threshold[i] = pf_has_set(node) ? PF_WIRE_BY_SET : (uint8_t) node->threshold;
 			planes->stack[depth++] = (node->link & PF_LINK_MASK) + 1;
 			planes->stack[depth++] = node->link & PF_LINK_MASK;
 		}

@@ -20,6 +20,9 @@
 /* Tags of sections. */
 #define PF_WIRE_CALIBRATION	1
 #define PF_WIRE_SAMPLES		2
+#define PF_WIRE_SETS		3
+
+#define PF_WIRE_BY_SET		255 /* a threshold: the split has a set */
 
 /* The format version that a model is written in: the oldest that can say it. */
 static inline uint32_t
@@ -55,5 +58,14 @@ pf_wire_store_real(uint8_t *at, double value)
 	memcpy(&bits, &value, sizeof(bits));
 	pf_wire_store(at, bits, 8);
 }
+
+/*
+ * The content of the section of sets (sets.c).  Put: *size bytes, from env.  Get: into a
+ * model whose nodes name model->nsets of them; NULL or what is wrong, *memory grows by what
+ * the model takes.
+ */
+extern uint8_t *pf_wire_put_sets(const PfEnv *env, const PfModel *model, size_t *size);
+extern const char *pf_wire_get_sets(const PfEnv *env, PfModel *model, const uint8_t *bytes,
+									uint64_t size, size_t *memory);
 
 #endif							/* PF_WIRE_H */

@@ -3,7 +3,8 @@
  *	  The plain walker, and two fast ones: one row, a block of rows.
  *
  * The fast ones walk several ways together (grow/together.h): one row goes down
- * several trees, or several rows of a block down one tree.
+ * several trees, or several rows of a block down one tree.  Both are made twice, so that
+ * trees without sets do not pay for those that have some.
  */
 #include <string.h>
 
@@ -34,25 +35,26 @@ pf_walk_row(const PfModel *model, const uint8_t *row, double *out)
 	}
 	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t++)
-		pf_output_add(model, pf_tree_leaf(model->nodes + model->roots[t], row),
-					  out + pf_output_place(model, t));
+	{
+		const PfNode *tree = model->nodes + model->roots[t];
+		uint32_t	leaf = model->nsets == 0 ? pf_tree_leaf(tree, row)
+			: pf_tree_leaf_by_sets(tree, model->sets + model->first_set[t], row);
+
+		pf_output_add(model, leaf, out + pf_output_place(model, t));
+	}
 	pf_output_finish(model, out);
 }
 
-void
-pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, double *out)
+static inline __attribute__((always_inline)) void
+walk_row(const PfEnv *env, const PfModel *model, const uint8_t *row, bool by_sets, double *out)
 {
 	uint32_t	work = 0;		/* since the last check */
 
-	if (model->kind == PF_MODEL_LINEAR)
-	{
-		answer_linear(model, row, out);
-		return;
-	}
 	pf_output_start(model, out);
 	for (uint32_t t = 0; t < model->ntrees; t += PF_TOGETHER)
 	{
 		const PfNode *trees[PF_TOGETHER];
+		const PfSet *sets[PF_TOGETHER];
 		const uint8_t *rows[PF_TOGETHER];
 		uint32_t	leaf[PF_TOGETHER];
 		uint32_t	n = model->ntrees - t < PF_TOGETHER ? model->ntrees - t : PF_TOGETHER;
@@ -61,8 +63,10 @@ pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, dou
 		{
 			trees[i] = model->nodes + model->roots[t + i];
 			rows[i] = row;
+			if (by_sets)
+				sets[i] = model->sets + model->first_set[t + i];
 		}
-		pf_walk_together(trees, rows, n, leaf);
+		pf_walk_together_by_sets(trees, by_sets ? sets : NULL, rows, n, leaf);
 		for (uint32_t i = 0; i < n; i++)
 			pf_output_add(model, leaf[i], out + pf_output_place(model, t + i));
 		work += PF_TOGETHER * (model->leaf_width + STEPS);
@@ -75,28 +79,41 @@ pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, dou
 	pf_output_finish(model, out);
 }
 
+void
+pf_walk_row_fast(const PfEnv *env, const PfModel *model, const uint8_t *row, double *out)
+{
+	if (model->kind == PF_MODEL_LINEAR)
+		answer_linear(model, row, out);
+	else if (model->nsets > 0)
+		walk_row(env, model, row, true, out);
+	else
+		walk_row(env, model, row, false, out);
+}
+
 static void
+answer_linear_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t stride,
+					uint32_t nrows, double *out)
+{
+	uint64_t	work = 0;
+
+	for (uint32_t i = 0; i < nrows; i++)
+	{
+		answer_linear(model, rows + i * stride, out + (size_t) i * model->width);
+		work += (uint64_t) model->nfeatures * model->width;
+		if (work > CHECK_EVERY || i == nrows - 1)
+		{
+			pf_check(env);
+			work = 0;
+		}
+	}
+}
+
+static inline __attribute__((always_inline)) void
 walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t stride,
-		   uint32_t nrows, double *out)
+		   uint32_t nrows, bool by_sets, double *out)
 {
 	uint32_t	width = model->width;
 
-	if (model->kind == PF_MODEL_LINEAR)
-	{
-		uint64_t	work = 0;
-
-		for (uint32_t i = 0; i < nrows; i++)
-		{
-			answer_linear(model, rows + i * stride, out + (size_t) i * width);
-			work += (uint64_t) model->nfeatures * width;
-			if (work > CHECK_EVERY || i == nrows - 1)
-			{
-				pf_check(env);
-				work = 0;
-			}
-		}
-		return;
-	}
 	for (uint32_t i = 0; i < nrows; i++)
 		pf_output_start(model, out + (size_t) i * width);
 	for (uint32_t t = 0; t < model->ntrees; t++)
@@ -107,6 +124,7 @@ walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t s
 		for (uint32_t i = 0; i < nrows; i += PF_TOGETHER)
 		{
 			const PfNode *trees[PF_TOGETHER];
+			const PfSet *sets[PF_TOGETHER];
 			const uint8_t *at[PF_TOGETHER];
 			uint32_t	leaf[PF_TOGETHER];
 			uint32_t	n = nrows - i < PF_TOGETHER ? nrows - i : PF_TOGETHER;
@@ -115,8 +133,10 @@ walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_t s
 			{
 				trees[j] = tree;
 				at[j] = rows + (i + j) * stride;
+				if (by_sets)
+					sets[j] = model->sets + model->first_set[t];
 			}
-			pf_walk_together(trees, at, n, leaf);
+			pf_walk_together_by_sets(trees, by_sets ? sets : NULL, at, n, leaf);
 			for (uint32_t j = 0; j < n; j++)
 				pf_output_add(model, leaf[j], place + (size_t) (i + j) * width);
 		}
@@ -131,8 +151,18 @@ pf_walk_block(const PfEnv *env, const PfModel *model, const uint8_t *rows, size_
 			  uint32_t nrows, double *out)
 {
 	for (uint32_t i = 0; i < nrows; i += BLOCK)
-		walk_block(env, model, rows + i * stride, stride,
-				   nrows - i < BLOCK ? nrows - i : BLOCK, out + (size_t) i * model->width);
+	{
+		const uint8_t *block = rows + i * stride;
+		double	   *place = out + (size_t) i * model->width;
+		uint32_t	n = nrows - i < BLOCK ? nrows - i : BLOCK;
+
+		if (model->kind == PF_MODEL_LINEAR)
+			answer_linear_block(env, model, block, stride, n, place);
+		else if (model->nsets > 0)
+			walk_block(env, model, block, stride, n, true, place);
+		else
+			walk_block(env, model, block, stride, n, false, place);
+	}
 }
 
 void

@@ -179,26 +179,35 @@ next_tree(void *trees, uint32_t number, PfTree *tree)
 	*tree = ((PfTree *) trees)[number];
 }
 
-/* Boosted trees on the same rows, instead of the forest. */
+/* Boosted trees on the same rows, instead of the forest; by_sets: categories are split by sets. */
 static void
-boost(Draft *draft, PfLoss loss, PfLink link)
+boost(Draft *draft, PfLoss loss, PfLink link, bool by_sets)
 {
 	PfModel    *model = &draft->model;
 	PfBoostParams params = {
 		.loss = loss,.learning_rate = 0.3,.n_estimators = 6,.max_leaf_nodes = 12,.min_samples_leaf = 10,
 		.subsample = 0.9,.tree_features = 5,.max_features = 4,.seed = 20
 	};
-	uint64_t	size = pf_boost_shared_size(&draft->matrix, &params);
-	char	   *block = pf_alloc(env, size + 64);
-	PfBoost    *view = pf_boost_create(env, &draft->matrix, &params,
-									   block + (64 - (uintptr_t) block % 64), true);
+	char	   *block;
+	PfBoost    *view;
 	PfBoosted	boosted;
 	uint32_t	nnodes = 0;
 
+	if (by_sets)
+	{
+		params.category_bins = pf_alloc(env, model->nfeatures);
+		for (uint32_t f = 0; f < model->nfeatures; f++)
+			params.category_bins[f] = model->bins[f].kind == PF_CATEGORY ? (uint8_t) model->bins[f].nbins : 0;
+		params.cat_smooth = 1;
+		params.cat_l2 = 1;
+	}
+	block = pf_alloc(env, pf_boost_shared_size(&draft->matrix, &params) + 64);
+	view = pf_boost_create(env, &draft->matrix, &params, block + (64 - (uintptr_t) block % 64), true);
 	pf_boost_run(view, pf_boost_alone, NULL, NULL, &boosted);
 	for (uint32_t t = 0; t < boosted.rounds * boosted.nsums; t++)
 		nnodes += boosted.trees[t].nnodes;
 	pf_model_take_trees(env, model, boosted.rounds * boosted.nsums, 1, nnodes, next_tree, boosted.trees);
+	pf_model_take_sets(env, model, boosted.trees);
 	model->kind = PF_MODEL_BOOSTING;
 	model->link = link;
 	model->nsums = boosted.nsums;
@@ -484,21 +493,21 @@ main(int argc, char **argv)
 	write_files(&draft, argv[1], "small");
 	random_state = 6;
 	mixed(&draft, 2, two, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
-	boost(&draft, PF_LOSS_LOG, PF_LINK_LOGISTIC);
+	boost(&draft, PF_LOSS_LOG, PF_LINK_LOGISTIC, false);
 	write_files(&draft, argv[1], "boosting-binary");
 	random_state = 7;
 	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5,.max_depth = 3});
-	boost(&draft, PF_LOSS_LOG, PF_LINK_SOFTMAX);
+	boost(&draft, PF_LOSS_LOG, PF_LINK_SOFTMAX, false);
 	write_files(&draft, argv[1], "boosting-classes");
 	random_state = 8;
 	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
-	boost(&draft, PF_LOSS_SQUARED_ERROR, PF_LINK_IDENTITY);
+	boost(&draft, PF_LOSS_SQUARED_ERROR, PF_LINK_IDENTITY, false);
 	write_files(&draft, argv[1], "boosting-value");
 	random_state = 9;
 	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
 	for (uint32_t i = 0; i < ROWS; i++)
 		draft.matrix.target[i] = floor(fabs(draft.matrix.target[i]) / 300);
-	boost(&draft, PF_LOSS_POISSON, PF_LINK_EXP);
+	boost(&draft, PF_LOSS_POISSON, PF_LINK_EXP, false);
 	write_files(&draft, argv[1], "boosting-counts");
 	random_state = 4;
 	pixels(&draft);
@@ -516,5 +525,12 @@ main(int argc, char **argv)
 	write_sampled((PfForestParams) {.n_estimators = 3,.min_samples_leaf = 1}, 9, argv[1], "quantiles");
 	write_sampled((PfForestParams) {.n_estimators = 2,.min_samples_leaf = 5,.max_depth = 2}, 10,
 				  argv[1], "quantiles-small");
+	random_state = 11;
+	mixed(&draft, 0, NULL, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5});
+	boost(&draft, PF_LOSS_SQUARED_ERROR, PF_LINK_IDENTITY, true);
+	write_files(&draft, argv[1], "sets-value");
+	mixed(&draft, 3, three, (PfForestParams) {.n_estimators = 1,.min_samples_leaf = 5,.max_depth = 3});
+	boost(&draft, PF_LOSS_LOG, PF_LINK_SOFTMAX, true);
+	write_files(&draft, argv[1], "sets-classes");
 	return 0;
 }

@@ -129,6 +129,7 @@ class Model:
         self.values = []
         for _ in range(r.number(4) if version > 1 else 0):
             self.read_section(r)
+        assert all(node[0] == "leaf" or node[2] != MISSING for tree in self.trees for node in tree)
         assert r.at == len(r.data)
 
     def read_linear(self, r):
@@ -142,8 +143,8 @@ class Model:
     def read_section(self, r):
         tag, length = r.number(1), r.number(8)
         start = r.at
-        if tag == 2:
-            self.read_samples(r)
+        if tag != 1:
+            {2: self.read_samples, 3: self.read_sets}[tag](r)
             assert r.at - start == length
             return
         assert tag == 1 and self.calibration is None
@@ -176,6 +177,13 @@ class Model:
                     below[at] = below[at + 1] + below[tree[at][4]]
             assert below[0]
             self.samples.append(below)
+
+    def read_sets(self, r):
+        for node in (node for tree in self.trees for node in tree if node[0] == "node" and node[2] == MISSING):
+            nbins = self.bins[node[1]][1]
+            bits = r.number((nbins + 7) // 8)
+            assert self.kind == "boosting" and self.bins[node[1]][0] == 2 and 0 < nbins and bits < 1 << nbins
+            node[2] = {bin for bin in range(nbins) if bits >> bin & 1}
 
     def read_trees(self, r):
         sizes = [r.number(4) for _ in range(r.number(4))]
@@ -225,7 +233,9 @@ class Model:
 
     def next(self, tree, at, row):
         _, feature, threshold, missing_left, right = tree[at]
-        left = missing_left if row[feature] == MISSING else row[feature] <= threshold
+        bin = row[feature]
+        left = (missing_left if bin == MISSING
+                else bin in threshold if isinstance(threshold, set) else bin <= threshold)
         return at + 1 if left else right
 
     def quantile(self, row, share):
@@ -347,8 +357,10 @@ class Model:
                     print("  " * level + "leaf", *("%.6g" % v for v in self.leaves[tree[at][1]]))
                     continue
                 _, feature, threshold, missing_left, right = tree[at]
-                print("  " * level + "feature %d, bin <= %d%s" %
-                      (feature, threshold, " or missing" if missing_left else ""))
+                chosen = ("in %s" % sorted(threshold) if isinstance(threshold, set)
+                          else "<= %d" % threshold)
+                print("  " * level + "feature %d, bin %s%s" %
+                      (feature, chosen, " or missing" if missing_left else ""))
                 depth += [(right, level + 1), (at + 1, level + 1)]
 
 
