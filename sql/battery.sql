@@ -188,8 +188,11 @@ SELECT count(*) AS has_fdw FROM pg_available_extensions WHERE name = 'file_fdw' 
 \if :has_fdw
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
-SELECT format('CREATE FOREIGN TABLE far (id int, a int, b float8, c text, d float8, y text, y3 text, v float8) SERVER files OPTIONS (program %L, format ''csv'')',
-              'printf "' || string_agg(concat_ws(',', id, a, b, c, coalesce(d::text, ''), y, y3, v), '\n') || '\n"') FROM source \gexec
+DO $$
+BEGIN
+    EXECUTE (SELECT format('CREATE FOREIGN TABLE far (id int, a int, b float8, c text, d float8, y text, y3 text, v float8) SERVER files OPTIONS (program %L, format ''csv'')',
+                           'printf "' || string_agg(concat_ws(',', id, a, b, c, coalesce(d::text, ''), y, y3, v), '\n') || '\n"') FROM source);
+END $$;
 INSERT INTO sources VALUES ('far');
 \endif
 DROP ROLE IF EXISTS regress_ml_battery;

@@ -87,7 +87,7 @@ my %trainings = (
 	'serial' => [ 0, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 2}')} ],
 	'with workers' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4}')} ],
 	'read twice' => [ 0, q{ml_train('m', 'big', 'f20', exclude => '{id}', params => '{"n_estimators": 1, "max_depth": 6}')}, 'pgforest.train_memory = 150000' ],
-	'a sample' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4, "max_rows": 200000}')}, 'client_min_messages = warning' ],
+	'a sample' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id,noise}', params => '{"n_estimators": 4, "max_rows": 200000}')} ],
 	'with workers, memory in files' => [ 2, q{ml_train('m', 'big', 'y', exclude => '{id}')} ],
 	'extra trees' => [ 2, q{ml_train('m', 'big', 'y', 'extra_trees', exclude => '{id,noise}', params => '{"n_estimators": 2, "max_depth": 12}')} ],
 	'quantiles' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 5 = 0', 'f20', exclude => '{id}', params => '{"n_estimators": 6, "max_features": 4, "quantiles": true}')} ],
@@ -105,7 +105,7 @@ sub settle
 {
 	my ($name) = @_;
 
-	$session->run("SET statement_timeout = 0; RESET pgforest.train_memory; RESET client_min_messages; SET pgforest.train_workers = $trainings{$name}[0]");
+	$session->run("SET statement_timeout = 0; SET client_min_messages = warning; RESET pgforest.train_memory; SET pgforest.train_workers = $trainings{$name}[0]");
 	$session->run("SET $trainings{$name}[2]") if $trainings{$name}[2];
 	return;
 }
