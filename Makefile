@@ -131,7 +131,8 @@ isolationcheck tapcheck:
 #:
 #: Look closer:
 #:   make bench           how fast it is, beside its peers; BENCH=quality for how good,
-#:                        BENCH=algorithms for boosting and extra trees, BENCH=tune for searches, BENCH=memory for the peak of a training's memory,
+#:                        BENCH=algorithms for boosting and extra trees, BENCH=tune for searches,
+#:                        BENCH=memory for the peak of a training's memory,
 #:                        BENCH=anomalies for isolation forests, BENCH=gates for promotions,
 #:                        BENCH=drift for false alarms and finds
 #:   make lint            warnings as errors, layering, comments, exported symbols

@@ -74,7 +74,7 @@ def compare(options, table):
 
     measure = "RMSE" if table.regression else "ROC AUC"
     heads = ["fetch", "train", "in all", "in all / ours", measure, "worse than the best by", "peak memory, MB"]
-    how = f"one run in turn" if turns == 1 else f"medians of {turns} runs in turn, each on another four fifths"
+    how = "one run in turn" if turns == 1 else f"medians of {turns} runs in turn, each on another four fifths"
     with speed.Part(table.name, "algorithms"):
         print(f"**{table.title.replace(', `max_features` sqrt on both sides', '')}.** "
               f"{options.jobs} processes or threads each, {how}, in seconds.\n")

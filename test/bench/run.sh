@@ -1,5 +1,6 @@
 #!/bin/bash
-# Measure pgforest beside its peers in a throw-away cluster: test/bench/run.sh [speed|algorithms|quality|tune|memory|anomalies|gates|drift]
+# Measure pgforest beside its peers in a throw-away cluster:
+# test/bench/run.sh [speed|algorithms|quality|tune|memory|anomalies|gates|drift]
 # (make bench, make bench BENCH=quality, and so on)
 #
 #   PEERS=install   install the peers first (scikit-learn, pandas, XGBoost, ranger; by apt), or which of
