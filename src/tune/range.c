@@ -42,7 +42,9 @@ read_number(const PfParam *param, const char *key, const JsonbValue *value)
 
 	if (value->type != jbvNumeric)
 		refuse(param, psprintf("The value of \"%s\" is not a number.", key));
-	number = DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
+	/* what is too large for float8 would be an error of its own */
+	number = strtod(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))),
+					NULL);
 	if (!isfinite(number))
 		refuse(param, psprintf("The value of \"%s\" is too large.", key));
 	return number;
