@@ -130,7 +130,8 @@ same_trees(const PfBoosted *a, const PfBoosted *b)
 
 		if (x->nnodes != y->nnodes || memcmp(x->nodes, y->nodes, x->nnodes * sizeof(PfNode)) != 0 ||
 			memcmp(x->leaves, y->leaves, x->nleaves * sizeof(double)) != 0 ||
-			x->nsets != y->nsets || memcmp(x->sets, y->sets, x->nsets * sizeof(PfSet)) != 0)
+			x->nsets != y->nsets ||
+			(x->nsets > 0 && memcmp(x->sets, y->sets, x->nsets * sizeof(PfSet)) != 0))
 			return false;
 	}
 	return true;
