@@ -18,8 +18,7 @@ typedef enum PfChoice
 	PF_CHOOSE_FEATURES = 2,		/* the features of a node */
 	PF_CHOOSE_SAMPLES = 3,		/* the rows that are kept in leaves */
 	PF_CHOOSE_RESAMPLES = 4,	/* the weights of a resample, see measure/paired.h */
-	PF_CHOOSE_ROUNDING = 5,		/* of gradients */
-	PF_CHOOSE_PLACES = 6		/* the stream of a tree's root, see pf_random_place */
+	PF_CHOOSE_ROUNDING = 5		/* of gradients */
 } PfChoice;
 
 static inline uint64_t

@@ -444,7 +444,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	Frontier	frontier = {.best_first = params->max_leaf_nodes > 0};
 	Open		entry = {
 		.node = 0,.start = 0,.n = nitems,.depth = 0,.lower = -INFINITY,.upper = INFINITY,
-		.place = pf_random_stream(params->seed, PF_CHOOSE_PLACES, number, 0)
+		.place = pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, 0)
 	};
 
 	memset(tree, 0, sizeof(*tree));
