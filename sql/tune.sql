@@ -1,6 +1,7 @@
 -- Folds, curves and tuning: what is trained on which rows, what is kept, and what is refused.
 CREATE SCHEMA regress_tune;
 SET search_path = regress_tune, public;
+SET pgforest.progress_interval = 0;
 
 CREATE FUNCTION u(i int, k int) RETURNS float8 IMMUTABLE RETURN (hashint4extended(i, k) & 65535) / 65536.0;
 
@@ -193,7 +194,7 @@ RESET pgforest.train_memory;
 SELECT count(DISTINCT version) AS versions, count(*) AS folds FROM (SELECT trial, fold, score, max(version) AS version FROM pgforest.trials WHERE model = 'of depths' GROUP BY 1, 2, 3 HAVING count(*) = 2) t;
 -- The largest has no room, which is no reason for the others to fail.
 SET pgforest.train_memory = 3072;
-SELECT trial, params->'n_estimators' AS trees, status FROM ml_tune('of sizes', 'rows', 'v', '{"n_estimators": [3, 100000, 5], "max_features": [1, 2]}', folds => 2, holdout => 0, exclude => '{id,owner,part,y,w}') ORDER BY trial;
+SELECT trial, params->'n_estimators' AS trees, status FROM ml_tune('of sizes', 'rows', 'v', '{"algorithm": "gradient_boosting", "n_estimators": [3, 100000, 5], "max_features": [1, 2]}', folds => 2, holdout => 0, exclude => '{id,owner,part,y,w}') ORDER BY trial;
 RESET pgforest.train_memory;
 SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE 'of %';
 
