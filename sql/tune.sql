@@ -194,7 +194,7 @@ RESET pgforest.train_memory;
 SELECT count(DISTINCT version) AS versions, count(*) AS folds FROM (SELECT trial, fold, score, max(version) AS version FROM pgforest.trials WHERE model = 'of depths' GROUP BY 1, 2, 3 HAVING count(*) = 2) t;
 -- The largest has no room, which is no reason for the others to fail.
 SET pgforest.train_memory = 3072;
-SELECT trial, params->'n_estimators' AS trees, status FROM ml_tune('of sizes', 'rows', 'v', '{"algorithm": "gradient_boosting", "n_estimators": [3, 100000, 5], "max_features": [1, 2]}', folds => 2, holdout => 0, exclude => '{id,owner,part,y,w}') ORDER BY trial;
+SELECT trial, params->'n_estimators' AS trees, status FROM ml_tune('of sizes', 'rows', 'v', '{"algorithm": "gradient_boosting", "n_estimators": [3, 100000, 5], "learning_rate": [0.1, 0.2], "early_stopping": false}', folds => 2, holdout => 0, exclude => '{id,owner,part,y,w}') ORDER BY trial;
 RESET pgforest.train_memory;
 SELECT ml_drop(name) FROM pgforest.models WHERE name LIKE 'of %';
 

@@ -115,15 +115,15 @@ typedef struct PfTree
 	uint32_t	nnodes;
 	uint32_t	nleaves;
 	uint32_t	width;
+	uint32_t	nsets;			/* of a boosted tree */
 	PfNode	   *nodes;
 	double	   *leaves;
 	double	   *importance;
 	uint32_t	nsamples;		/* 0: none were asked for */
+	uint32_t	nends;
 	uint32_t   *starts;			/* nnodes */
 	uint16_t   *samples;
-	uint32_t	nsets;			/* of a boosted tree */
 	PfSet	   *sets;
-	uint32_t	nends;
 	PfEnd	   *ends;
 } PfTree;
 
