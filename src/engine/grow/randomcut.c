@@ -22,6 +22,7 @@
 #include "engine/grow/draw.h"
 
 #define AHEAD		8			/* rows between the one looked at and the one fetched */
+#define SCATTERED	2048		/* rows of fewer lie in a cache */
 
 /* The lanes of the other half, or of the neighbour within a half. */
 pf_inline Bytes
@@ -63,6 +64,26 @@ typedef struct Cut
 	double	   *missing;
 } Cut;
 
+pf_inline void
+bring_rows(bool fetch, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
+		   uint32_t n, const size_t *feature, uint32_t *words, uint32_t *labels)
+{
+	const size_t stride = growth->matrix->stride;
+	const uint8_t *bins = growth->bins;
+
+	for (uint32_t i = from; i < to; i++)
+	{
+		const uint8_t *row = bins + items[i].row * stride;
+
+		if (fetch && i + AHEAD < n)
+			__builtin_prefetch(bins + items[i + AHEAD].row * stride + feature[0]);
+		words[i] = (uint32_t) row[feature[0]] << byte_shift(0) | (uint32_t) row[feature[1]] << byte_shift(1) |
+			(uint32_t) row[feature[2]] << byte_shift(2) | (uint32_t) row[feature[3]] << byte_shift(3);
+		if (labels != NULL)
+			labels[i] = -items[i].y.label;
+	}
+}
+
 /*
  * The words of a node's rows, filled up to whole vectors with the last one.  labels,
  * if there is room for them: all bits set for a row of the second class.
@@ -71,28 +92,19 @@ pf_inline void
 bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, const Cut *cuts,
 			   uint32_t ncuts, uint32_t *words, uint32_t *labels)
 {
-	const size_t stride = growth->matrix->stride;
-	const uint8_t *column[PF_ABREAST];
-	uint32_t	end;
+	size_t		feature[PF_ABREAST];
 
 	for (uint32_t c = 0; c < PF_ABREAST; c++)
-		column[c] = growth->bins + cuts[c < ncuts ? c : 0].feature;
-	for (uint32_t start = 0; start < n; start = end)
+		feature[c] = cuts[c < ncuts ? c : 0].feature;
+	if (n < SCATTERED && labels == NULL)
+		bring_rows(false, growth, items, 0, n, n, feature, words, NULL);
+	else if (n < SCATTERED)
+		bring_rows(false, growth, items, 0, n, n, feature, words, labels);
+	for (uint32_t start = 0, end; n >= SCATTERED && start < n; start = end)
 	{
 		end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
-		for (uint32_t i = start; i < end; i++)
-		{
-			size_t		at = items[i].row * stride;
-
-			if (i + AHEAD < n)
-				__builtin_prefetch(column[0] + items[i + AHEAD].row * stride);
-			words[i] = (uint32_t) column[0][at] << byte_shift(0) | (uint32_t) column[1][at] << byte_shift(1) |
-				(uint32_t) column[2][at] << byte_shift(2) | (uint32_t) column[3][at] << byte_shift(3);
-			if (labels != NULL)
-				labels[i] = -items[i].y.label;
-		}
-		if (n >= PF_CHECK_EVERY)
-			pf_check(growth->env);
+		bring_rows(true, growth, items, start, end, n, feature, words, labels);
+		pf_check(growth->env);
 	}
 	for (uint32_t i = n; i % WORD_ROWS != 0; i++)
 	{
@@ -197,7 +209,6 @@ count_left(PfGrowth *growth, uint32_t n, uint32_t *words, const uint32_t *labels
 {
 	uint32_t	end;
 
-	*sums = (CutSums) {0};
 	for (uint32_t i = n; i % WORD_ROWS != 0; i++)
 		words[i] = UINT32_MAX;	/* right of every cut */
 	for (uint32_t start = 0; start < n; start = end)
@@ -374,7 +385,7 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == QUADS ? PF_QUADS : PF_SUMS;
 	Bytes		threshold = {0};
 	double		total[PF_COUNTED_CLASSES] = {0};
-	CutSums		sums;
+	CutSums		sums = {{all(0), all(0), all(0)}, {all(0), all(0), all(0)}, all(0), all(0)};
 	CutWorth	worth[2];
 
 	for (uint32_t c = 0; c < ncuts; c++)
@@ -388,7 +399,6 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 		count_left(growth, n, words, labels, threshold, &sums);
 	else
 	{
-		sums = (CutSums) {0};
 		for (uint32_t start = 0, end; start < n; start = end)
 		{
 			end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
