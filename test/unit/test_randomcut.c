@@ -5,8 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/grow/grow.h"
-#include "engine/grow/random.h"
+#include "engine/grow/draw.h"
 #include "fixture.h"
 #include "unit.h"
 
@@ -78,6 +77,230 @@ ways_agree(uint32_t nrows, double missing)
 	}
 	CHECK_INT(differ, 0);
 	unit_release_all();
+}
+
+/* A node, and how its features look. */
+typedef struct Case
+{
+	uint32_t	nclasses;
+	uint32_t	nrows;
+	uint32_t	nbins;
+	double		missing;
+	uint32_t	heaviest;		/* weights of rows are 1 to this; 0: fractions, from the matrix */
+	uint32_t	min_leaf;
+} Case;
+
+#define FEATURES 11
+
+static double
+plain_score(const PfGrowth *growth, const double *sums, double *weight)
+{
+	double		squares = 0;
+
+	*weight = sums[0];
+	if (growth->matrix->nclasses == 0)
+		return sums[0] > 0 ? sums[1] * sums[1] / sums[0] : 0;
+	*weight = 0;
+	for (uint32_t c = 0; c < growth->width; c++)
+	{
+		*weight += sums[c];
+		squares += sums[c] * sums[c];
+	}
+	return *weight > 0 ? squares / *weight : 0;
+}
+
+/* A feature's cut, row by row. */
+static void
+try_plainly(PfGrowth *growth, const PfItem *items, uint32_t n, double unsplit, uint32_t feature,
+			uint32_t threshold, bool missing_here, bool missing_left, PfSplit *best)
+{
+	double		left[8] = {0},
+				missing[8] = {0},
+				right[8];
+	uint32_t	rows = 0;
+	double		left_weight,
+				right_weight,
+				gain;
+
+	for (uint32_t i = 0; i < n; i++)
+	{
+		uint8_t		bin = growth->bins[(size_t) items[i].row * growth->matrix->stride + feature];
+		bool		absent = bin == PF_MISSING_BIN;
+		double	   *sums = absent ? missing : left;
+		double		weight = items[i].weight;
+
+		if (absent ? !missing_left : bin > threshold)
+			continue;
+		rows++;
+		if (growth->matrix->nclasses)
+			sums[items[i].y.label] += weight;
+		else
+		{
+			sums[0] += weight;
+			sums[1] += weight * (items[i].y.target - growth->offset);
+		}
+	}
+	for (uint32_t c = 0; c < growth->width; c++)
+	{
+		left[c] += missing[c];
+		right[c] = growth->total[c] - left[c];
+	}
+	gain = plain_score(growth, left, &left_weight);
+	gain = gain + plain_score(growth, right, &right_weight) - unsplit;
+	gain = gain > 0 ? gain : 0;
+	if (rows < growth->min_leaf || n - rows < growth->min_leaf || (best->found && gain <= best->gain))
+		return;
+	best->found = true;
+	best->feature = (uint16_t) feature;
+	best->threshold = (uint16_t) threshold;
+	best->gain = gain;
+	best->missing_left = missing_here ? missing_left : left_weight >= right_weight;
+	memcpy(best->left, left, growth->width < PF_COUNTED_CLASSES ? growth->width * sizeof(double) : sizeof(best->left));
+}
+
+static void
+find_plainly(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n, double unsplit,
+			 uint64_t *constant, PfSplit *best)
+{
+	uint32_t	drawn = 0;
+	bool		variable = false;
+
+	while (drawn < FEATURES && (drawn < growth->params->max_features || !variable))
+	{
+		uint32_t	feature = pf_draw_feature(growth, stream, drawn++);
+		const float *places = growth->params->places + feature * 256;
+		double		share = (double) (pf_random(stream, FEATURES + feature) >> 11) / 9007199254740992.0;
+		uint32_t	lowest = PF_MISSING_BIN,
+					highest = 0,
+					threshold;
+		bool		missing_here = false;
+
+		for (uint32_t i = 0; i < n; i++)
+		{
+			uint8_t		bin = growth->bins[(size_t) items[i].row * growth->matrix->stride + feature];
+
+			missing_here |= bin == PF_MISSING_BIN;
+			lowest = bin < lowest ? bin : lowest;
+			highest = bin != PF_MISSING_BIN && bin > highest ? bin : highest;
+		}
+		if (lowest == PF_MISSING_BIN || (lowest == highest && !missing_here))
+		{
+			*constant |= UINT64_C(1) << feature;
+			continue;
+		}
+		variable = true;
+		threshold = lowest;
+		while (threshold + 1 < highest &&
+			   places[threshold + 1] <= places[lowest] + share * ((double) places[highest] - places[lowest]))
+			threshold++;
+		if (lowest == highest)
+			threshold = PF_MISSING_BIN - 1;
+		for (int left = 0; left <= missing_here; left++)
+			try_plainly(growth, items, n, unsplit, feature, threshold, missing_here, left, best);
+	}
+	pf_undraw_features(growth, drawn);
+}
+
+/* The split of one node is the plain one to the last bit, on this processor and on any. */
+static void
+finds_the_plain_split(const Case *c, uint32_t max_features, uint64_t *random)
+{
+	PfMatrix	matrix = fixture_matrix(c->nrows, FEATURES, c->nclasses, 0, *random);
+	PfForestParams params = random_params(&matrix, 2);
+	PfItem	   *items = pf_alloc(unit_env(), c->nrows * sizeof(PfItem));
+	uint64_t	stream = pf_random_stream(*random, PF_CHOOSE_FEATURES, 1, 1);
+
+	params.max_features = max_features;
+	params.min_samples_leaf = c->min_leaf;
+	params.bootstrap = c->heaviest > 1;
+	if (c->heaviest == 0)
+		matrix.weight = pf_alloc(unit_env(), c->nrows * sizeof(float));
+	for (uint32_t i = 0; i < c->nrows; i++)
+	{
+		uint8_t    *row = matrix.bins + (size_t) i * matrix.stride;
+
+		for (uint32_t f = 0; f < FEATURES; f++)
+		{
+			row[f] = (uint8_t) (unit_uniform(random) * c->nbins) * (254 / c->nbins);
+			if (f == 3)
+				row[f] = 77;
+			if (unit_uniform(random) < c->missing)
+				row[f] = PF_MISSING_BIN;
+		}
+		items[i].row = i;
+		if (c->heaviest == 0)
+			items[i].weight = matrix.weight[i] = (float) (0.1 + unit_uniform(random));
+		else
+			items[i].weight = 1 + (float) floor(unit_uniform(random) * c->heaviest);
+		if (c->nclasses)
+			items[i].y.label = (uint32_t) (unit_uniform(random) * c->nclasses);
+		else
+			items[i].y.target = matrix.target[i];
+	}
+	for (int portable = 0; portable < 2; portable++)
+	{
+		PfGrowth	growth;
+		PfNodeStats stats;
+		PfSplit		wanted = {0},
+					split = {0};
+		uint64_t	known = 0,
+					constant = 0;
+
+		pf_growth_init(&growth, unit_env(), &matrix, &params);
+		growth.find_random_split = pf_random_splitter(portable);
+		growth.bins = matrix.bins;
+		pf_node_stats(&growth, items, c->nrows, &stats);
+		if (!stats.pure)
+		{
+			find_plainly(&growth, stream, items, c->nrows, stats.score, &known, &wanted);
+			growth.find_random_split(&growth, stream, items, c->nrows, &stats, &constant, &split);
+		}
+		CHECK_INT(split.found, wanted.found);
+		if (split.found)
+		{
+			CHECK_INT(split.feature, wanted.feature);
+			CHECK_INT(split.threshold, wanted.threshold);
+			CHECK_INT(split.missing_left, wanted.missing_left);
+			CHECK_DOUBLE(split.gain, wanted.gain);
+			CHECK_INT(split.summed, growth.counted);
+			CHECK(!split.summed || memcmp(split.left, wanted.left, growth.width * sizeof(double)) == 0);
+		}
+		/* of two rows nobody asks again */
+		CHECK(constant == known || (c->nrows == 2 && constant == 0));
+		pf_growth_release(&growth);
+	}
+	unit_release_all();
+}
+
+static void
+finds_the_plain_splits(void)
+{
+	static const uint32_t classes[] = {0, 2, 3, 4, 5};
+	static const uint32_t sizes[] = {2, 3, 4, 5, 7, 8, 9, 16, 31, 251, 252, 253, 2047, 2048, 20000, 70000};
+	static const uint32_t bins[] = {1, 2, 5, 40, 254};
+	uint64_t	random = 1;
+
+	for (size_t k = 0; k < sizeof(classes) / sizeof(classes[0]); k++)
+	{
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
+		{
+			for (size_t b = 0; b < sizeof(bins) / sizeof(bins[0]); b++)
+			{
+				for (int missing = 0; missing < 3; missing++)
+				{
+					if (sizes[s] > 300 && (bins[b] < 254 || missing == 2))
+						continue;
+					for (uint32_t heaviest = 0; heaviest < 4; heaviest++)
+					{
+						Case		c = {classes[k], sizes[s], bins[b], missing * 0.4, heaviest, 1 + (heaviest + missing) % 3 / 2};
+
+						for (uint32_t features = 1; features <= (sizes[s] <= 31 ? FEATURES : 6); features += 5)
+							finds_the_plain_split(&c, features, &random);
+					}
+				}
+			}
+		}
+	}
 }
 
 /* Without limits the training rows are learnt by heart; with them, leaves are large enough. */
@@ -186,6 +409,7 @@ test_randomcut(void)
 	ways_agree(1000, 0);
 	ways_agree(1000, 0.1);
 	ways_agree(40000, 0);
+	finds_the_plain_splits();
 	learns(2, 0);
 	learns(2, 0.1);
 	learns(4, 0);

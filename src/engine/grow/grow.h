@@ -48,6 +48,8 @@ typedef struct PfSplit
 
 typedef struct PfGrowth PfGrowth;
 typedef struct PfAbreast PfAbreast;
+typedef void (*PfFindSplit) (PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
+							 const PfNodeStats *stats, uint64_t *constant, PfSplit *split);
 typedef uint32_t (*PfSearchAbreast) (PfGrowth *growth, PfCellShape shape, PfAbreast *node,
 									 const uint32_t *features);
 
@@ -94,6 +96,7 @@ struct PfGrowth
 	void	   *table;			/* aligned */
 	PfSearchAbreast search_few,
 				search_many;
+	PfFindSplit find_random_split;	/* likewise, when params->places is there */
 };
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
@@ -128,10 +131,11 @@ extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items
 						  uint32_t n, const PfNodeStats *stats, uint64_t *constant,
 						  PfSplit *split);
 
-/* randomcut.c: likewise, one random cut a feature, when params->places is there */
-extern void pf_find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items,
-								 uint32_t n, const PfNodeStats *stats, uint64_t *constant,
-								 PfSplit *split);
+/*
+ * randomcut.c: what finds one random cut a feature, the fastest that this processor has, or that of
+ * every processor.  They give equal bits.
+ */
+extern PfFindSplit pf_random_splitter(bool portable);
 
 /*
  * partition.c: how many items went left.  sums, of a regression: what pf_node_stats would sum up on the

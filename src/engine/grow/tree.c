@@ -123,6 +123,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->min_leaf == 1 && params->min_weight_fraction_leaf == 0 && params->monotonic == NULL;
 	growth->search_few = pf_search_few(false);
 	growth->search_many = pf_search_many(false);
+	growth->find_random_split = pf_random_splitter(false);
 	growth->tables = pf_alloc(env, PF_ABREAST_TABLE + PF_ABREAST_ALIGN);
 	growth->table = (char *) growth->tables + PF_ABREAST_ALIGN - (uintptr_t) growth->tables % PF_ABREAST_ALIGN;
 	memset(growth->table, 0, PF_ABREAST_TABLE);
@@ -390,7 +391,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 		uint64_t	stream = params->by_place ? entry->place
 			: pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node);
 
-		(params->places ? pf_find_random_split : pf_find_split)
+		(params->places ? growth->find_random_split : pf_find_split)
 			(growth, stream, items + entry->start, entry->n, &stats, frontier->set, &entry->split);
 	}
 	if (entry->split.found)
