@@ -131,6 +131,43 @@ test_sort(void)
 	}
 }
 
+/* The first bits of the keys tell hardly any apart, and all bits vary: every digit is gone through. */
+static void
+test_crowded(void)
+{
+	static const uint64_t high[] = {0, UINT64_C(1) << 63};
+	const PfEnv *env = unit_env();
+	const size_t n = 20000;
+	double	   *numbers = pf_alloc(env, n * sizeof(double));
+	PfItem	   *items = pf_alloc(env, n * sizeof(PfItem));
+	uint64_t	state = 3;
+	double		sum = 0,
+				sum_after = 0;
+	bool		ascending = true;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		items[i].key = high[i % 2] | (unit_random(&state) >> 31);
+		items[i].index = (uint32_t) i;
+		numbers[i] = (i % 2 == 0 ? 1 : -1) * (1 + ldexp((double) (unit_random(&state) >> 44), -52));
+		sum += fabs(numbers[i]);
+	}
+	pf_sort_numbers(env, numbers, n);
+	pf_sort_items(env, items, n);
+	for (size_t i = 0; i < n; i++)
+	{
+		sum_after += fabs(numbers[i]);
+		if (i == 0)
+			continue;
+		ascending &= numbers[i - 1] <= numbers[i];
+		ascending &= items[i - 1].key < items[i].key ||
+			(items[i - 1].key == items[i].key && items[i - 1].index < items[i].index);
+	}
+	CHECK(ascending);
+	CHECK_NEAR(sum_after, sum, 1e-6);
+	unit_release_all();
+}
+
 static void
 test_few_values(void)
 {
@@ -452,6 +489,7 @@ test_bins(void)
 {
 	test_hash();
 	test_sort();
+	test_crowded();
 	test_few_values();
 	test_many_values();
 	test_find_category();

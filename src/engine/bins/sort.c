@@ -14,7 +14,7 @@
 
 #define DIGIT_BITS	10
 #define DIGITS		(1 << DIGIT_BITS)
-#define MOST_DIGITS 6			/* of 64 bits */
+#define MOST_DIGITS ((64 + DIGIT_BITS - 1) / DIGIT_BITS)
 #define FIRST_BITS	(3 * DIGIT_BITS)
 #define PIECE		65536		/* elements between two checks */
 #define MOST_MOVES	4000000		/* of elements out of order, between two checks */
