@@ -97,7 +97,7 @@ my %trainings = (
 	'medians' => [ 2, q{ml_train('m', 'big', 'f20', 'gradient_boosting', exclude => '{id}', params => '{"n_estimators": 8, "loss": "absolute_error", "max_leaf_nodes": null, "min_samples_leaf": 200}')} ],
 	'linear' => [ 0, q{ml_train('m', 'big', 'y', 'linear', exclude => '{id,noise}')} ],
 	'elastic net' => [ 2, q{ml_train('m', 'big', 'f20', 'linear', exclude => '{id}', params => '{"alpha": 0.1, "l1_ratio": 0.5}')} ],
-	'anomalies' => [ 0, q{ml_train('odd', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
+	'anomalies' => [ 0, q{ml_train('m', 'big', algorithm => 'isolation_forest', exclude => '{id,y,noise}', params => '{"n_estimators": 20, "contamination": 0.1}')} ],
 	'search' => [ 1, q{ml_tune('m', 'SELECT * FROM big WHERE id % 20 = 0', 'y', '{"max_depth": [6, null], "min_samples_leaf": [1, 9], "max_features": [3, 6], "n_estimators": 4}', folds => 2, exclude => '{id,noise}')} ],
 	'large model' => [ 1, q{ml_train('m', 'SELECT * FROM big WHERE id % 20 = 0', 'noise', exclude => '{id,y}', holdout => 0.5, params => '{"n_estimators": 60}')} ]);
 
