@@ -49,6 +49,21 @@ fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t nclasses, double mis
 	return matrix;
 }
 
+void
+fixture_few_bins(PfMatrix *matrix, uint32_t row, uint32_t nbins, double missing, uint64_t *random)
+{
+	uint8_t    *bins = matrix->bins + (size_t) row * matrix->stride;
+
+	for (uint32_t f = 0; f < matrix->nfeatures; f++)
+	{
+		bins[f] = (uint8_t) (unit_uniform(random) * nbins) * (254 / nbins);
+		if (f == 3)
+			bins[f] = 77;
+		if (unit_uniform(random) < missing)
+			bins[f] = PF_MISSING_BIN;
+	}
+}
+
 PfForestParams
 fixture_params(const PfMatrix *matrix)
 {

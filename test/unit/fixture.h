@@ -15,6 +15,12 @@
 extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t nclasses,
 							   double missing, uint64_t seed);
 
+/*
+ * Draws the bins of one row from nbins values spread over the range; feature 3
+ * is constant.  Ties in every node, and missing values.
+ */
+extern void fixture_few_bins(PfMatrix *matrix, uint32_t row, uint32_t nbins, double missing, uint64_t *random);
+
 extern PfForestParams fixture_params(const PfMatrix *matrix);
 
 /* One tree by a participant of its own; are two trees the same to the last bit? */

@@ -47,16 +47,7 @@ make_matrix(const Case *c, uint64_t *random)
 
 	for (uint32_t i = 0; i < c->nrows; i++)
 	{
-		uint8_t    *row = matrix.bins + (size_t) i * matrix.stride;
-
-		for (uint32_t f = 0; f < FEATURES; f++)
-		{
-			row[f] = (uint8_t) (unit_uniform(random) * c->nbins) * (254 / c->nbins);
-			if (f == 3)
-				row[f] = 77;
-			if (unit_uniform(random) < c->missing)
-				row[f] = PF_MISSING_BIN;
-		}
+		fixture_few_bins(&matrix, i, c->nbins, c->missing, random);
 		/* labels do not depend on the bins: all of them have a chance in every node */
 		if (c->nclasses)
 			matrix.label[i] = (uint32_t) (unit_uniform(random) * c->nclasses);

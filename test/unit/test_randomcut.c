@@ -217,16 +217,7 @@ finds_the_plain_split(const Case *c, uint32_t max_features, uint64_t *random)
 		matrix.weight = pf_alloc(unit_env(), c->nrows * sizeof(float));
 	for (uint32_t i = 0; i < c->nrows; i++)
 	{
-		uint8_t    *row = matrix.bins + (size_t) i * matrix.stride;
-
-		for (uint32_t f = 0; f < FEATURES; f++)
-		{
-			row[f] = (uint8_t) (unit_uniform(random) * c->nbins) * (254 / c->nbins);
-			if (f == 3)
-				row[f] = 77;
-			if (unit_uniform(random) < c->missing)
-				row[f] = PF_MISSING_BIN;
-		}
+		fixture_few_bins(&matrix, i, c->nbins, c->missing, random);
 		items[i].row = i;
 		if (c->heaviest == 0)
 			items[i].weight = matrix.weight[i] = (float) (0.1 + unit_uniform(random));
