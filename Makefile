@@ -28,6 +28,8 @@ SHLIB_LINK = -lzstd -lm
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
 REGRESS_OPTS = --load-extension=$(EXTENSION)
+# Notices of long trainings would depend on the machine.
+installcheck: export PGOPTIONS += -c pgforest.progress_interval=0
 ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
 EXTRA_CLEAN = .buildflags dist
 

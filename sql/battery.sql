@@ -2,7 +2,6 @@
 -- weights, names and sources make an answer or a clear error, and the same bytes in another order.
 CREATE SCHEMA regress_battery;
 SET search_path = regress_battery, public;
-SET pgforest.progress_interval = 0;
 SET client_min_messages = warning;
 
 CREATE FUNCTION u(i int, k int) RETURNS float8 IMMUTABLE RETURN (hashint4extended(i, k) & 65535) / 65536.0;

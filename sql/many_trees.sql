@@ -1,7 +1,6 @@
 -- Forests that are larger than the memory that they are trained in: they are never in it as a whole.
 CREATE SCHEMA regress_many;
 SET search_path = regress_many, public;
-SET pgforest.progress_interval = 0;
 SET pgforest.train_workers = 0;
 
 -- Labels and values that nothing can be learnt from: trees become as large as can be.

@@ -3,7 +3,6 @@ CREATE SCHEMA regress_monitor;
 SET search_path = regress_monitor, public;
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
-SET pgforest.progress_interval = 0;
 SET timezone = 'UTC';
 \i sql/include/refuse.sql
 

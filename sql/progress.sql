@@ -3,7 +3,7 @@ CREATE SCHEMA regress_progress;
 SET search_path = regress_progress, public;
 LOAD 'pgforest';
 
-SHOW pgforest.progress_interval;
+SELECT boot_val, unit FROM pg_settings WHERE name = 'pgforest.progress_interval';
 \set VERBOSITY sqlstate
 SET pgforest.progress_interval = -1;
 SET pgforest.progress_interval = 'often';
@@ -38,9 +38,11 @@ SELECT train('unheard', 2.2);
 RESET client_min_messages;
 -- A training that fails takes its timer along.
 SET pgforest.progress_interval = '100ms';
+SET client_min_messages = error;
 \set VERBOSITY terse
 SELECT ml_train('failed', 'SELECT i % 2 AS y, 1 / (60 - i) AS a FROM generate_series(1, 60) i', 'y');
 \set VERBOSITY default
+RESET client_min_messages;
 SELECT sum(length(ml_resolve::text)) > 0 AS quiet, count(pg_sleep(0.3)) FROM ml_resolve('short@1');
 
 -- Others see a training only when the library was loaded at the start of the server.

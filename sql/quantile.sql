@@ -1,7 +1,6 @@
 -- Quantiles of predictions, from the leaves of forests.
 CREATE SCHEMA regress_quantile;
 SET search_path = regress_quantile, public;
-SET pgforest.progress_interval = 0;
 \getenv here PG_ABS_SRCDIR
 \set refuse :here '/sql/include/refuse.sql'
 \ir :refuse

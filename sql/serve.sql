@@ -3,7 +3,6 @@ CREATE SCHEMA regress_serve;
 SET search_path = regress_serve, public;
 \set VERBOSITY terse
 \set SHOW_CONTEXT never
-SET pgforest.progress_interval = 0;
 \i sql/include/refuse.sql
 CREATE TABLE rows AS
 SELECT i AS id, i % 16 AS a, i % 5 / 2.0 AS b, CASE WHEN i % 3 = 0 THEN 'dark' ELSE 'light' END AS c,

@@ -1,7 +1,6 @@
 -- Folds, curves and tuning: what is trained on which rows, what is kept, and what is refused.
 CREATE SCHEMA regress_tune;
 SET search_path = regress_tune, public;
-SET pgforest.progress_interval = 0;
 
 CREATE FUNCTION u(i int, k int) RETURNS float8 IMMUTABLE RETURN (hashint4extended(i, k) & 65535) / 65536.0;
 

@@ -95,8 +95,10 @@ pgxs_tests() {
 	dirname "$("$PG_CONFIG" --pgxs)" | sed 's,/makefiles$,/test,'
 }
 
+# Notices of long trainings would depend on the machine; the test of them asks for them.
 regress() {
 	local program=$1 output=$2 bindir test expected
+	local -x PGOPTIONS="-c pgforest.progress_interval=0 ${PGOPTIONS:-}"
 	bindir=$("$PG_CONFIG" --bindir)
 	shift 2
 	start_server || return
