@@ -90,8 +90,6 @@ typedef struct Case
 	uint32_t	min_leaf;
 } Case;
 
-#define FEATURES 11
-
 static double
 plain_score(const PfGrowth *growth, const double *sums, double *weight)
 {
@@ -109,15 +107,16 @@ plain_score(const PfGrowth *growth, const double *sums, double *weight)
 	return *weight > 0 ? squares / *weight : 0;
 }
 
-/* A feature's cut, row by row. */
+/* A feature's cut, row by row.  rank: that of the best so far. */
 static void
-try_plainly(PfGrowth *growth, const PfItem *items, uint32_t n, double unsplit, uint32_t feature,
-			uint32_t threshold, bool missing_here, bool missing_left, PfSplit *best)
+try_plainly(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n, double unsplit, uint32_t feature,
+			uint32_t threshold, bool missing_here, bool missing_left, PfSplit *best, uint32_t *rank)
 {
 	double		left[8] = {0},
 				missing[8] = {0},
 				right[8];
 	uint32_t	rows = 0;
+	uint32_t	new_rank = (uint32_t) pf_random(stream, growth->matrix->nfeatures + feature);
 	double		left_weight,
 				right_weight,
 				gain;
@@ -148,8 +147,9 @@ try_plainly(PfGrowth *growth, const PfItem *items, uint32_t n, double unsplit, u
 	gain = plain_score(growth, left, &left_weight);
 	gain = gain + plain_score(growth, right, &right_weight) - unsplit;
 	gain = gain > 0 ? gain : 0;
-	if (rows < growth->min_leaf || n - rows < growth->min_leaf || (best->found && gain <= best->gain))
+	if (rows < growth->min_leaf || n - rows < growth->min_leaf || (best->found && (gain < best->gain || (gain == best->gain && new_rank <= *rank))))
 		return;
+	*rank = new_rank;
 	best->found = true;
 	best->feature = (uint16_t) feature;
 	best->threshold = (uint16_t) threshold;
@@ -162,14 +162,16 @@ static void
 find_plainly(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n, double unsplit,
 			 uint64_t *constant, PfSplit *best)
 {
+	uint32_t	wanted = n == 2 ? 1 : growth->params->max_features;
 	uint32_t	drawn = 0;
+	uint32_t	rank = 0;
 	bool		variable = false;
 
-	while (drawn < FEATURES && (drawn < growth->params->max_features || !variable))
+	while (drawn < growth->matrix->nfeatures && (drawn < wanted || !variable))
 	{
 		uint32_t	feature = pf_draw_feature(growth, stream, drawn++);
 		const float *places = growth->params->places + feature * 256;
-		double		share = (double) (pf_random(stream, FEATURES + feature) >> 11) / 9007199254740992.0;
+		double		share = (double) (pf_random(stream, growth->matrix->nfeatures + feature) >> 11) / 9007199254740992.0;
 		uint32_t	lowest = PF_MISSING_BIN,
 					highest = 0,
 					threshold;
@@ -191,21 +193,21 @@ find_plainly(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
 		variable = true;
 		threshold = lowest;
 		while (threshold + 1 < highest &&
-			   places[threshold + 1] <= places[lowest] + share * ((double) places[highest] - places[lowest]))
+			   places[threshold + 1] <= (float) (places[lowest] + share * ((double) places[highest] - places[lowest])))
 			threshold++;
 		if (lowest == highest)
 			threshold = PF_MISSING_BIN - 1;
 		for (int left = 0; left <= missing_here; left++)
-			try_plainly(growth, items, n, unsplit, feature, threshold, missing_here, left, best);
+			try_plainly(growth, stream, items, n, unsplit, feature, threshold, missing_here, left, best, &rank);
 	}
 	pf_undraw_features(growth, drawn);
 }
 
 /* The split of one node is the plain one to the last bit, on this processor and on any. */
 static void
-finds_the_plain_split(const Case *c, uint32_t max_features, uint64_t *random)
+finds_the_plain_split(const Case *c, uint32_t nfeatures, uint32_t max_features, uint64_t *random)
 {
-	PfMatrix	matrix = fixture_matrix(c->nrows, FEATURES, c->nclasses, 0, *random);
+	PfMatrix	matrix = fixture_matrix(c->nrows, nfeatures, c->nclasses, 0, *random);
 	PfForestParams params = random_params(&matrix, 2);
 	PfItem	   *items = pf_alloc(unit_env(), c->nrows * sizeof(PfItem));
 	uint64_t	stream = pf_random_stream(*random, PF_CHOOSE_FEATURES, 1, 1);
@@ -256,8 +258,8 @@ finds_the_plain_split(const Case *c, uint32_t max_features, uint64_t *random)
 			CHECK_INT(split.summed, growth.counted);
 			CHECK(!split.summed || memcmp(split.left, wanted.left, growth.width * sizeof(double)) == 0);
 		}
-		/* of two rows nobody asks again */
-		CHECK(constant == known || (c->nrows == 2 && constant == 0));
+		/* of two rows nobody asks again, and who looks at all features does not ask */
+		CHECK(constant == known || (constant == 0 && (c->nrows == 2 || max_features == nfeatures)));
 		pf_growth_release(&growth);
 	}
 	unit_release_all();
@@ -269,6 +271,7 @@ finds_the_plain_splits(void)
 	static const uint32_t classes[] = {0, 2, 3, 4, 5};
 	static const uint32_t sizes[] = {2, 3, 4, 5, 7, 8, 9, 16, 31, 251, 252, 253, 2047, 2048, 20000, 70000};
 	static const uint32_t bins[] = {1, 2, 5, 40, 254};
+	static const uint32_t widths[] = {38, 3, 7, 11, 16};
 	uint64_t	random = 1;
 
 	for (size_t k = 0; k < sizeof(classes) / sizeof(classes[0]); k++)
@@ -285,8 +288,14 @@ finds_the_plain_splits(void)
 					{
 						Case		c = {classes[k], sizes[s], bins[b], missing * 0.4, heaviest, 1 + (heaviest + missing) % 3 / 2};
 
-						for (uint32_t features = 1; features <= (sizes[s] <= 31 ? FEATURES : 6); features += 5)
-							finds_the_plain_split(&c, features, &random);
+						for (uint32_t features = 1; features <= (sizes[s] <= 31 ? 11 : 6); features += 5)
+							finds_the_plain_split(&c, 11, features, &random);
+						/* all features, as many as make different vectors: regression has a way of its own */
+						for (uint32_t f = 0; heaviest == 1 && f < sizeof(widths) / sizeof(widths[0]); f++)
+						{
+							if (f == k || (k == 0 && sizes[s] < 3000))
+								finds_the_plain_split(&c, widths[f], widths[f], &random);
+						}
 					}
 				}
 			}
@@ -374,6 +383,7 @@ places_are_middles(void)
 	CHECK_NEAR(out[1], 2 / 9.0, 1e-7);
 	CHECK_NEAR(out[2], 5 / 9.0, 1e-7);
 	CHECK_DOUBLE(out[3], 1);
+	CHECK(isinf(out[4]) && isinf(out[255]));
 	bins.cuts = wild;
 	pf_bin_places(&bins, out);
 	CHECK_NEAR(out[1], 1 / 3.0, 1e-7);
@@ -390,6 +400,9 @@ places_are_middles(void)
 	bins.nbins = 5;
 	pf_bin_places(&bins, out);
 	CHECK_DOUBLE(out[1], 0.25);
+	bins.nbins = 0;
+	pf_bin_places(&bins, out);
+	CHECK(out[0] == 0 && isinf(out[1]));
 }
 
 void

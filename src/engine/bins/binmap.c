@@ -168,4 +168,8 @@ pf_bin_places(const PfBins *bins, float *out)
 	}
 	for (uint32_t b = 0; b < n; b++)
 		out[b] = (float) (((even ? b : middle_of(bins, b)) - low) / width);
+	/* a feature without values has a place all the same */
+	out[0] = 0;
+	for (uint32_t b = n > 0 ? n : 1; b < 256; b++)
+		out[b] = INFINITY;
 }

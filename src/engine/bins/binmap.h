@@ -91,7 +91,7 @@ extern void pf_bin_numbers(const PfBins *bins, const double *values, size_t n,
 
 /*
  * Where on a feature's scale its bins lie, from 0 for the lowest to 1 for the highest:
- * out[nbins].  A category's bins lie evenly.
+ * out[256], infinite after the last bin.  A category's bins lie evenly.
  */
 extern void pf_bin_places(const PfBins *bins, float *out);
 

@@ -10,6 +10,9 @@
 
 #include "engine/grow/lanes.h"
 
+#define AHEAD		8			/* rows between the one looked at and the one fetched */
+#define SCATTERED	2048		/* rows of fewer lie in a cache */
+
 #define WORD_LANES	16			/* bytes of a vector of words */
 #define WORD_ROWS	(WORD_LANES / PF_ABREAST)	/* rows of such a vector */
 
@@ -22,6 +25,154 @@ typedef uint32_t Words __attribute__((vector_size(WORD_LANES)));
 #else
 #define byte_shift(lane)	(8 * (lane))
 #endif
+
+/* One feature's cut in a node. */
+typedef struct Cut
+{
+	uint32_t	feature;
+	uint32_t	lane;			/* of the words */
+	uint32_t	rank;			/* among those as good as this one */
+	uint8_t		lowest,
+				highest,		/* of the bins that are not missing */
+				threshold;
+	bool		missing_here;
+	uint32_t	rows;			/* left of it */
+	uint32_t	missing_rows;
+	double	   *left;			/* the sums left of it: any weights and classes only */
+	double	   *missing;
+} Cut;
+
+/* The best split so far, its gain (0 at first) and its rank. */
+typedef struct Best
+{
+	PfSplit    *split;
+	double		gain;
+	uint32_t	rank;
+} Best;
+
+/* Of the places of bins: how many are not above each of four places, a byte each. */
+typedef float Places __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint32_t PlaceMasks __attribute__((vector_size(32), aligned(4), may_alias));
+
+pf_inline Bytes
+lower(Bytes a, Bytes b)
+{
+	Bytes		first = (Bytes) (a < b);
+
+	return (a & first) | (b & ~first);
+}
+
+/* Of many bins lane by lane: the lowest, one more than the highest that is not missing (0: none), the highest of all. */
+pf_inline void
+add_to_range(Bytes bins, Bytes *lowest, Bytes *highest, Bytes *top)
+{
+	Bytes		next = bins + 1;	/* of missing 0, the least */
+
+	*lowest = lower(bins, *lowest);
+	*highest = ~lower(~next, ~*highest);
+	*top = ~lower(~bins, ~*top);
+}
+
+/* The lanes of the other half, or of the neighbour within a half. */
+pf_inline Bytes
+swap_halves(Bytes bytes)
+{
+	Words		w = (Words) bytes;
+
+	return (Bytes) (Words) {w[2], w[3], w[0], w[1]};
+}
+
+pf_inline Bytes
+swap_words(Bytes bytes)
+{
+	Words		w = (Words) bytes;
+
+	return (Bytes) (Words) {w[1], w[0], w[3], w[2]};
+}
+
+pf_inline uint32_t
+count_not_above(const float *const *places, const float *place)
+{
+	PlaceMasks	counts = {0};
+	Bytes		sum;
+
+	UNROLL
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+	{
+		const uint32_t one = UINT32_C(1) << 8 * c;
+		const Places high = {place[c], place[c], place[c], place[c], place[c], place[c], place[c], place[c]};
+		const PlaceMasks each = {one, one, one, one, one, one, one, one};
+
+		counts += (PlaceMasks) (*(const Places *) places[c] <= high) & each;
+		counts += (PlaceMasks) (*(const Places *) (places[c] + 8) <= high) & each;
+	}
+	sum = (Bytes) (Words) {counts[0], counts[1], counts[2], counts[3]} +
+		(Bytes) (Words) {counts[4], counts[5], counts[6], counts[7]};
+	sum += swap_halves(sum);
+	sum += swap_words(sum);
+	return ((Words) sum)[0];
+}
+
+/*
+ * The last bins of four features whose places are not above these.  Places ascend: of every sixteenth
+ * first, then of the sixteen from there, all are compared and counted.  Where a search that halves would
+ * wait for memory eight times this does twice, whatever the bins are.
+ */
+pf_inline void
+bins_at(const PfGrowth *growth, const uint32_t *features, const float *place, uint32_t *bins)
+{
+	const float *places[PF_ABREAST];
+	uint32_t	counts;
+
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+		places[c] = growth->sixteenths + (size_t) features[c] * 16;
+	counts = count_not_above(places, place);
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+	{
+		bins[c] = ((counts >> 8 * c & 255) - 1) * 16;
+		places[c] = growth->params->places + (size_t) features[c] * 256 + bins[c];
+	}
+	counts = count_not_above(places, place);
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+		bins[c] += (counts >> 8 * c & 255) - 1;
+}
+
+/*
+ * A place between the lowest and the highest bin that a feature has in the node, and how the feature
+ * ranks among those whose cuts are equally good.  Both are random.
+ */
+pf_inline float
+draw_place(const PfGrowth *growth, uint64_t stream, uint32_t feature, uint8_t lowest, uint8_t highest,
+		   uint32_t *rank)
+{
+	uint64_t	random = pf_random(stream, (uint64_t) growth->matrix->nfeatures + feature);
+	double		share = (double) (int64_t) (random >> 11) / 9007199254740992.0;
+	const float *places = growth->params->places + (size_t) feature * 256;
+
+	*rank = (uint32_t) random;
+	return (float) (places[lowest] + share * ((double) places[highest] - places[lowest]));
+}
+
+/* The bins up to which the cuts at these places go left: a word of four. */
+pf_inline uint32_t
+cut_between(const PfGrowth *growth, const uint32_t *features, const float *place, const uint8_t *lowest,
+			const uint8_t *highest)
+{
+	uint32_t	bins[PF_ABREAST];
+	uint32_t	thresholds = 0;
+
+	bins_at(growth, features, place, bins);
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+	{
+		uint32_t	threshold = bins[c] < highest[c] ? bins[c] : highest[c] - 1u;
+
+		/* one value and missing: all that is not missing goes left */
+		if (lowest[c] == highest[c])
+			threshold = PF_MISSING_BIN - 1;
+		thresholds |= threshold << byte_shift(c);
+	}
+	return thresholds;
+}
 
 /* The sums left of each cut, and those of the rows where its feature is missing. */
 typedef struct CutSums
@@ -166,6 +317,68 @@ score_cuts(PfCellShape shape, const double *total, double unsplit, Piles left, C
 	memcpy(worth->sums, sums, count * sizeof(Real));
 	memcpy(worth->left_weight, &left_weight, sizeof(left_weight));
 	memcpy(worth->right_weight, &right_weight, sizeof(right_weight));
+}
+
+/* Is a cut allowed, and the best so far?  rows: left of it; sums: likewise. */
+pf_inline void
+keep_best(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t rows, uint32_t n, double gain,
+		  const double *sums, size_t stride, double left_weight, double right_weight, Best *best)
+{
+	double		middle = 0;
+
+	gain = gain > 0 ? gain : 0;
+	if (gain < best->gain || (gain == best->gain && cut->rank <= best->rank && best->split->found) ||
+		rows < growth->min_leaf || n - rows < growth->min_leaf || rows == 0 || rows == n ||
+		left_weight < growth->min_leaf_weight || right_weight < growth->min_leaf_weight)
+		return;
+	if (growth->params->monotonic != NULL)
+	{
+		double		left_value = sums[stride] / left_weight;
+		double		right_value = (growth->total[1] - sums[stride]) / right_weight;
+
+		if (!pf_keeps_order(growth, cut->feature, left_value, right_value))
+			return;
+		middle = (left_value + right_value) / 2;
+	}
+	*best->split = (PfSplit) {
+		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
+			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
+			.middle = middle,.summed = growth->counted
+	};
+	best->gain = gain;
+	best->rank = cut->rank;
+	for (uint32_t c = 0; growth->counted && c < growth->width; c++)
+		best->split->left[c] = sums[c * stride];
+}
+
+/* What four cuts are worth, with the missing values on the right; any_missing: and on the left. */
+pf_inline void
+score_sides(PfCellShape shape, const PfGrowth *growth, double unsplit, bool any_missing, const CutSums *sums,
+			CutWorth *worth)
+{
+	double		total[PF_COUNTED_CLASSES] = {0};
+
+	for (uint32_t c = 0; c < growth->width; c++)
+		total[c] = growth->total[c];
+	score_cuts(shape, total, unsplit, sums->left, &worth[0]);
+	if (any_missing)
+		score_cuts(shape, total, unsplit, add(shape, sums->left, sums->missing), &worth[1]);
+}
+
+/* Keeps one of the four, if it is the best. */
+pf_inline void
+keep_lane(PfGrowth *growth, const Cut *cut, uint32_t n, bool any_missing, const CutSums *sums,
+		  const CutWorth *worth, Best *best)
+{
+	uint32_t	lane = cut->lane;
+	uint32_t	rows = (uint32_t) sums->rows[lane];
+
+	keep_best(growth, cut, false, rows, n, worth[0].gain[lane], &worth[0].sums[0][lane], PF_ABREAST,
+			  worth[0].left_weight[lane], worth[0].right_weight[lane], best);
+	if (any_missing && cut->missing_here)
+		keep_best(growth, cut, true, rows + (uint32_t) sums->missing_rows[lane], n, worth[1].gain[lane],
+				  &worth[1].sums[0][lane], PF_ABREAST, worth[1].left_weight[lane],
+				  worth[1].right_weight[lane], best);
 }
 
 #endif							/* PF_CUTLANES_H */

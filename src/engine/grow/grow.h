@@ -96,7 +96,8 @@ struct PfGrowth
 	void	   *table;			/* aligned */
 	PfSearchAbreast search_few,
 				search_many;
-	PfFindSplit find_random_split;	/* likewise, when params->places is there */
+	PfFindSplit find_random_split;	/* likewise, when params->places is there, */
+	float	   *sixteenths;		/* and of these every sixteenth: nfeatures x 16 */
 };
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */

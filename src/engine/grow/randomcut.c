@@ -9,7 +9,8 @@
  * the cut is drawn on that scale.  Evenly over the bins would be evenly over the
  * ranks of values, which gives other trees.
  *
- * Missing values are tried on both sides of the cut.
+ * Missing values are tried on both sides of the cut.  Of cuts that are equally good
+ * one is taken at random.
  *
  * The bins of four features are brought together in a word a row, which is then
  * gone over twice: for the range of the bins, and for what lies left of the cuts.
@@ -18,51 +19,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/grow/cutlanes.h"
 #include "engine/grow/draw.h"
-
-#define AHEAD		8			/* rows between the one looked at and the one fetched */
-#define SCATTERED	2048		/* rows of fewer lie in a cache */
-
-/* The lanes of the other half, or of the neighbour within a half. */
-pf_inline Bytes
-swap_halves(Bytes bytes)
-{
-	Words		w = (Words) bytes;
-
-	return (Bytes) (Words) {w[2], w[3], w[0], w[1]};
-}
-
-pf_inline Bytes
-swap_words(Bytes bytes)
-{
-	Words		w = (Words) bytes;
-
-	return (Bytes) (Words) {w[1], w[0], w[3], w[2]};
-}
-
-pf_inline Bytes
-lower(Bytes a, Bytes b)
-{
-	Bytes		first = (Bytes) (a < b);
-
-	return (a & first) | (b & ~first);
-}
-
-/* One feature's cut in a node. */
-typedef struct Cut
-{
-	uint32_t	feature;
-	uint32_t	lane;			/* of the words */
-	uint8_t		lowest,
-				highest,		/* of the bins that are not missing */
-				threshold;
-	bool		missing_here;
-	uint32_t	rows;			/* left of it */
-	uint32_t	missing_rows;
-	double	   *left;			/* the sums left of it: any weights and classes only */
-	double	   *missing;
-} Cut;
+#include "engine/grow/wholerows.h"
 
 pf_inline void
 bring_rows(bool fetch, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
@@ -124,14 +82,10 @@ find_ranges(const uint32_t *words, uint32_t n, Cut *cuts, uint32_t ncuts)
 	memset(&lowest, PF_MISSING_BIN, sizeof(lowest));
 	for (uint32_t i = 0; i < n; i += WORD_ROWS)
 	{
-		Bytes		bins,
-					next;
+		Bytes		bins;
 
 		memcpy(&bins, words + i, sizeof(bins));
-		next = bins + 1;		/* of missing 0, the least */
-		lowest = lower(bins, lowest);
-		highest = ~lower(~next, ~highest);
-		top = ~lower(~bins, ~top);
+		add_to_range(bins, &lowest, &highest, &top);
 	}
 	lowest = lower(lowest, swap_halves(lowest));
 	lowest = lower(lowest, swap_words(lowest));
@@ -148,55 +102,33 @@ find_ranges(const uint32_t *words, uint32_t n, Cut *cuts, uint32_t ncuts)
 	}
 }
 
-/*
- * The bins up to which random places between two bins go left.  Places ascend: that is the last bin
- * which is not above the place, below the highest.  All cuts at once, in as many steps whatever the
- * bins are, since each step waits for memory and nothing of it is to be foreseen.
- */
-pf_inline void
-draw_thresholds(const PfGrowth *growth, uint64_t stream, Cut *cuts, uint32_t ncuts)
-{
-	const float *places[PF_ABREAST];
-	double		place[PF_ABREAST];
-	uint32_t	threshold[PF_ABREAST];
-	uint32_t	highest[PF_ABREAST];
-
-	for (uint32_t c = 0; c < PF_ABREAST; c++)
-	{
-		const Cut  *cut = &cuts[c < ncuts ? c : 0];
-		uint64_t	random = pf_random(stream, (uint64_t) growth->matrix->nfeatures + cut->feature);
-		double		share = (double) (int64_t) (random >> 11) / 9007199254740992.0;
-
-		places[c] = growth->params->places + (size_t) cut->feature * 256;
-		threshold[c] = cut->lowest;
-		highest[c] = cut->highest;
-		place[c] = places[c][cut->lowest] + share * ((double) places[c][cut->highest] - places[c][cut->lowest]);
-	}
-	for (uint32_t step = 128; step > 0; step /= 2)
-	{
-		UNROLL
-		for (uint32_t c = 0; c < PF_ABREAST; c++)
-		{
-			uint32_t	next = threshold[c] + step;
-			uint32_t	known = next < highest[c] ? next : highest[c];
-
-			threshold[c] += step & -(uint32_t) (places[c][known] <= place[c]);
-		}
-	}
-	for (uint32_t c = 0; c < ncuts; c++)
-	{
-		/* one value and missing: all that is not missing goes left */
-		if (cuts[c].lowest == cuts[c].highest)
-			cuts[c].threshold = PF_MISSING_BIN - 1;
-		else
-			cuts[c].threshold = (uint8_t) (threshold[c] < highest[c] ? threshold[c] : highest[c] - 1);
-	}
-}
-
 static inline uint8_t
 bin_of(uint32_t word, uint32_t lane)
 {
 	return (uint8_t) (word >> byte_shift(lane));
+}
+
+pf_inline void
+draw_thresholds(const PfGrowth *growth, uint64_t stream, Cut *cuts, uint32_t ncuts)
+{
+	uint32_t	features[PF_ABREAST];
+	float		place[PF_ABREAST];
+	uint8_t		lowest[PF_ABREAST];
+	uint8_t		highest[PF_ABREAST];
+	uint32_t	thresholds;
+
+	for (uint32_t c = 0; c < PF_ABREAST; c++)
+	{
+		Cut		   *cut = &cuts[c < ncuts ? c : 0];
+
+		features[c] = cut->feature;
+		lowest[c] = cut->lowest;
+		highest[c] = cut->highest;
+		place[c] = draw_place(growth, stream, cut->feature, cut->lowest, cut->highest, &cut->rank);
+	}
+	thresholds = cut_between(growth, features, place, lowest, highest);
+	for (uint32_t c = 0; c < ncuts; c++)
+		cuts[c].threshold = bin_of(thresholds, c);
 }
 
 /*
@@ -292,40 +224,10 @@ side_score(const PfGrowth *growth, const double *sums, double *weight)
 	return growth->params->criterion == PF_ENTROPY ? score : w > 0 ? score / w : 0;
 }
 
-/* Is a cut allowed, and the best so far?  rows: left of it; sums: likewise. */
-pf_inline void
-keep_best(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t rows, uint32_t n, double gain,
-		  const double *sums, size_t stride, double left_weight, double right_weight, PfSplit *best)
-{
-	double		middle = 0;
-
-	gain = gain > 0 ? gain : 0;
-	if (rows < growth->min_leaf || n - rows < growth->min_leaf || rows == 0 || rows == n ||
-		left_weight < growth->min_leaf_weight || right_weight < growth->min_leaf_weight ||
-		(best->found && !(gain > best->gain)))
-		return;
-	if (growth->params->monotonic != NULL)
-	{
-		double		left_value = sums[stride] / left_weight;
-		double		right_value = (growth->total[1] - sums[stride]) / right_weight;
-
-		if (!pf_keeps_order(growth, cut->feature, left_value, right_value))
-			return;
-		middle = (left_value + right_value) / 2;
-	}
-	*best = (PfSplit) {
-		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
-			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
-			.middle = middle,.summed = growth->counted
-	};
-	for (uint32_t c = 0; growth->counted && c < growth->width; c++)
-		best->left[c] = sums[c * stride];
-}
-
 /* The cut with the missing values on the left or not. */
 static void
 try_cut(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t n, double unsplit,
-		PfSplit *best)
+		Best *best)
 {
 	double	   *left = growth->left;
 	double	   *right = growth->missing;
@@ -347,7 +249,7 @@ try_cut(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t n, double 
 /* Any weights and classes. */
 static __attribute__((noinline)) void
 try_classes(PfGrowth *growth, const PfItem *items, uint32_t n, const uint32_t *words, Cut *cuts,
-			uint32_t ncuts, double unsplit, PfSplit *best)
+			uint32_t ncuts, double unsplit, Best *best)
 {
 	double		sums[2 * PF_ABREAST][PF_MAX_CLASSES];
 
@@ -380,11 +282,10 @@ typedef enum Way
 pf_inline void
 try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
 			const uint32_t *labels, const Cut *cuts, uint32_t ncuts, bool any_missing, double unsplit,
-			PfSplit *best)
+			Best *best)
 {
 	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == QUADS ? PF_QUADS : PF_SUMS;
 	Bytes		threshold = {0};
-	double		total[PF_COUNTED_CLASSES] = {0};
 	CutSums		sums = {{all(0), all(0), all(0)}, {all(0), all(0), all(0)}, all(0), all(0)};
 	CutWorth	worth[2];
 
@@ -393,8 +294,6 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 		for (uint32_t i = cuts[c].lane; i < WORD_LANES; i += PF_ABREAST)
 			threshold[i] = cuts[c].threshold;
 	}
-	for (uint32_t c = 0; c < growth->width; c++)
-		total[c] = growth->total[c];
 	if (way == COUNTED)
 		count_left(growth, n, words, labels, threshold, &sums);
 	else
@@ -415,72 +314,44 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 			sums.missing.weight = as_real(sums.missing_rows);
 		}
 	}
-	score_cuts(shape, total, unsplit, sums.left, &worth[0]);
-	if (any_missing)
-		score_cuts(shape, total, unsplit, add(shape, sums.left, sums.missing), &worth[1]);
+	score_sides(shape, growth, unsplit, any_missing, &sums, worth);
 	for (uint32_t c = 0; c < ncuts; c++)
-	{
-		uint32_t	lane = cuts[c].lane;
-		uint32_t	rows = (uint32_t) sums.rows[lane];
-
-		for (int left = 0; left <= cuts[c].missing_here; left++)
-			keep_best(growth, &cuts[c], left, rows + (left ? (uint32_t) sums.missing_rows[lane] : 0), n,
-					  worth[left].gain[lane], &worth[left].sums[0][lane], PF_ABREAST,
-					  worth[left].left_weight[lane], worth[left].right_weight[lane], best);
-	}
+		keep_lane(growth, &cuts[c], n, any_missing, &sums, worth, best);
 }
 
-/* Two rows: every cut parts them, so one is drawn only of the best feature.  What is best is a matter of rounding. */
+/* Two rows: every feature that parts them is as good as any other, so the first one drawn is taken. */
 pf_inline void
 part_two(PfCellShape shape, PfGrowth *growth, uint64_t stream, const PfItem *items, double unsplit,
-		 PfSplit *split)
+		 Best *best)
 {
 	const uint32_t nfeatures = growth->matrix->nfeatures;
-	const uint32_t wanted = growth->params->max_features;
 	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
 	const uint8_t *a = row_of(growth, &items[0]);
 	const uint8_t *b = row_of(growth, &items[1]);
-	const PfPile first = pile_of(shape, bits, &items[0], growth->offset);
-	const PfPile second = pile_of(shape, bits, &items[1], growth->offset);
-	const Piles left = {
-		{first.cell, second.cell, first.cell, second.cell},
-		{first.weight, second.weight, first.weight, second.weight},
-		{first.sum, second.sum, first.sum, second.sum}
-	};
-	double		total[PF_COUNTED_CLASSES] = {0};
-	double		best = -1;
 	uint32_t	drawn = 0;
 	Cut			cut = {0};
-	uint32_t	side = 0;		/* which row goes left */
-	CutWorth	worth;
+	PfPile		pile;
+	CutSums		sums = {0};
+	CutWorth	worth[2];
 
-	for (uint32_t c = 0; c < growth->width; c++)
-		total[c] = growth->total[c];
-	score_cuts(shape, total, unsplit, left, &worth);
-	while (drawn < nfeatures && (drawn < wanted || best < 0))
-	{
-		uint32_t	feature = pf_draw_feature(growth, stream, drawn++);
-		uint32_t	lower = b[feature] < a[feature];
-		double		gain = worth.gain[lower] > 0 ? worth.gain[lower] : 0;
-
-		if (a[feature] != b[feature] && gain > best)
-		{
-			best = gain;
-			side = lower;
-			cut.feature = feature;
-		}
-	}
+	do
+		cut.feature = pf_draw_feature(growth, stream, drawn++);
+	while (a[cut.feature] == b[cut.feature] && drawn < nfeatures);
 	pf_undraw_features(growth, drawn);
-	if (best < 0)
+	if (a[cut.feature] == b[cut.feature])
 		return;
-	cut.lowest = (side ? b : a)[cut.feature];
-	cut.highest = (side ? a : b)[cut.feature];
+
+	pile = pile_of(shape, bits, &items[a[cut.feature] > b[cut.feature]], growth->offset);
+	sums.left = (Piles) {all(pile.cell), all(pile.weight), all(pile.sum)};
+	sums.rows = (Whole) all(1);
+	cut.lowest = a[cut.feature] < b[cut.feature] ? a[cut.feature] : b[cut.feature];
+	cut.highest = a[cut.feature] < b[cut.feature] ? b[cut.feature] : a[cut.feature];
 	cut.missing_here = cut.highest == PF_MISSING_BIN;
 	if (cut.missing_here)
 		cut.highest = cut.lowest;
 	draw_thresholds(growth, stream, &cut, 1);
-	keep_best(growth, &cut, false, 1, 2, best, &worth.sums[0][side], PF_ABREAST,
-			  worth.left_weight[side], worth.right_weight[side], split);
+	score_sides(shape, growth, unsplit, false, &sums, worth);
+	keep_lane(growth, &cut, 2, false, &sums, worth, best);
 }
 
 pf_inline void
@@ -488,7 +359,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 				  const PfNodeStats *stats, uint64_t *constant, PfSplit *split)
 {
 	const uint32_t nfeatures = growth->matrix->nfeatures;
-	const uint32_t wanted = growth->params->max_features;
+	const uint32_t wanted = n == 2 && growth->params->monotonic == NULL ? 1 : growth->params->max_features;
 	const bool unit = growth->matrix->weight == NULL && !growth->params->bootstrap;
 	uint32_t	drawn = 0;
 	bool		variable = false;
@@ -496,6 +367,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 	uint32_t   *words = (uint32_t *) growth->spare;		/* four words a row */
 	uint32_t   *labels;
 	Cut			cuts[PF_ABREAST];
+	Best		best = {split, 0, 0};
 
 	split->found = false;
 	if (growth->matrix->nclasses == 0)
@@ -507,11 +379,16 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 	if (n == 2 && growth->abreast && way != CLASSES)
 	{
 		if (growth->matrix->nclasses == 0)
-			part_two(PF_SUMS, growth, stream, items, stats->score, split);
+			part_two(PF_SUMS, growth, stream, items, stats->score, &best);
 		else if (growth->width == 2)
-			part_two(PF_PAIRS, growth, stream, items, stats->score, split);
+			part_two(PF_PAIRS, growth, stream, items, stats->score, &best);
 		else
-			part_two(PF_QUADS, growth, stream, items, stats->score, split);
+			part_two(PF_QUADS, growth, stream, items, stats->score, &best);
+		return;
+	}
+	if (way == UNITS && wanted >= nfeatures && growth->params->monotonic == NULL)
+	{
+		find_in_whole_rows(growth, stream, items, n, stats->score, &best);
 		return;
 	}
 	labels = way == COUNTED ? words + (n + WORD_ROWS) / WORD_ROWS * WORD_ROWS : NULL;
@@ -523,8 +400,9 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 
 		while (drawn < nfeatures && ncuts < PF_ABREAST && (drawn < wanted || (!variable && ncuts == 0)))
 		{
-			uint32_t	feature = pf_draw_feature(growth, stream, drawn++);
+			uint32_t	feature = wanted < nfeatures ? pf_draw_feature(growth, stream, drawn) : drawn;
 
+			drawn++;
 			if (!(constant[feature / 64] >> feature % 64 & 1))
 				cuts[ncuts++].feature = feature;
 		}
@@ -554,29 +432,30 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 			case COUNTED:
 				if (!any_missing)
 				{
-					try_abreast(COUNTED, growth, items, n, words, labels, cuts, kept, false, stats->score, split);
+					try_abreast(COUNTED, growth, items, n, words, labels, cuts, kept, false, stats->score, &best);
 					break;
 				}
 				/* FALLTHROUGH */
 			case PAIRS:
-				try_abreast(PAIRS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, split);
+				try_abreast(PAIRS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
 				break;
 			case QUADS:
-				try_abreast(QUADS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, split);
+				try_abreast(QUADS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
 				break;
 			case UNITS:
-				try_abreast(UNITS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, split);
+				try_abreast(UNITS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
 				break;
 			case SUMS:
-				try_abreast(SUMS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, split);
+				try_abreast(SUMS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
 				break;
 			case CLASSES:
-				try_classes(growth, items, n, words, cuts, kept, stats->score, split);
+				try_classes(growth, items, n, words, cuts, kept, stats->score, &best);
 				break;
 		}
 		pf_check(growth->env);
 	}
-	pf_undraw_features(growth, drawn);
+	if (wanted < nfeatures)
+		pf_undraw_features(growth, drawn);
 }
 
 static void

@@ -123,7 +123,13 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->min_leaf == 1 && params->min_weight_fraction_leaf == 0 && params->monotonic == NULL;
 	growth->search_few = pf_search_few(false);
 	growth->search_many = pf_search_many(false);
-	growth->find_random_split = pf_random_splitter(false);
+	if (params->places)
+	{
+		growth->find_random_split = pf_random_splitter(false);
+		growth->sixteenths = pf_alloc(env, (size_t) nfeatures * 16 * sizeof(float));
+		for (size_t i = 0; i < (size_t) nfeatures * 16; i++)
+			growth->sixteenths[i] = params->places[i * 16];
+	}
 	growth->tables = pf_alloc(env, PF_ABREAST_TABLE + PF_ABREAST_ALIGN);
 	growth->table = (char *) growth->tables + PF_ABREAST_ALIGN - (uintptr_t) growth->tables % PF_ABREAST_ALIGN;
 	memset(growth->table, 0, PF_ABREAST_TABLE);
@@ -139,6 +145,8 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->candidates);
 	pf_release(growth->env, growth->histogram);
 	pf_release(growth->env, growth->counts);
+	if (growth->sixteenths != NULL)
+		pf_release(growth->env, growth->sixteenths);
 	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
 	pf_release(growth->env, growth->boundaries);
