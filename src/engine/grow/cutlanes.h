@@ -50,7 +50,7 @@ typedef struct Best
 	uint32_t	rank;
 } Best;
 
-/* Of the places of bins: how many are not above each of four places, a byte each. */
+/* Places of bins, and what comes of comparing them. */
 typedef float Places __attribute__((vector_size(32), aligned(4), may_alias));
 typedef uint32_t PlaceMasks __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -90,6 +90,7 @@ swap_words(Bytes bytes)
 	return (Bytes) (Words) {w[1], w[0], w[3], w[2]};
 }
 
+/* Of sixteen places each, how many are not above a place: a byte each. */
 pf_inline uint32_t
 count_not_above(const float *const *places, const float *place)
 {

@@ -108,6 +108,7 @@ bin_of(uint32_t word, uint32_t lane)
 	return (uint8_t) (word >> byte_shift(lane));
 }
 
+/* All cuts at once: up to four. */
 pf_inline void
 draw_thresholds(const PfGrowth *growth, uint64_t stream, Cut *cuts, uint32_t ncuts)
 {
