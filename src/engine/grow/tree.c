@@ -145,8 +145,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->candidates);
 	pf_release(growth->env, growth->histogram);
 	pf_release(growth->env, growth->counts);
-	if (growth->sixteenths != NULL)
-		pf_release(growth->env, growth->sixteenths);
+	pf_release(growth->env, growth->sixteenths);
 	pf_release(growth->env, growth->pure_leaf);
 	pf_release(growth->env, growth->total);
 	pf_release(growth->env, growth->boundaries);
