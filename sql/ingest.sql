@@ -180,6 +180,17 @@ CALL ml_ingest('one', 'SELECT 9081 AS id');
 RESET ROLE;
 SELECT id FROM one WHERE id >= 9000 ORDER BY id;
 
+-- An error that is no record's ends the call where records are rejected, and the session goes on.
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'insufficient_privilege'; END $$;
+CREATE TABLE refusing (id int);
+CREATE TRIGGER refuse BEFORE INSERT ON refusing FOR EACH ROW EXECUTE FUNCTION refuse();
+\set VERBOSITY terse
+CALL ml_ingest('refusing', 'SELECT 1 AS id', on_error => 'reject');
+\set VERBOSITY default
+SELECT count(*) FROM refusing;
+DROP TABLE refusing;
+DROP FUNCTION refuse();
+
 DROP PROCEDURE load(text);
 DROP FUNCTION load();
 DROP TABLE src, raw, keys, kept, one, part, strict;

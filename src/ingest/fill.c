@@ -137,6 +137,8 @@ copy(const PfFill *load, Relation relation, Feed *from, int64 line)
 	copying = NULL;
 	feed = NULL;
 	free_parsestate(pstate);
+	if (load->stage)
+		pf_stage_forward(load->stage);
 	return (int64) rows;
 }
 
@@ -236,8 +238,6 @@ attempt(Piece *piece, int a, int b, ErrorData **error, int64 *line)
 		}
 		copying = NULL;
 		feed = NULL;
-		if (!is_of_record((*error)->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		good = false;
@@ -246,6 +246,9 @@ attempt(Piece *piece, int a, int b, ErrorData **error, int64 *line)
 	MemoryContextSwitchTo(piece->context);
 	CurrentResourceOwner = owner;
 	MemoryContextDelete(context);
+	/* only now: nobody above would end the subtransaction */
+	if (!good && !is_of_record((*error)->sqlerrcode))
+		ReThrowError(*error);
 	return good;
 }
 
@@ -457,12 +460,18 @@ void
 pf_fill(PfFill *load)
 {
 	Relation	relation = pf_target_lock(load->target, load->columns);
+	Relation	into = relation;
 
 	load->rows = 0;
 	load->rejects = NIL;
+	load->stage = pf_stage_open(load->target, relation, load->columns);
+	if (load->stage)
+		into = pf_stage_relation(load->stage);
 	if (load->reject)
-		load_pieces(load, relation);
+		load_pieces(load, into);
 	else
-		load_all(load, relation);
+		load_all(load, into);
+	if (load->stage)
+		pf_stage_close(load->stage);
 	relation_close(relation, NoLock);
 }

@@ -198,6 +198,17 @@ extern int64 pf_query_batch(PfQuery *query, const char *after, int32 size, PfSpo
 
 /* ----- loading (fill.c) ----- */
 
+/*
+ * Where the records for a table go that Citus distributes, see stage.c; NULL for any other table.  Columns: char *.
+ * forward: what was copied goes on into the table; to be called before the stage is closed, within one transaction.
+ */
+typedef struct PfStage PfStage;
+
+extern PfStage *pf_stage_open(const PfTarget *target, Relation relation, List *columns);
+extern Relation pf_stage_relation(const PfStage *stage);
+extern void pf_stage_forward(const PfStage *stage);
+extern void pf_stage_close(PfStage *stage);
+
 typedef struct PfFill
 {
 	const PfTarget *target;
@@ -212,6 +223,7 @@ typedef struct PfFill
 	bool		reject;
 	bool		is_query;
 	int64		reject_limit;	/* how many more */
+	PfStage    *stage;			/* set by pf_fill */
 	/* results */
 	int64		rows;
 	List	   *rejects;

@@ -113,7 +113,7 @@ report_null_key(const PfQuery *query)
 static void
 need_keys(const PfQuery *query)
 {
-	char	   *sql = psprintf("SELECT FROM %s WHERE source.%s IS NULL", query->source->from,
+	char	   *sql = psprintf("SELECT 1 FROM %s WHERE source.%s IS NULL", query->source->from,
 							   quote_identifier(query->key_name));
 
 	SPI_connect();

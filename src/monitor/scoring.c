@@ -224,7 +224,7 @@ has_drifted(const Scoring *scoring)
 	bool		empty;
 
 	SPI_connect();
-	empty = run(psprintf("SELECT FROM %s LIMIT 1", scoring->source->from), SPI_OK_SELECT) == 0;
+	empty = run(psprintf("SELECT 1 FROM %s LIMIT 1", scoring->source->from), SPI_OK_SELECT) == 0;
 	SPI_finish();
 	if (empty)
 		return false;
@@ -328,7 +328,10 @@ append_answers(StringInfo sql, const Scoring *scoring, const char *type)
 							   "NULL::pg_catalog.float8[] AS probabilities");
 }
 
-/* SELECT key, prediction, ...: OFFSET 0 keeps the planner from asking twice for q.answer. */
+/*
+ * SELECT key, prediction, ...: OFFSET 0 keeps the planner from asking twice for q.answer; and Citus from sending
+ * ml_predict to workers that do not have the model.
+ */
 static char *
 scoring_query(const Scoring *scoring)
 {
@@ -357,13 +360,13 @@ scoring_query(const Scoring *scoring)
 	else
 		appendStringInfo(&sql, "%s.ml_predict(%s, source.*, NULL::%s)", scoring->functions, reference,
 						 model->kind == PF_MODEL_ISOLATION ? "pg_catalog.float8" : type);
-	appendStringInfo(&sql, " AS answer FROM %s", scoring->source->from);
+	appendStringInfo(&sql, " AS answer FROM (SELECT source.* FROM %s OFFSET 0) AS source", scoring->source->from);
 	if (OidIsValid(scoring->target))
 	{
-		appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s AS old WHERE ",
-						 scoring->target_name);
+		/* an anti-join; Citus cannot do the same with NOT EXISTS */
+		appendStringInfo(&sql, " LEFT JOIN %s AS old ON ", scoring->target_name);
 		append_same_key(&sql, scoring);
-		appendStringInfoChar(&sql, ')');
+		appendStringInfo(&sql, " WHERE old.%s IS NULL", quote_identifier(linitial(scoring->key)));
 	}
 	appendStringInfoString(&sql, " OFFSET 0) AS q");
 	return sql.data;
@@ -411,7 +414,7 @@ check_keys(const Scoring *scoring, const char *scores)
 {
 	const char *key = key_list(scoring, ", ");
 
-	if (run(psprintf("SELECT FROM %s WHERE %s IS NULL LIMIT 1", scores,
+	if (run(psprintf("SELECT 1 FROM %s WHERE %s IS NULL LIMIT 1", scores,
 					 key_list(scoring, " IS NULL OR ")), SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),

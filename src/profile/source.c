@@ -4,10 +4,11 @@
  *
  * It is read by the query
  *
- *		SELECT pgforest.profile_rows('model@3', source.*), slices FROM (columns) AS source GROUP BY slices
+ *		SELECT pgforest.profile_rows('model@3', source.*), slices FROM (columns OFFSET 0) AS source GROUP BY slices
  *
  * so that PostgreSQL aggregates in parallel, as the current user; what comes back is a few
- * kilobytes a slice.
+ * kilobytes a slice.  OFFSET 0 changes nothing here, but Citus then brings the rows of a distributed table
+ * as columns with names to where the model is; it would send the aggregate to its workers.
  *
  * Memory: the caller's context.
  */
@@ -111,7 +112,7 @@ pf_profile_source(const PfWatched *watched, const PfSource *source, List *by)
 	foreach(lc, needed_columns(watched, source, by))
 		appendStringInfo(&sql, "%ssource.%s", foreach_current_index(lc) > 0 ? ", " : "",
 						 quote_identifier(lfirst(lc)));
-	appendStringInfo(&sql, " FROM %s) AS source", source->from);
+	appendStringInfo(&sql, " FROM %s OFFSET 0) AS source", source->from);
 	foreach(lc, by)
 		appendStringInfo(&sql, "%s source.%s", foreach_current_index(lc) == 0 ? " GROUP BY" : ",",
 						 quote_identifier(lfirst(lc)));

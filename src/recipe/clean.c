@@ -110,7 +110,7 @@ find_target(text *clean, Target *target)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, name->relname);
 	LockRelationOid(target->relation, ShareRowExclusiveLock);
 	target->name = name_of(get_rel_namespace(target->relation), name->relname);
-	run(psprintf("SELECT EXISTS (SELECT FROM %s)", target->name), &any, NULL);
+	run(psprintf("SELECT EXISTS (SELECT 1 FROM %s)", target->name), &any, NULL);
 	target->empty = !any;
 }
 
@@ -185,16 +185,37 @@ check_columns(const Target *target, const PfProgram *program)
 				 errhint("A table that does not exist yet is made with the right columns.")));
 }
 
-/* Raw rows whose key the table does not have; nor what it must have once only. */
+/* A join with the rows that have the same in these columns, and that there are none. */
+static void
+append_new(StringInfo joins, StringInfo none, const Target *target, List *columns, int *njoins)
+{
+	int			number = ++*njoins;
+	ListCell   *lc;
+
+	appendStringInfo(joins, "\nLEFT JOIN %s AS clean%d ON", target->name, number);
+	foreach(lc, columns)
+		appendStringInfo(joins, "%s clean%d.%s" PF_OP("=") "%s", foreach_current_index(lc) > 0 ? " AND" : "", number,
+						 quote_identifier(lfirst(lc)), pf_sql_name(lfirst(lc)));
+	appendStringInfo(none, "%s clean%d.%s IS NULL", number == 1 ? "\nWHERE" : " AND", number,
+					 quote_identifier(linitial(columns)));
+}
+
+/*
+ * Raw rows whose key the table does not have; nor what it must have once only.  Joins that find nothing, which the
+ * planner knows as anti-joins, and OFFSET 0, since Citus cannot do the same with NOT EXISTS.
+ */
 static char *
 new_rows(const PfRecipe *recipe, const PfSource *raw, const Target *target, const char *key)
 {
 	StringInfoData sql;
+	StringInfoData none;
 	ListCell   *lc;
+	int			njoins = 0;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "(SELECT source.*\nFROM %s\nWHERE NOT EXISTS (SELECT FROM %s AS clean WHERE clean.%s" PF_OP("=") "%s)",
-					 raw->from, target->name, quote_identifier(key), pf_sql_name(key));
+	initStringInfo(&none);
+	appendStringInfo(&sql, "(SELECT source.*\nFROM (SELECT source.* FROM %s OFFSET 0) AS source", raw->from);
+	append_new(&sql, &none, target, list_make1((char *) key), &njoins);
 	foreach(lc, recipe->steps)
 	{
 		const PfStep *step = lfirst(lc);
@@ -205,15 +226,10 @@ new_rows(const PfRecipe *recipe, const PfSource *raw, const Target *target, cons
 			continue;
 		foreach(column, step->columns)
 			kept = kept && pf_recipe_keeps(recipe, lfirst(column));
-		if (!kept)
-			continue;
-		appendStringInfo(&sql, "\n  AND NOT EXISTS (SELECT FROM %s AS clean WHERE ", target->name);
-		foreach(column, step->columns)
-			appendStringInfo(&sql, "%sclean.%s" PF_OP("=") "%s", foreach_current_index(column) > 0 ? " AND " : "",
-							 quote_identifier(lfirst(column)), pf_sql_name(lfirst(column)));
-		appendStringInfoChar(&sql, ')');
+		if (kept)
+			append_new(&sql, &none, target, step->columns, &njoins);
 	}
-	appendStringInfoString(&sql, ") AS source");
+	appendStringInfo(&sql, "%s) AS source", none.data);
 	return sql.data;
 }
 
@@ -223,7 +239,7 @@ check_no_null(const Target *target, const char *key)
 {
 	bool		any;
 
-	run(psprintf("SELECT EXISTS (SELECT FROM %s AS clean WHERE clean.%s IS NULL)", target->name,
+	run(psprintf("SELECT EXISTS (SELECT 1 FROM %s AS clean WHERE clean.%s IS NULL)", target->name,
 				 quote_identifier(key)), &any, NULL);
 	if (any)
 		ereport(ERROR,

@@ -333,6 +333,9 @@ pf_program_select(const PfProgram *program, const List *exprs, const char *from)
 	foreach(lc, exprs)
 		appendStringInfo(&sql, "%s %s AS v%d", foreach_current_index(lc) > 0 ? "," : "",
 						 (char *) lfirst(lc), foreach_current_index(lc) + 1);
+	/* Citus cannot do with no column */
+	if (exprs == NIL)
+		appendStringInfoString(&sql, " 1 AS v1");
 	appendStringInfo(&sql, "\nFROM %s", layers_sql(program, list_length(program->layers), from));
 	append_where(&sql, program->where);
 	return sql.data;
