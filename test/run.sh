@@ -98,7 +98,6 @@ pgxs_tests() {
 # Notices of long trainings would depend on the machine; the test of them asks for them.
 regress() {
 	local program=$1 output=$2 bindir test expected
-	local -x PGOPTIONS="-c pgforest.progress_interval=0 ${PGOPTIONS:-}"
 	bindir=$("$PG_CONFIG" --bindir)
 	shift 2
 	start_server || return
@@ -110,7 +109,7 @@ regress() {
 			*) [ -f "$expected/$test.out" ] || { mkdir -p "$expected" && : >"$expected/$test.out"; } ;;
 		esac
 	done
-	if ! run "$(pgxs_tests)/$program" --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" \
+	if ! PGOPTIONS="-c pgforest.progress_interval=0 ${forced:-}" run "$(pgxs_tests)/$program" --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" \
 		--outputdir="../$output" --load-extension=pgforest "$@"; then
 		head -n 500 "$workspace/$output/regression.diffs" 2>/dev/null
 		grep -E 'PANIC|TRAP|terminated by signal' "$workspace/log/server"
@@ -129,11 +128,11 @@ suite_regress() {
 
 # The same answers when every query that can be is made parallel.
 suite_parallel() {
-	local force=debug_parallel_query
+	local force=debug_parallel_query forced
 	[ -n "$(sql_tests)" ] || skip "sql is empty" || return
 	case $("$PG_CONFIG" --version) in *\ 15*) force=force_parallel_mode ;; esac
-	PGOPTIONS="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0" \
-		regress regress/pg_regress parallel --inputdir=. --dbname=contrib_regression $(sql_tests)
+	forced="-c $force=regress -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0"
+	regress regress/pg_regress parallel --inputdir=. --dbname=contrib_regression $(sql_tests)
 }
 
 suite_isolation() {

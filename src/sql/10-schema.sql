@@ -40,8 +40,9 @@ CREATE FUNCTION pgforest.is_member(role name) RETURNS boolean
 COMMENT ON FUNCTION pgforest.is_member(name) IS
 	'has the current role the rights of that role (used by row security)';
 
+-- It takes a new snapshot, which no parallel query may.
 CREATE FUNCTION pgforest.run_status(run bigint, status text, pid integer, backend_start timestamptz) RETURNS text
-	AS 'MODULE_PATHNAME', 'pf_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+	AS 'MODULE_PATHNAME', 'pf_run_status' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION pgforest.run_status(bigint, text, integer, timestamptz) IS
 	'the status of a run, which is lost when it was running in a process that is gone (used by views)';
 

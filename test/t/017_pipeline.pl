@@ -171,6 +171,8 @@ for my $how ('pg_terminate_backend', 'kill -9')
 	ok(wait_for($node, q{NOT EXISTS (SELECT FROM pgforest.runs WHERE status = 'running')}), "$how: the run is not running");
 	is(last_run('status'), 'lost', "... it reads as lost");
 	is(steps(), 'train success, train success, train success, train lost', '... and so does its step');
+	is($node->safe_psql('postgres', q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+		SELECT count(*) > 0 FROM pgforest.runs WHERE status = 'lost'}), 't', '... where queries are parallel, too');
 	is($node->safe_psql('postgres', q{SELECT state FROM pgforest.pipelines}), 'lost', '... and the pipeline');
 	check_goes_on($how, $before);
 	is($node->safe_psql('postgres', q{SELECT count(*) FROM pgforest.run WHERE status = 'running'}), 0, '... and what was lost stays so');
