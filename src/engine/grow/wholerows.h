@@ -243,6 +243,7 @@ find_in_whole_rows(PfGrowth *growth, uint64_t stream, const PfItem *items, uint3
 				try_block(4, growth, stream, items, n, unsplit, first, best);
 				break;
 		}
+		pf_check(growth->env);
 	}
 }
 
