@@ -112,6 +112,9 @@ regress() {
 	if ! PGOPTIONS="-c pgforest.progress_interval=0 ${forced:-}" run "$(pgxs_tests)/$program" --bindir="$bindir" --host="$PGHOST" --port="$PGPORT" \
 		--outputdir="../$output" --load-extension=pgforest "$@"; then
 		head -n 500 "$workspace/$output/regression.diffs" 2>/dev/null
+		awk '/^diff / { sub(/.*\//, "", $NF); print "differs: " $NF; lines = 0 }
+			/^[-+]/ && !/^(---|\+\+\+) / && lines++ < 3 { print "  " substr($0, 1, 100) }' \
+			"$workspace/$output/regression.diffs" >>"$workspace/failures" 2>/dev/null
 		grep -E 'PANIC|TRAP|terminated by signal' "$workspace/log/server"
 		return 1
 	fi
@@ -152,12 +155,20 @@ bring_data() {
 	[ -z "$server_user" ] || chown -R "$server_user" "$PGFOREST_DATA"
 }
 
+# Runs pgTAP's or Perl's tests; what failed is told at the end as well.
+prove_all() {				# PROGRAM TESTS...
+	local log=$workspace/log/prove
+	run "$@" | tee "$log" && return
+	sed -n '/^Test Summary Report/,/^Files=/ s/^  Failed\|^test/  &/p' "$log" >>"$workspace/failures"
+	return 1
+}
+
 suite_pgtap() {
 	[ -n "$(ls test/pgtap/*.sql 2>/dev/null)" ] || skip "test/pgtap is empty" || return
 	bring_data
 	start_server &&
 		run psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION pgtap' -c 'CREATE EXTENSION pgforest' &&
-		run pg_prove $(ls test/pgtap/*.sql)
+		prove_all pg_prove $(ls test/pgtap/*.sql)
 }
 
 suite_tap() {
@@ -168,7 +179,7 @@ suite_tap() {
 	[ -d "$perl/PostgreSQL/Test" ] || skip "this installation has no PostgreSQL::Test modules ($perl)" || return
 	PERL5LIB=$perl PG_REGRESS=$(pgxs_tests)/regress/pg_regress PATH=$("$PG_CONFIG" --bindir):$PATH \
 		TESTDIR=$workspace TESTDATADIR=$workspace/tmp_check TESTLOGDIR=$workspace/tmp_check/log PGPORT=65432 \
-		run prove $(ls test/t/*.pl)
+		prove_all prove $(ls test/t/*.pl)
 }
 
 # The server that serves the data over HTTP: sets $url.
@@ -264,6 +275,7 @@ for suite in $suites; do
 	heading "${title[$suite]}"
 	status=0
 	SECONDS=0
+	rm -f "$workspace/failures"
 	suite_$suite || status=$?
 	stop_server
 	written=$workspace/$suite
@@ -274,11 +286,16 @@ for suite in $suites; do
 	case $status in
 		0) passed=$((passed + 1)); echo "passed in $SECONDS s" ;;
 		77) ;;
-		*) failed=$((failed + 1)); failures+=" $suite"; echo "failed in $SECONDS s" ;;
+		*)
+			failed=$((failed + 1)) failures+=" $suite"
+			echo "failed in $SECONDS s"
+			sed "1i $suite:" "$workspace/failures" >>"$workspace/summary" 2>/dev/null
+			;;
 	esac
 done
 
 heading "Suites"
+head -n 20 "$workspace/summary" 2>/dev/null
 [ -z "$failures" ] || echo "failed:$failures"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
