@@ -8,7 +8,12 @@
 #ifndef PF_CUTLANES_H
 #define PF_CUTLANES_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "engine/grow/lanes.h"
+#include "engine/grow/random.h"
 
 #define AHEAD		8			/* rows between the one looked at and the one fetched */
 #define SCATTERED	2048		/* rows of fewer lie in a cache */
@@ -54,12 +59,27 @@ typedef struct Best
 typedef float Places __attribute__((vector_size(32), aligned(4), may_alias));
 typedef uint32_t PlaceMasks __attribute__((vector_size(32), aligned(4), may_alias));
 
+/* Byte by byte.  Compilers do not see what is meant. */
 pf_inline Bytes
 lower(Bytes a, Bytes b)
 {
+#ifdef __SSE2__
+	return (Bytes) _mm_min_epu8((__m128i) a, (__m128i) b);
+#else
 	Bytes		first = (Bytes) (a < b);
 
 	return (a & first) | (b & ~first);
+#endif
+}
+
+pf_inline Bytes
+higher(Bytes a, Bytes b)
+{
+#ifdef __SSE2__
+	return (Bytes) _mm_max_epu8((__m128i) a, (__m128i) b);
+#else
+	return ~lower(~a, ~b);
+#endif
 }
 
 /* Of many bins lane by lane: the lowest, one more than the highest that is not missing (0: none), the highest of all. */
@@ -69,8 +89,8 @@ add_to_range(Bytes bins, Bytes *lowest, Bytes *highest, Bytes *top)
 	Bytes		next = bins + 1;	/* of missing 0, the least */
 
 	*lowest = lower(bins, *lowest);
-	*highest = ~lower(~next, ~*highest);
-	*top = ~lower(~bins, ~*top);
+	*highest = higher(next, *highest);
+	*top = higher(bins, *top);
 }
 
 /* The lanes of the other half, or of the neighbour within a half. */
@@ -138,6 +158,28 @@ bins_at(const PfGrowth *growth, const uint32_t *features, const float *place, ui
 		bins[c] += (counts >> 8 * c & 255) - 1;
 }
 
+/* The same of one. */
+pf_inline uint32_t
+bin_at(const PfGrowth *growth, uint32_t feature, float place)
+{
+	const Places high = {place, place, place, place, place, place, place, place};
+	const float *places = growth->sixteenths + (size_t) feature * 16;
+	uint32_t	bin = 0;
+
+	UNROLL
+	for (int step = 0; step < 2; step++)
+	{
+		PlaceMasks	counts = -((PlaceMasks) (*(const Places *) places <= high) +
+							   (PlaceMasks) (*(const Places *) (places + 8) <= high));
+		Words		sum = (Words) {counts[0], counts[1], counts[2], counts[3]} +
+			(Words) {counts[4], counts[5], counts[6], counts[7]};
+
+		bin = bin * 16 + sum[0] + sum[1] + sum[2] + sum[3] - 1;
+		places = growth->params->places + (size_t) feature * 256 + bin * 16;
+	}
+	return bin;
+}
+
 /*
  * A place between the lowest and the highest bin that a feature has in the node, and how the feature
  * ranks among those whose cuts are equally good.  Both are random.
@@ -175,6 +217,15 @@ cut_between(const PfGrowth *growth, const uint32_t *features, const float *place
 	return thresholds;
 }
 
+/* The same of one feature that has more than one bin. */
+pf_inline uint32_t
+cut_one_between(const PfGrowth *growth, uint32_t feature, float place, uint8_t highest)
+{
+	uint32_t	bin = bin_at(growth, feature, place);
+
+	return bin < highest ? bin : highest - 1u;
+}
+
 /* The sums left of each cut, and those of the rows where its feature is missing. */
 typedef struct CutSums
 {
@@ -203,21 +254,45 @@ static const struct
 	{KEEP(8)}, {KEEP(9)}, {KEEP(10)}, {KEEP(11)}, {KEEP(12)}, {KEEP(13)}, {KEEP(14)}, {KEEP(15)}
 };
 
-/* The bits of a row's lanes, of a word whose bytes are all ones or 0. */
-pf_inline const Whole *
-kept(uint32_t word)
+/* A bit of each byte, which are all ones or 0: sixteen of them. */
+pf_inline uint32_t
+bits_of(Bytes mask)
 {
-	const uint32_t bits = UINT32_C(1) << byte_shift(0) | UINT32_C(2) << byte_shift(1) |
+#ifdef __SSE2__
+	return (uint32_t) _mm_movemask_epi8((__m128i) mask);
+#else
+	const uint32_t weights = UINT32_C(1) << byte_shift(0) | UINT32_C(2) << byte_shift(1) |
 		UINT32_C(4) << byte_shift(2) | UINT32_C(8) << byte_shift(3);
+	uint32_t	bits = 0;
 
-	/* the bytes are added up in the topmost one */
-	return (const Whole *) &keep[(word & bits) * UINT32_C(0x01010101) >> 24];
+	/* those of a word are added up in its topmost byte */
+	for (uint32_t i = 0; i < WORD_ROWS; i++)
+		bits |= (((Words) mask)[i] & weights) * UINT32_C(0x01010101) >> 24 << 4 * i;
+	return bits;
+#endif
+}
+
+/* The masks of four lanes, by their bits. */
+pf_inline Whole
+kept(uint32_t bits, uint32_t quad)
+{
+	return *(const Whole *) &keep[bits >> 4 * quad & 15];
+}
+
+pf_inline Whole
+widen_counts(Bytes counts, uint32_t quad)
+{
+	typedef uint8_t Narrow __attribute__((vector_size(PF_ABREAST)));
+	uint32_t	word = ((Words) counts)[quad];
+	Narrow		bytes;
+
+	memcpy(&bytes, &word, sizeof(bytes));
+	return __builtin_convertvector(bytes, Whole);
 }
 
 pf_inline void
-add_row(PfCellShape shape, bool unit, Piles *piles, Whole *rows, Whole mask, const PfPile *row)
+add_row(PfCellShape shape, bool unit, Piles *piles, Whole mask, const PfPile *row)
 {
-	*rows -= mask;				/* true is -1 */
 	if (shape != PF_SUMS)
 		piles->cell += (Whole) all(row->cell) & mask;
 	else
@@ -228,6 +303,25 @@ add_row(PfCellShape shape, bool unit, Piles *piles, Whole *rows, Whole mask, con
 	}
 }
 
+/* A row whose lanes go left, or are missing, by the bits from `quad` on. */
+pf_inline void
+add_to_cuts(PfCellShape shape, bool unit, bool any_missing, double offset, const PfItem *item, uint32_t left,
+			uint32_t missing, uint32_t quad, CutSums *sums)
+{
+	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
+	PfPile		row = {0};
+
+	if (unit && shape == PF_SUMS)
+		row.sum = item->y.target - offset;
+	else if (unit)
+		row.cell = UINT64_C(1) << bits * item->y.label;
+	else
+		row = pile_of(shape, bits, item, offset);
+	add_row(shape, unit, &sums->left, kept(left, quad), &row);
+	if (any_missing)
+		add_row(shape, unit, &sums->missing, kept(missing, quad), &row);
+}
+
 /*
  * words: of the rows, up to whole vectors.  Rows are added in their order, so the sums are those of
  * one lane after the other, and to what is in out.  unit: every row weighs 1, and weights are not summed up.
@@ -236,36 +330,72 @@ pf_inline void
 sum_cuts(PfCellShape shape, bool unit, bool any_missing, const PfGrowth *growth, const PfItem *items,
 		 uint32_t n, const uint32_t *words, Bytes threshold, CutSums *out)
 {
-	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
 	const double offset = growth->offset;
 	CutSums		sums = *out;
-	uint32_t	left[WORD_ROWS];
-	uint32_t	missing[WORD_ROWS];
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t start = 0, end; start < n; start = end)
 	{
-		PfPile		row = {0};
+		Bytes		rows = {0},
+					missing_rows = {0};
 
-		if (i % WORD_ROWS == 0)
+		/* so many vectors can be counted in bytes */
+		end = n - start < 255 * WORD_ROWS ? n : start + 255 * WORD_ROWS;
+		for (uint32_t i = start; i < end; i += WORD_ROWS)
 		{
+			const uint32_t here = end - i;
 			Bytes		bins,
-						goes;
+						left,
+						missing;
 
 			memcpy(&bins, words + i, sizeof(bins));
-			goes = (Bytes) (bins <= threshold);
-			memcpy(left, &goes, sizeof(goes));
-			goes = (Bytes) (bins == PF_MISSING_BIN);
-			memcpy(missing, &goes, sizeof(goes));
+			left = (Bytes) (lower(bins, threshold) == bins);
+			missing = (Bytes) (bins == PF_MISSING_BIN);
+			if (here < WORD_ROWS)
+			{
+				const Bytes filled = (Bytes) ((Words) {0, 1, 2, 3} < (Words) {here, here, here, here});
+
+				left &= filled;
+				missing &= filled;
+				for (uint32_t k = 0; k < here; k++)
+					add_to_cuts(shape, unit, any_missing, offset, &items[i + k], bits_of(left), bits_of(missing), k, &sums);
+			}
+			else
+			{
+				const uint32_t left_bits = bits_of(left);
+				const uint32_t missing_bits = any_missing ? bits_of(missing) : 0;
+
+				UNROLL
+				for (uint32_t k = 0; k < WORD_ROWS; k++)
+					add_to_cuts(shape, unit, any_missing, offset, &items[i + k], left_bits, missing_bits, k, &sums);
+			}
+			rows -= left;		/* true is -1 */
+			if (any_missing)
+				missing_rows -= missing;
 		}
-		if (unit && shape == PF_SUMS)
-			row.sum = items[i].y.target - offset;
-		else
-			row = pile_of(shape, bits, &items[i], offset);
-		add_row(shape, unit, &sums.left, &sums.rows, *kept(left[i % WORD_ROWS]), &row);
-		if (any_missing)
-			add_row(shape, unit, &sums.missing, &sums.missing_rows, *kept(missing[i % WORD_ROWS]), &row);
+		UNROLL
+		for (uint32_t i = 0; i < WORD_ROWS; i++)
+		{
+			sums.rows += widen_counts(rows, i);
+			if (any_missing)
+				sums.missing_rows += widen_counts(missing_rows, i);
+		}
 	}
 	*out = sums;
+}
+
+/* Of each class, or the weight and the sum of targets. */
+pf_inline void
+spread(PfCellShape shape, Piles piles, Real *sums)
+{
+	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
+
+	if (shape == PF_SUMS)
+	{
+		sums[0] = piles.weight;
+		sums[1] = piles.sum;
+	}
+	for (uint32_t c = 0; shape != PF_SUMS && c < (shape == PF_PAIRS ? 2 : 4); c++)
+		sums[c] = as_real(piles.cell >> bits * c & ((UINT64_C(1) << bits) - 1));
 }
 
 /* The score of one side, see split.c. */
@@ -292,26 +422,18 @@ side_scores(PfCellShape shape, const Real *sums, Real *weight)
 	return (Real) ((Mask) score & (Mask) (*weight > 0));
 }
 
-/* total: as growth->total, filled up with 0 */
+/* total: as growth->total, filled up with 0; sums: left of the cuts, as spread out */
 pf_inline void
-score_cuts(PfCellShape shape, const double *total, double unsplit, Piles left, CutWorth *worth)
+score_cuts(PfCellShape shape, const double *total, double unsplit, const Real *sums, CutWorth *worth)
 {
 	const uint32_t count = shape == PF_QUADS ? 4 : 2;
-	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
-	Real		sums[PF_COUNTED_CLASSES],
-				right[PF_COUNTED_CLASSES];
+	Real		right[PF_COUNTED_CLASSES];
 	Real		left_weight,
 				right_weight,
 				gain;
 
 	for (uint32_t c = 0; c < count; c++)
-	{
-		if (shape == PF_SUMS)
-			sums[c] = c == 0 ? left.weight : left.sum;
-		else
-			sums[c] = as_real(left.cell >> bits * c & ((UINT64_C(1) << bits) - 1));
 		right[c] = total[c] - sums[c];
-	}
 	gain = side_scores(shape, sums, &left_weight);
 	gain = gain + side_scores(shape, right, &right_weight) - unsplit;
 	memcpy(worth->gain, &gain, sizeof(gain));
@@ -344,26 +466,46 @@ keep_best(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t rows, ui
 	*best->split = (PfSplit) {
 		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
 			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
-			.middle = middle,.summed = growth->counted
+			.middle = middle,.summed = growth->counted || growth->matrix->nclasses == 0
 	};
 	best->gain = gain;
 	best->rank = cut->rank;
-	for (uint32_t c = 0; growth->counted && c < growth->width; c++)
+	for (uint32_t c = 0; best->split->summed && c < growth->width; c++)
 		best->split->left[c] = sums[c * stride];
 }
 
 /* What four cuts are worth, with the missing values on the right; any_missing: and on the left. */
 pf_inline void
-score_sides(PfCellShape shape, const PfGrowth *growth, double unsplit, bool any_missing, const CutSums *sums,
-			CutWorth *worth)
+score_sides(PfCellShape shape, const PfGrowth *growth, double unsplit, bool any_missing, const Real *left,
+			const Real *missing, CutWorth *worth)
 {
 	double		total[PF_COUNTED_CLASSES] = {0};
 
 	for (uint32_t c = 0; c < growth->width; c++)
 		total[c] = growth->total[c];
-	score_cuts(shape, total, unsplit, sums->left, &worth[0]);
+	score_cuts(shape, total, unsplit, left, &worth[0]);
 	if (any_missing)
-		score_cuts(shape, total, unsplit, add(shape, sums->left, sums->missing), &worth[1]);
+	{
+		Real		both[PF_COUNTED_CLASSES];
+
+		for (uint32_t c = 0; c < (shape == PF_QUADS ? 4 : 2); c++)
+			both[c] = left[c] + missing[c];
+		score_cuts(shape, total, unsplit, both, &worth[1]);
+	}
+}
+
+/* The same of what was summed up. */
+pf_inline void
+score_sums(PfCellShape shape, const PfGrowth *growth, double unsplit, bool any_missing, const CutSums *sums,
+		   CutWorth *worth)
+{
+	Real		left[PF_COUNTED_CLASSES],
+				missing[PF_COUNTED_CLASSES];
+
+	spread(shape, sums->left, left);
+	if (any_missing)
+		spread(shape, sums->missing, missing);
+	score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
 }
 
 /* Keeps one of the four, if it is the best. */
@@ -380,6 +522,40 @@ keep_lane(PfGrowth *growth, const Cut *cut, uint32_t n, bool any_missing, const 
 		keep_best(growth, cut, true, rows + (uint32_t) sums->missing_rows[lane], n, worth[1].gain[lane],
 				  &worth[1].sums[0][lane], PF_ABREAST, worth[1].left_weight[lane],
 				  worth[1].right_weight[lane], best);
+}
+
+/*
+ * The cut that is better than all others and what was known, of those without missing values that nothing
+ * forbids; PF_ABREAST: none.  lanes: of the cuts, if not the same numbers.  Without branches, which nobody could foretell.
+ */
+pf_inline uint32_t
+pick_cut(const uint32_t *rank, const uint32_t *lanes, uint32_t ncuts, uint32_t n, const CutSums *sums, const CutWorth *worth,
+		  const Best *best)
+{
+	uint32_t	picked = PF_ABREAST;
+	uint32_t	first = best->split->found ? best->rank : 0;
+	uint64_t	gain;
+
+	/* numbers that are not negative are in the order of their bits */
+	memcpy(&gain, &best->gain, sizeof(gain));
+	gain += best->split->found;
+	for (uint32_t c = 0; c < ncuts; c++)
+	{
+		uint32_t	lane = lanes != NULL ? lanes[c] : c;
+		uint32_t	rows = (uint32_t) sums->rows[lane];
+		double		own = worth->gain[lane] > 0 ? worth->gain[lane] : 0;
+		uint64_t	bits;
+		bool		better;
+
+		memcpy(&bits, &own, sizeof(bits));
+		bits++;
+		better = (bits > gain) | ((bits == gain) & (rank[c] > first));
+		better &= (rows != 0) & (rows != n);
+		picked = better ? c : picked;
+		gain = better ? bits : gain;
+		first = better ? rank[c] : first;
+	}
+	return picked;
 }
 
 #endif							/* PF_CUTLANES_H */

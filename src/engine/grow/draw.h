@@ -30,10 +30,9 @@ pf_undraw_features(PfGrowth *growth, uint32_t drawn)
 	while (drawn-- > 0)
 	{
 		uint32_t	other = growth->swaps[drawn];
-		uint32_t	swap = growth->features[drawn];
 
-		growth->features[drawn] = growth->features[other];
-		growth->features[other] = swap;
+		growth->features[drawn] = drawn;
+		growth->features[other] = other;
 	}
 }
 

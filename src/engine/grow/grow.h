@@ -43,13 +43,26 @@ typedef struct PfSplit
 	double		gain;			/* weight x decrease of impurity */
 	double		middle;			/* between the values of both sides, for the bounds of what is below them */
 	bool		summed;			/* left is known */
-	double		left[PF_COUNTED_CLASSES];	/* counted classes: the weights that go left */
+	double		left[PF_COUNTED_CLASSES];	/* of the rows that go left: weights of counted classes; or weight, and sum */
 } PfSplit;
 
 typedef struct PfGrowth PfGrowth;
 typedef struct PfAbreast PfAbreast;
 typedef void (*PfFindSplit) (PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
 							 const PfNodeStats *stats, uint64_t *constant, PfSplit *split);
+
+/* The top of a subtree that is grown in one go. */
+typedef struct PfSubtree
+{
+	uint32_t	node;
+	uint32_t	depth;
+	uint64_t	place;			/* what it draws features by, if not by its number */
+	double		sum;			/* regression: of its targets less the offset */
+	const uint64_t *constant;	/* see pf_find_split */
+} PfSubtree;
+
+typedef void (*PfGrowSubtree) (PfGrowth *growth, uint32_t number, const PfItem *items, uint32_t n,
+							   const PfSubtree *top, PfTree *tree);
 typedef uint32_t (*PfSearchAbreast) (PfGrowth *growth, PfCellShape shape, PfAbreast *node,
 									 const uint32_t *features);
 
@@ -98,6 +111,7 @@ struct PfGrowth
 				search_many;
 	PfFindSplit find_random_split;	/* likewise, when params->places is there, */
 	float	   *sixteenths;		/* and of these every sixteenth: nfeatures x 16 */
+	PfGrowSubtree grow_subtree;	/* NULL: node by node */
 };
 
 #define PF_CHECK_EVERY 16384	/* items between two checks for interrupts */
@@ -111,7 +125,8 @@ pf_keeps_order(const PfGrowth *growth, uint32_t feature, double left, double rig
 		right >= growth->lower && right <= growth->upper;
 }
 
-/* tree.c */
+/* tree.c; the caller of pf_add_leaf has seen to it that there is room, and put the node's sums into growth->total */
+extern void pf_add_leaf(PfGrowth *growth, PfTree *tree, uint32_t node, const PfNodeStats *stats);
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 						   const PfForestParams *params);
 extern void pf_growth_release(PfGrowth *growth);
@@ -137,6 +152,15 @@ extern void pf_find_split(PfGrowth *growth, uint64_t stream, const PfItem *items
  * every processor.  They give equal bits.
  */
 extern PfFindSplit pf_random_splitter(bool portable);
+
+/*
+ * subtree.c: what grows a subtree of at most PF_SUBTREE_ROWS rows in one go, as pf_random_splitter chooses;
+ * NULL: nothing does with these parameters.  The tree has room for what may come of so many rows.
+ */
+#define PF_SUBTREE_ROWS		8
+#define PF_SUBTREE_FEATURES	256
+#define PF_SUBTREE_SLACK	16	/* bytes that may be read behind the rows that lie nearby */
+extern PfGrowSubtree pf_subtree_grower(const PfGrowth *growth, bool portable);
 
 /*
  * partition.c: how many items went left.  sums, of a regression: what pf_node_stats would sum up on the

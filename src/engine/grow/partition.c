@@ -23,8 +23,9 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 {
 	const uint8_t *bins = growth->bins + split->feature;
 	const size_t stride = growth->matrix->stride;
-	Moved	   *left_end = (Moved *) items;
-	Moved	   *right_end = (Moved *) growth->spare;
+	char	   *const left_side = (char *) items;
+	char	   *right_side = (char *) growth->spare;	/* where an item goes if all before it do */
+	size_t		left_bytes = 0;
 	uint32_t	nright;
 	const double offset = growth->offset;
 	Two			left_sums = {0, 0};
@@ -47,10 +48,10 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 			size_t		left = (uint8_t) (bins[item->row * stride] + up) <= threshold;
 
 			/* both stores, one counts: no branch to mispredict */
-			*left_end = moved;
-			*right_end = moved;
-			left_end += left;
-			right_end += left ^ 1;
+			*(Moved *) (left_side + left_bytes) = moved;
+			*(Moved *) (right_side - left_bytes) = moved;
+			left_bytes += left * sizeof(Moved);
+			right_side += sizeof(Moved);
 			if (sums != NULL)
 			{
 				/* in the order of the items of each side, since to add 0 changes nothing */
@@ -63,8 +64,8 @@ partition(PfGrowth *growth, const PfSplit *split, PfItem *items, uint32_t n, dou
 		}
 		pf_check(growth->env);
 	}
-	nright = (uint32_t) (right_end - (Moved *) growth->spare);
-	pf_copy(growth->env, left_end, growth->spare, (size_t) nright * sizeof(PfItem));
+	nright = n - (uint32_t) (left_bytes / sizeof(Moved));
+	pf_copy(growth->env, left_side + left_bytes, growth->spare, (size_t) nright * sizeof(PfItem));
 	for (int i = 0; sums != NULL && i < 2; i++)
 	{
 		sums[0][i] = left_sums[i];

@@ -22,83 +22,104 @@
 #include "engine/grow/draw.h"
 #include "engine/grow/wholerows.h"
 
-pf_inline void
-bring_rows(bool fetch, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
-		   uint32_t n, const size_t *feature, uint32_t *words, uint32_t *labels)
+/* Of the lanes of words: see add_to_range. */
+typedef struct Range
 {
-	const size_t stride = growth->matrix->stride;
-	const uint8_t *bins = growth->bins;
+	Bytes		lowest,
+				highest,
+				top;
+} Range;
 
-	for (uint32_t i = from; i < to; i++)
+pf_inline uint32_t
+word_of(const PfGrowth *growth, const PfItem *item, const size_t *feature)
+{
+	const uint8_t *row = row_of(growth, item);
+
+	return (uint32_t) row[feature[0]] << byte_shift(0) | (uint32_t) row[feature[1]] << byte_shift(1) |
+		(uint32_t) row[feature[2]] << byte_shift(2) | (uint32_t) row[feature[3]] << byte_shift(3);
+}
+
+/* A vector of words: of so many rows, the last of which fills it up without a label. */
+pf_inline void
+bring_four(bool labeled, const PfGrowth *growth, const PfItem *items, uint32_t n, const size_t *feature,
+		   uint32_t *words, uint32_t *labels, Range *range)
+{
+	const PfItem *b = &items[n > 1 ? 1 : 0];
+	const PfItem *c = &items[n > 2 ? 2 : n - 1];
+	const PfItem *d = &items[n > 3 ? 3 : n - 1];
+	Words		four = {word_of(growth, items, feature), word_of(growth, b, feature), word_of(growth, c, feature),
+	word_of(growth, d, feature)};
+
+	memcpy(words, &four, sizeof(four));
+	add_to_range((Bytes) four, &range->lowest, &range->highest, &range->top);
+	if (labeled)
 	{
-		const uint8_t *row = bins + items[i].row * stride;
-
-		if (fetch && i + AHEAD < n)
-			__builtin_prefetch(bins + items[i + AHEAD].row * stride + feature[0]);
-		words[i] = (uint32_t) row[feature[0]] << byte_shift(0) | (uint32_t) row[feature[1]] << byte_shift(1) |
-			(uint32_t) row[feature[2]] << byte_shift(2) | (uint32_t) row[feature[3]] << byte_shift(3);
-		if (labels != NULL)
-			labels[i] = -items[i].y.label;
+		four = (Words) {-items->y.label, n > 1 ? -b->y.label : 0, n > 2 ? -c->y.label : 0, n > 3 ? -d->y.label : 0};
+		memcpy(labels, &four, sizeof(four));
 	}
+}
+
+/* From row `from`, where a vector of words begins, up to `to`.  Behind them there are as many rows as are fetched ahead. */
+pf_inline void
+bring_rows(bool fetch, bool labeled, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
+		   const size_t *feature, uint32_t *words, uint32_t *labels, Range *range)
+{
+	Range		here = *range;
+	uint32_t	i = from;
+
+	for (; i + WORD_ROWS <= to; i += WORD_ROWS)
+	{
+		UNROLL
+		for (uint32_t k = 0; fetch && k < WORD_ROWS; k++)
+			__builtin_prefetch(row_of(growth, &items[i + k + AHEAD]) + feature[0]);
+		bring_four(labeled, growth, items + i, WORD_ROWS, feature, words + i, labeled ? labels + i : NULL, &here);
+	}
+	if (i < to)
+		bring_four(labeled, growth, items + i, to - i, feature, words + i, labeled ? labels + i : NULL, &here);
+	*range = here;
 }
 
 /*
- * The words of a node's rows, filled up to whole vectors with the last one.  labels,
- * if there is room for them: all bits set for a row of the second class.
+ * The words of a node's rows, filled up to whole vectors with the last one, and the range of their bins.
+ * labels, if there is room for them: all bits set for a row of the second class.
  */
 pf_inline void
-bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, const Cut *cuts,
-			   uint32_t ncuts, uint32_t *words, uint32_t *labels)
+bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uint32_t ncuts, uint32_t *words,
+			   uint32_t *labels)
 {
 	size_t		feature[PF_ABREAST];
+	Range		range = {{0}, {0}, {0}};
+	/* whole vectors of rows that are fetched ahead, while there are any ahead */
+	const uint32_t scattered = n < SCATTERED ? 0 : (n - AHEAD) / WORD_ROWS * WORD_ROWS;
 
 	for (uint32_t c = 0; c < PF_ABREAST; c++)
 		feature[c] = cuts[c < ncuts ? c : 0].feature;
-	if (n < SCATTERED && labels == NULL)
-		bring_rows(false, growth, items, 0, n, n, feature, words, NULL);
-	else if (n < SCATTERED)
-		bring_rows(false, growth, items, 0, n, n, feature, words, labels);
-	for (uint32_t start = 0, end; n >= SCATTERED && start < n; start = end)
+	memset(&range.lowest, PF_MISSING_BIN, sizeof(range.lowest));
+	for (uint32_t start = 0, end; start < scattered; start = end)
 	{
-		end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
-		bring_rows(true, growth, items, start, end, n, feature, words, labels);
+		end = scattered - start < PF_CHECK_EVERY ? scattered : start + PF_CHECK_EVERY;
+		if (labels == NULL)
+			bring_rows(true, false, growth, items, start, end, feature, words, NULL, &range);
+		else
+			bring_rows(true, true, growth, items, start, end, feature, words, labels, &range);
 		pf_check(growth->env);
 	}
-	for (uint32_t i = n; i % WORD_ROWS != 0; i++)
-	{
-		words[i] = words[n - 1];
-		if (labels != NULL)
-			labels[i] = 0;
-	}
-}
-
-pf_inline void
-find_ranges(const uint32_t *words, uint32_t n, Cut *cuts, uint32_t ncuts)
-{
-	Bytes		lowest,
-				highest = {0},
-				top = {0};
-
-	memset(&lowest, PF_MISSING_BIN, sizeof(lowest));
-	for (uint32_t i = 0; i < n; i += WORD_ROWS)
-	{
-		Bytes		bins;
-
-		memcpy(&bins, words + i, sizeof(bins));
-		add_to_range(bins, &lowest, &highest, &top);
-	}
-	lowest = lower(lowest, swap_halves(lowest));
-	lowest = lower(lowest, swap_words(lowest));
-	highest = ~lower(~highest, swap_halves(~highest));
-	highest = ~lower(~highest, swap_words(~highest));
-	top = ~lower(~top, swap_halves(~top));
-	top = ~lower(~top, swap_words(~top));
+	if (labels == NULL)
+		bring_rows(false, false, growth, items, scattered, n, feature, words, NULL, &range);
+	else
+		bring_rows(false, true, growth, items, scattered, n, feature, words, labels, &range);
+	range.lowest = lower(range.lowest, swap_halves(range.lowest));
+	range.lowest = lower(range.lowest, swap_words(range.lowest));
+	range.highest = higher(range.highest, swap_halves(range.highest));
+	range.highest = higher(range.highest, swap_words(range.highest));
+	range.top = higher(range.top, swap_halves(range.top));
+	range.top = higher(range.top, swap_words(range.top));
 	for (uint32_t c = 0; c < ncuts; c++)
 	{
 		cuts[c].lane = c;
-		cuts[c].lowest = lowest[c];
-		cuts[c].highest = (uint8_t) (highest[c] - 1);
-		cuts[c].missing_here = top[c] == PF_MISSING_BIN;
+		cuts[c].lowest = range.lowest[c];
+		cuts[c].highest = (uint8_t) (range.highest[c] - 1);
+		cuts[c].missing_here = range.top[c] == PF_MISSING_BIN;
 	}
 }
 
@@ -274,20 +295,40 @@ typedef enum Way
 	COUNTED,					/* two classes, rows that weigh 1, nothing missing: in bytes */
 	PAIRS,						/* counted classes, in cells */
 	QUADS,
-	UNITS,						/* regression, rows that weigh 1 */
+	MANY_QUADS,					/* more rows than a cell can count, that weigh 1 */
 	SUMS,						/* regression */
 	CLASSES						/* any weights and classes */
 } Way;
 
-/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts. */
+/* A cell of each cut to its classes. */
 pf_inline void
-try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
+empty_cells(bool any_missing, CutSums *sums, Real *left, Real *missing)
+{
+	Real		more[PF_COUNTED_CLASSES];
+
+	spread(PF_QUADS, sums->left, more);
+	for (uint32_t c = 0; c < PF_COUNTED_CLASSES; c++)
+		left[c] += more[c];
+	sums->left.cell = (Whole) all(0);
+	if (!any_missing)
+		return;
+	spread(PF_QUADS, sums->missing, more);
+	for (uint32_t c = 0; c < PF_COUNTED_CLASSES; c++)
+		missing[c] += more[c];
+	sums->missing.cell = (Whole) all(0);
+}
+
+/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts.  unit: rows weigh 1. */
+pf_inline void
+try_abreast(Way way, bool unit, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
 			const uint32_t *labels, const Cut *cuts, uint32_t ncuts, bool any_missing, double unsplit,
 			Best *best)
 {
-	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == QUADS ? PF_QUADS : PF_SUMS;
+	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == SUMS ? PF_SUMS : PF_QUADS;
 	Bytes		threshold = {0};
 	CutSums		sums = {{all(0), all(0), all(0)}, {all(0), all(0), all(0)}, all(0), all(0)};
+	Real		left[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
+	Real		missing[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
 	CutWorth	worth[2];
 
 	for (uint32_t c = 0; c < ncuts; c++)
@@ -303,21 +344,44 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 		{
 			end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
 			if (any_missing)
-				sum_cuts(shape, way == UNITS, true, growth, items + start, end - start, words + start, threshold, &sums);
+				sum_cuts(shape, unit, true, growth, items + start, end - start, words + start, threshold, &sums);
 			else
-				sum_cuts(shape, way == UNITS, false, growth, items + start, end - start, words + start, threshold, &sums);
+				sum_cuts(shape, unit, false, growth, items + start, end - start, words + start, threshold, &sums);
 			if (n >= PF_CHECK_EVERY)
 				pf_check(growth->env);
+			if (way == MANY_QUADS)
+				empty_cells(any_missing, &sums, left, missing);
 		}
-		if (way == UNITS)
+		if (way == SUMS && unit)
 		{
 			sums.left.weight = as_real(sums.rows);
 			sums.missing.weight = as_real(sums.missing_rows);
 		}
 	}
-	score_sides(shape, growth, unsplit, any_missing, &sums, worth);
-	for (uint32_t c = 0; c < ncuts; c++)
-		keep_lane(growth, &cuts[c], n, any_missing, &sums, worth, best);
+	if (way == MANY_QUADS)
+		score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
+	else
+		score_sums(shape, growth, unsplit, any_missing, &sums, worth);
+	if (any_missing || !growth->abreast)
+	{
+		for (uint32_t c = 0; c < ncuts; c++)
+			keep_lane(growth, &cuts[c], n, any_missing, &sums, worth, best);
+	}
+	else
+	{
+		uint32_t	rank[PF_ABREAST];
+		uint32_t	lanes[PF_ABREAST];
+		uint32_t	picked;
+
+		for (uint32_t c = 0; c < ncuts; c++)
+		{
+			rank[c] = cuts[c].rank;
+			lanes[c] = cuts[c].lane;
+		}
+		picked = pick_cut(rank, lanes, ncuts, n, &sums, worth, best);
+		if (picked < ncuts)
+			keep_lane(growth, &cuts[picked], n, false, &sums, worth, best);
+	}
 }
 
 /* Two rows: every feature that parts them is as good as any other, so the first one drawn is taken. */
@@ -351,7 +415,7 @@ part_two(PfCellShape shape, PfGrowth *growth, uint64_t stream, const PfItem *ite
 	if (cut.missing_here)
 		cut.highest = cut.lowest;
 	draw_thresholds(growth, stream, &cut, 1);
-	score_sides(shape, growth, unsplit, false, &sums, worth);
+	score_sums(shape, growth, unsplit, false, &sums, worth);
 	keep_lane(growth, &cut, 2, false, &sums, worth, best);
 }
 
@@ -372,11 +436,13 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 
 	split->found = false;
 	if (growth->matrix->nclasses == 0)
-		way = unit ? UNITS : SUMS;
+		way = SUMS;
 	else if (growth->counted && growth->width == 2)
 		way = unit ? COUNTED : PAIRS;
 	else if (growth->counted && stats->weight < PF_QUAD_LIMIT)
 		way = QUADS;
+	else if (growth->counted && unit)
+		way = MANY_QUADS;
 	if (n == 2 && growth->abreast && way != CLASSES)
 	{
 		if (growth->matrix->nclasses == 0)
@@ -387,7 +453,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 			part_two(PF_QUADS, growth, stream, items, stats->score, &best);
 		return;
 	}
-	if (way == UNITS && wanted >= nfeatures && growth->params->monotonic == NULL)
+	if (way == SUMS && unit && wanted >= nfeatures && growth->params->monotonic == NULL)
 	{
 		find_in_whole_rows(growth, stream, items, n, stats->score, &best);
 		return;
@@ -410,7 +476,6 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		if (ncuts == 0)
 			continue;
 		bring_together(growth, items, n, cuts, ncuts, words, labels);
-		find_ranges(words, n, cuts, ncuts);
 		for (uint32_t c = 0; c < ncuts; c++)
 		{
 			Cut			cut = cuts[c];
@@ -430,25 +495,33 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		draw_thresholds(growth, stream, cuts, kept);
 		switch (way)
 		{
+#define TRY(way, unit, labels) \
+			try_abreast(way, unit, growth, items, n, words, labels, cuts, kept, any_missing, stats->score, &best)
 			case COUNTED:
-				if (!any_missing)
-				{
-					try_abreast(COUNTED, growth, items, n, words, labels, cuts, kept, false, stats->score, &best);
-					break;
-				}
-				/* FALLTHROUGH */
+				if (any_missing)
+					TRY(PAIRS, true, NULL);
+				else
+					TRY(COUNTED, true, labels);
+				break;
 			case PAIRS:
-				try_abreast(PAIRS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
+				TRY(PAIRS, false, NULL);
 				break;
 			case QUADS:
-				try_abreast(QUADS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
+				if (unit)
+					TRY(QUADS, true, NULL);
+				else
+					TRY(QUADS, false, NULL);
 				break;
-			case UNITS:
-				try_abreast(UNITS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
+			case MANY_QUADS:
+				TRY(MANY_QUADS, true, NULL);
 				break;
 			case SUMS:
-				try_abreast(SUMS, growth, items, n, words, NULL, cuts, kept, any_missing, stats->score, &best);
+				if (unit)
+					TRY(SUMS, true, NULL);
+				else
+					TRY(SUMS, false, NULL);
 				break;
+#undef TRY
 			case CLASSES:
 				try_classes(growth, items, n, words, cuts, kept, stats->score, &best);
 				break;

@@ -32,6 +32,7 @@ typedef struct Open
 	uint64_t	place;			/* what it draws features by, if not by its number */
 	uint32_t	ended;			/* views that end above it */
 	bool		nearby;			/* the items' rows are numbers in growth->nearby */
+	bool		few;			/* growth->grow_subtree takes it */
 	uint32_t	set;			/* where its set of constant features is kept */
 	bool		summed;			/* the split that made the node left its sums */
 	double		sums[PF_COUNTED_CLASSES];	/* its part of growth->total */
@@ -97,7 +98,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	growth->spare = pf_alloc(env, ((size_t) matrix->nrows + 4) * sizeof(PfItem));
 	if (params->max_leaf_nodes == 0)
 		growth->nearby_rows = NEARBY_BYTES / matrix->stride;
-	growth->nearby = pf_alloc(env, (size_t) growth->nearby_rows * matrix->stride + 1);
+	growth->nearby = pf_alloc(env, (size_t) growth->nearby_rows * matrix->stride + PF_SUBTREE_SLACK);
 	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->candidates = pf_alloc(env, nfeatures * sizeof(uint32_t));
@@ -126,6 +127,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 	if (params->places)
 	{
 		growth->find_random_split = pf_random_splitter(false);
+		growth->grow_subtree = pf_subtree_grower(growth, false);
 		growth->sixteenths = pf_alloc(env, (size_t) nfeatures * 16 * sizeof(float));
 		for (size_t i = 0; i < (size_t) nfeatures * 16; i++)
 			growth->sixteenths[i] = params->places[i * 16];
@@ -282,9 +284,8 @@ clamp(double *value, double lower, double upper)
  * of many classes a row each would take gigabytes.  Not best first, where slots are
  * given back.
  */
-static void
-add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
-		 const PfNodeStats *stats)
+void
+pf_add_leaf(PfGrowth *growth, PfTree *tree, uint32_t node, const PfNodeStats *stats)
 {
 	double	   *leaf;
 
@@ -305,12 +306,6 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 		growth->pure_leaf[c] = tree->nleaves;
 	}
 
-	if (tree->nleaves == *room)
-	{
-		*room = *room ? *room * 2 : 16;
-		tree->leaves = pf_resize(growth->env, tree->leaves,
-								 (size_t) *room * tree->width * sizeof(double));
-	}
 	leaf = tree->leaves + (size_t) tree->nleaves * tree->width;
 	if (growth->matrix->nclasses)
 	{
@@ -330,11 +325,50 @@ add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node,
 	tree->nodes[node].link = tree->nleaves++;
 }
 
+/* Makes room for so many more. */
+static void
+make_leaf_room(const PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t more)
+{
+	if (tree->nleaves + more > *room)
+	{
+		*room = *room ? *room * 2 : 16;
+		tree->leaves = pf_resize(growth->env, tree->leaves,
+								 (size_t) *room * tree->width * sizeof(double));
+	}
+}
+
+static void
+add_leaf(PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t node, const PfNodeStats *stats)
+{
+	make_leaf_room(growth, tree, room, 1);
+	pf_add_leaf(growth, tree, node, stats);
+}
+
+static void
+make_node_room(const PfGrowth *growth, PfTree *tree, uint32_t *room, uint32_t more)
+{
+	if (tree->nnodes + more > *room)
+	{
+		*room *= 2;
+		tree->nodes = pf_resize(growth->env, tree->nodes, *room * sizeof(PfNode));
+	}
+}
+
+/* What a leaf says is the mean of its rows, not what is left of the sums above them. */
+static PfNodeStats
+stats_of_leaf(PfGrowth *growth, const PfItem *items, const Open *entry, PfNodeStats stats)
+{
+	if (entry->summed && growth->matrix->nclasses == 0 && !stats.pure)
+		pf_node_stats(growth, items + entry->start, entry->n, &stats);
+	return stats;
+}
+
 /* Keeps what a node that is split says in the views that end there; those are ended below it. */
 static void
-end_views(PfGrowth *growth, PfTree *tree, Open *entry, const PfNodeStats *stats,
+end_views(PfGrowth *growth, PfTree *tree, const PfItem *items, Open *entry, const PfNodeStats *stats,
 		  Frontier *frontier, uint32_t *leaf_room)
 {
+	PfNodeStats leaf;
 	const PfForestParams *params = growth->params;
 	uint32_t	views = 0;
 
@@ -355,7 +389,8 @@ end_views(PfGrowth *growth, PfTree *tree, Open *entry, const PfNodeStats *stats,
 		frontier->end_room = frontier->end_room ? frontier->end_room * 2 : 64;
 		tree->ends = pf_resize(growth->env, tree->ends, frontier->end_room * sizeof(PfEnd));
 	}
-	add_leaf(growth, tree, leaf_room, entry->node, stats);
+	leaf = stats_of_leaf(growth, items, entry, *stats);
+	add_leaf(growth, tree, leaf_room, entry->node, &leaf);
 	tree->ends[tree->nends++] = (PfEnd) {
 		.node = entry->node,.leaf = tree->nodes[entry->node].link,.views = views
 	};
@@ -384,7 +419,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	}
 	else
 		pf_node_stats(growth, items + entry->start, entry->n, &stats);
-	if (growth->counted)
+	if (growth->counted || growth->matrix->nclasses == 0)
 		memcpy(entry->sums, growth->total, growth->width * sizeof(double));
 	if (entry->depth == 0)
 		growth->min_leaf_weight = params->min_weight_fraction_leaf * stats.weight;
@@ -404,12 +439,15 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	if (entry->split.found)
 	{
 		if (params->nviews > 0)
-			end_views(growth, tree, entry, &stats, frontier, leaf_room);
+			end_views(growth, tree, items, entry, &stats, frontier, leaf_room);
 		entry->set = keep_set(growth, frontier);
 		push(growth->env, frontier, entry);
 	}
 	if (!entry->split.found || frontier->best_first)
+	{
+		stats = stats_of_leaf(growth, items, entry, stats);
 		add_leaf(growth, tree, leaf_room, entry->node, &stats);
+	}
 }
 
 /* Leaf slots of nodes that were split later are unused: close the gaps. */
@@ -486,6 +524,21 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		if (params->max_leaf_nodes > 0 && nleaves >= params->max_leaf_nodes)
 			break;
 		entry = pop(&frontier);
+		if (entry.few)
+		{
+			const PfSubtree top = {
+				.node = entry.node,.depth = entry.depth,.place = entry.place,.sum = entry.sums[1],
+				.constant = frontier.sets + (size_t) entry.set * growth->words
+			};
+
+			pf_check(env);
+			make_node_room(growth, tree, &node_room, 2 * PF_SUBTREE_ROWS);
+			make_leaf_room(growth, tree, &leaf_room, PF_SUBTREE_ROWS);
+			growth->bins = entry.nearby ? growth->nearby : growth->matrix->bins;
+			growth->grow_subtree(growth, number, items + entry.start, entry.n, &top, tree);
+			frontier.free_sets[frontier.nfree++] = entry.set;
+			continue;
+		}
 
 		if (entry.split.gain < params->min_impurity_decrease * root_weight)
 		{
@@ -502,11 +555,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			continue;
 		}
 
-		if (children + 2 > node_room)
-		{
-			node_room *= 2;
-			tree->nodes = pf_resize(env, tree->nodes, node_room * sizeof(PfNode));
-		}
+		make_node_room(growth, tree, &node_room, 2);
 		tree->nnodes += 2;
 		nleaves++;
 		tree->nodes[entry.node].link = children | (entry.split.missing_left ? PF_MISSING_LEFT : 0);
@@ -516,23 +565,28 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 
 		bring_together(growth, items, &entry);
 		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n,
-							 growth->matrix->nclasses ? NULL : sums);
+							 growth->matrix->nclasses || entry.split.summed ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
 				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
-				.place = pf_random_place(entry.place, 0),.ended = entry.ended
+				.ended = entry.ended
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
 				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
-				.place = pf_random_place(entry.place, 1),.ended = entry.ended
+				.ended = entry.ended
 		};
+		if (params->by_place)
+		{
+			left.place = pf_random_place(entry.place, 0);
+			right.place = pf_random_place(entry.place, 1);
+		}
 		if (params->monotonic != NULL && params->monotonic[entry.split.feature] > 0)
 			left.upper = right.lower = entry.split.middle;
 		else if (params->monotonic != NULL && params->monotonic[entry.split.feature] < 0)
 			left.lower = right.upper = entry.split.middle;
 		left.summed = right.summed = entry.split.summed || growth->matrix->nclasses == 0;
-		if (growth->matrix->nclasses == 0)
+		if (growth->matrix->nclasses == 0 && !entry.split.summed)
 		{
 			memcpy(left.sums, sums[0], sizeof(sums[0]));
 			memcpy(right.sums, sums[1], sizeof(sums[1]));
@@ -558,6 +612,13 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 				continue;
 			}
 			take_set(growth, &frontier, entry.set);
+			if (growth->grow_subtree != NULL && child->n <= PF_SUBTREE_ROWS)
+			{
+				child->few = true;
+				child->set = keep_set(growth, &frontier);
+				push(env, &frontier, child);
+				continue;
+			}
 			visit(growth, tree, number, items, child, &frontier, &leaf_room);
 		}
 		frontier.free_sets[frontier.nfree++] = entry.set;

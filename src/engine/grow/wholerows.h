@@ -104,29 +104,6 @@ draw_block(uint32_t quads, const PfGrowth *growth, uint64_t stream, Block *block
 	block->threshold = (Bytes) (Words) {threshold[0], threshold[1], threshold[2], threshold[3]};
 }
 
-/* The masks of four bytes of sixteen. */
-pf_inline Whole
-widen(Bytes mask, uint32_t quad)
-{
-	typedef int8_t Narrow __attribute__((vector_size(PF_ABREAST)));
-	uint32_t	word = ((Words) mask)[quad];
-	Narrow		bytes;
-
-	memcpy(&bytes, &word, sizeof(bytes));
-	return (Whole) __builtin_convertvector(bytes, Mask);
-}
-
-pf_inline Whole
-widen_counts(Bytes counts, uint32_t quad)
-{
-	typedef uint8_t Narrow __attribute__((vector_size(PF_ABREAST)));
-	uint32_t	word = ((Words) counts)[quad];
-	Narrow		bytes;
-
-	memcpy(&bytes, &word, sizeof(bytes));
-	return __builtin_convertvector(bytes, Whole);
-}
-
 pf_inline void
 sum_block(uint32_t quads, bool any_missing, const PfGrowth *growth, const PfItem *items, uint32_t n,
 		  const Block *block, QuadSums *out)
@@ -150,8 +127,10 @@ sum_block(uint32_t quads, bool any_missing, const PfGrowth *growth, const PfItem
 			const double target = items[i].y.target - offset;
 			const Real	sum = all(target);
 			Bytes		bins = bins_of(quads, growth, &items[i], block->first);
-			Bytes		left = (Bytes) (bins <= threshold);
+			Bytes		left = (Bytes) (lower(bins, threshold) == bins);
 			Bytes		missing = (Bytes) (bins == PF_MISSING_BIN);
+			const uint32_t left_bits = bits_of(left);
+			const uint32_t missing_bits = any_missing ? bits_of(missing) : 0;
 
 			if (n >= SCATTERED && i + AHEAD < n)
 				__builtin_prefetch(row_of(growth, &items[i + AHEAD]) + block->first);
@@ -161,9 +140,9 @@ sum_block(uint32_t quads, bool any_missing, const PfGrowth *growth, const PfItem
 			UNROLL
 			for (uint32_t q = 0; q < quads; q++)
 			{
-				sums[q].left += (Real) ((Whole) sum & widen(left, q));
+				sums[q].left += (Real) ((Whole) sum & kept(left_bits, q));
 				if (any_missing)
-					sums[q].missing += (Real) ((Whole) sum & widen(missing, q));
+					sums[q].missing += (Real) ((Whole) sum & kept(missing_bits, q));
 			}
 		}
 		UNROLL
@@ -204,7 +183,7 @@ try_block(uint32_t quads, PfGrowth *growth, uint64_t stream, const PfItem *items
 		};
 		CutWorth	worth[2];
 
-		score_sides(PF_SUMS, growth, unsplit, block.any_missing, &quad, worth);
+		score_sums(PF_SUMS, growth, unsplit, block.any_missing, &quad, worth);
 		for (uint32_t c = 0; c < PF_ABREAST; c++)
 		{
 			uint32_t	lane = q * PF_ABREAST + c;
