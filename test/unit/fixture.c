@@ -359,6 +359,23 @@ fixture_tree(const PfMatrix *matrix, const PfForestParams *params, uint32_t numb
 	return tree;
 }
 
+PfItem *
+fixture_items(const PfMatrix *matrix)
+{
+	PfItem	   *items = pf_alloc(unit_env(), matrix->nrows * sizeof(PfItem));
+
+	for (uint32_t i = 0; i < matrix->nrows; i++)
+	{
+		items[i].row = i;
+		items[i].weight = 1;
+		if (matrix->nclasses)
+			items[i].y.label = matrix->label[i];
+		else
+			items[i].y.target = matrix->target[i];
+	}
+	return items;
+}
+
 bool
 fixture_same_tree(const PfTree *a, const PfTree *b)
 {

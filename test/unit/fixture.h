@@ -6,6 +6,7 @@
 #define PF_FIXTURE_H
 
 #include "engine/forest/forest.h"
+#include "engine/grow/grow.h"
 #include "engine/model/model.h"
 
 /*
@@ -22,6 +23,9 @@ extern PfMatrix fixture_matrix(uint32_t nrows, uint32_t nfeatures, uint32_t ncla
 extern void fixture_few_bins(PfMatrix *matrix, uint32_t row, uint32_t nbins, double missing, uint64_t *random);
 
 extern PfForestParams fixture_params(const PfMatrix *matrix);
+
+/* All rows, each once, as pf_grow_tree takes them. */
+extern PfItem *fixture_items(const PfMatrix *matrix);
 
 /* One tree by a participant of its own; are two trees the same to the last bit? */
 extern PfTree fixture_tree(const PfMatrix *matrix, const PfForestParams *params, uint32_t number);

@@ -487,6 +487,42 @@ odd_shapes(void)
 	CHECK_INT(tree.nleaves, 255);
 }
 
+/* Wherever the bins of a subtree are brought to, its tree is the same. */
+static void
+nearness_changes_nothing(uint32_t nclasses, bool random_cuts)
+{
+	static const uint32_t rooms[][2] = {{0, 0}, {0, 100}, {700, 0}, {700, 100}, {2000, 2}, {100, 100}};
+	PfMatrix	matrix = fixture_matrix(2000, 9, nclasses, 0.1, 17);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		trees[6];
+
+	params.bootstrap = false;
+	params.max_features = 3;
+	if (random_cuts)
+	{
+		params.places = pf_alloc(unit_env(), 9 * 256 * sizeof(float));
+		for (uint32_t i = 0; i < 9 * 256; i++)
+			params.places[i] = (float) (i % 256);
+	}
+	for (int i = 0; i < 6; i++)
+	{
+		PfGrowth	growth;
+
+		pf_growth_init(&growth, unit_env(), &matrix, &params);
+		for (int k = 0; k < 2; k++)
+		{
+			pf_release(unit_env(), growth.nearby[k]);
+			growth.nearby_rows[k] = rooms[i][k];
+			growth.nearby[k] = pf_alloc(unit_env(), (size_t) rooms[i][k] * matrix.stride + PF_SUBTREE_SLACK);
+		}
+		pf_grow_tree(&growth, 3, fixture_items(&matrix), matrix.nrows, &trees[i]);
+		pf_growth_release(&growth);
+		CHECK(fixture_same_tree(&trees[0], &trees[i]));
+	}
+	CHECK(trees[0].nnodes > 100);
+	unit_release_all();
+}
+
 static void
 draws_evenly(void)
 {
@@ -540,6 +576,10 @@ test_grow(void)
 	gaps_between_rows_change_nothing(0);
 	gaps_between_rows_change_nothing(2);
 	gaps_between_rows_change_nothing(3);
+	nearness_changes_nothing(0, false);
+	nearness_changes_nothing(2, false);
+	nearness_changes_nothing(0, true);
+	nearness_changes_nothing(3, true);
 	odd_shapes();
 	draws_evenly();
 	names_are_found();

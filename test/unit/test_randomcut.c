@@ -304,24 +304,15 @@ finds_the_plain_splits(void)
 }
 
 static PfTree
-grow_with(const PfMatrix *matrix, const PfForestParams *params, PfItem *items, bool at_once, bool portable)
+grow_with(const PfMatrix *matrix, const PfForestParams *params, bool at_once, bool portable)
 {
 	PfGrowth	growth;
 	PfTree		tree;
 
-	for (uint32_t i = 0; i < matrix->nrows; i++)
-	{
-		items[i].row = i;
-		items[i].weight = 1;
-		if (matrix->nclasses)
-			items[i].y.label = matrix->label[i];
-		else
-			items[i].y.target = matrix->target[i];
-	}
 	pf_growth_init(&growth, unit_env(), matrix, params);
 	CHECK(growth.grow_subtree != NULL);
 	growth.grow_subtree = at_once ? pf_subtree_grower(&growth, portable) : NULL;
-	pf_grow_tree(&growth, 5, items, matrix->nrows, &tree);
+	pf_grow_tree(&growth, 5, fixture_items(matrix), matrix->nrows, &tree);
 	pf_growth_release(&growth);
 	return tree;
 }
@@ -332,7 +323,6 @@ grows_subtrees(uint32_t nclasses, uint32_t nrows, uint32_t nfeatures, uint32_t n
 {
 	PfMatrix	matrix = fixture_matrix(nrows, nfeatures, nclasses, 0, *random);
 	PfForestParams params = random_params(&matrix, 2);
-	PfItem	   *items = pf_alloc(unit_env(), nrows * sizeof(PfItem));
 
 	for (uint32_t i = 0; i < nrows; i++)
 	{
@@ -351,10 +341,10 @@ grows_subtrees(uint32_t nclasses, uint32_t nrows, uint32_t nfeatures, uint32_t n
 		params.by_place = how == 1;
 		params.max_depth = how == 2 ? 6 : 0;
 		params.min_samples_split = how == 3 ? 4 : 2;
-		one = grow_with(&matrix, &params, items, false, false);
+		one = grow_with(&matrix, &params, false, false);
 		for (int portable = 0; portable < 2; portable++)
 		{
-			PfTree		other = grow_with(&matrix, &params, items, true, portable);
+			PfTree		other = grow_with(&matrix, &params, true, portable);
 
 			CHECK(fixture_same_tree(&one, &other));
 			CHECK(memcmp(one.importance, other.importance, nfeatures * sizeof(double)) == 0);

@@ -113,8 +113,9 @@ pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params, bool vote
 	uint64_t	drawn = params->bootstrap ? rows * 2 / 3 : rows;	/* 1 - 1/e of them */
 	uint64_t	each;
 
-	/* items, the half of them that a partition puts aside, a node for each; the draws */
-	each = drawn * (sizeof(PfItem) * 3 / 2 + sizeof(PfNode)) + rows * sizeof(uint32_t);
+	/* items, the half of them that a partition puts aside, a node for each; the draws; bins that are brought together */
+	each = drawn * (sizeof(PfItem) * 3 / 2 + sizeof(PfNode)) + rows * sizeof(uint32_t) +
+		pf_less_nearby_rows(matrix, params) * matrix->stride;
 	if (params->ranks != NULL)
 		each += pf_samples_memory(rows);
 	return pf_matrix_memory(matrix, votes && params->bootstrap) + participants * each +

@@ -499,12 +499,11 @@ pf_inline void
 score_sums(PfCellShape shape, const PfGrowth *growth, double unsplit, bool any_missing, const CutSums *sums,
 		   CutWorth *worth)
 {
-	Real		left[PF_COUNTED_CLASSES],
-				missing[PF_COUNTED_CLASSES];
+	Real		left[PF_COUNTED_CLASSES];
+	Real		missing[PF_COUNTED_CLASSES];
 
 	spread(shape, sums->left, left);
-	if (any_missing)
-		spread(shape, sums->missing, missing);
+	spread(shape, sums->missing, missing);
 	score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
 }
 

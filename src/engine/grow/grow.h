@@ -80,8 +80,8 @@ struct PfGrowth
 
 	PfItem	   *spare;			/* nrows, for the partition */
 	const uint8_t *bins;		/* what the rows of the node at hand index */
-	uint8_t    *nearby;			/* bins of the rows of a small subtree, side by side */
-	uint32_t	nearby_rows;	/* room; 0: not worth it */
+	uint8_t    *nearby[2];		/* bins of the rows of a small subtree, side by side; [0] of a larger one */
+	uint32_t	nearby_rows[2];	/* room; 0: not worth it */
 
 	uint32_t   *features;		/* 0 .. nfeatures - 1 */
 	uint32_t   *swaps;			/* how to put them back */
@@ -127,6 +127,7 @@ pf_keeps_order(const PfGrowth *growth, uint32_t feature, double left, double rig
 
 /* tree.c; the caller of pf_add_leaf has seen to it that there is room, and put the node's sums into growth->total */
 extern void pf_add_leaf(PfGrowth *growth, PfTree *tree, uint32_t node, const PfNodeStats *stats);
+extern uint32_t pf_less_nearby_rows(const PfMatrix *matrix, const PfForestParams *params);	/* see bring_together */
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 						   const PfForestParams *params);
 extern void pf_growth_release(PfGrowth *growth);

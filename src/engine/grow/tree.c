@@ -17,9 +17,14 @@
 #include "engine/grow/random.h"
 
 #define NO_ROW UINT32_MAX
+#define AHEAD	16				/* rows between the one copied and the one fetched */
 
+/* Bytes of rows that are brought together: see bring_together. */
 #ifndef NEARBY_BYTES
-#define NEARBY_BYTES 2097152
+#define NEARBY_BYTES	2097152
+#endif
+#ifndef LESS_NEARBY_BYTES
+#define LESS_NEARBY_BYTES	16777216
 #endif
 
 /* A node that may still be split. */
@@ -31,7 +36,7 @@ typedef struct Open
 	uint32_t	depth;
 	uint64_t	place;			/* what it draws features by, if not by its number */
 	uint32_t	ended;			/* views that end above it */
-	bool		nearby;			/* the items' rows are numbers in growth->nearby */
+	uint8_t		nearby;			/* the items' rows are numbers in growth->nearby[nearby - 1]; 0: in the matrix */
 	bool		few;			/* growth->grow_subtree takes it */
 	uint32_t	set;			/* where its set of constant features is kept */
 	bool		summed;			/* the split that made the node left its sums */
@@ -55,6 +60,17 @@ typedef struct Frontier
 	uint64_t   *set;			/* that of the node at hand */
 	uint32_t	end_room;		/* of the tree's ends */
 } Frontier;
+
+/* Half a matrix, if that is much more than what lies nearby in the end, but not more than is worth it. */
+uint32_t
+pf_less_nearby_rows(const PfMatrix *matrix, const PfForestParams *params)
+{
+	const uint64_t bytes = (uint64_t) matrix->nrows * matrix->stride / 2;
+
+	if (params->max_leaf_nodes > 0 || bytes < 3 * NEARBY_BYTES)
+		return 0;
+	return (uint32_t) ((bytes < LESS_NEARBY_BYTES ? bytes : LESS_NEARBY_BYTES) / matrix->stride);
+}
 
 void
 pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
@@ -96,9 +112,11 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->group = nfeatures;
 
 	growth->spare = pf_alloc(env, ((size_t) matrix->nrows + 4) * sizeof(PfItem));
+	growth->nearby_rows[0] = pf_less_nearby_rows(matrix, params);
 	if (params->max_leaf_nodes == 0)
-		growth->nearby_rows = NEARBY_BYTES / matrix->stride;
-	growth->nearby = pf_alloc(env, (size_t) growth->nearby_rows * matrix->stride + PF_SUBTREE_SLACK);
+		growth->nearby_rows[1] = NEARBY_BYTES / matrix->stride;
+	for (int i = 0; i < 2; i++)
+		growth->nearby[i] = pf_alloc(env, (size_t) growth->nearby_rows[i] * matrix->stride + PF_SUBTREE_SLACK);
 	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->candidates = pf_alloc(env, nfeatures * sizeof(uint32_t));
@@ -141,7 +159,8 @@ void
 pf_growth_release(PfGrowth *growth)
 {
 	pf_release(growth->env, growth->spare);
-	pf_release(growth->env, growth->nearby);
+	pf_release(growth->env, growth->nearby[0]);
+	pf_release(growth->env, growth->nearby[1]);
 	pf_release(growth->env, growth->features);
 	pf_release(growth->env, growth->swaps);
 	pf_release(growth->env, growth->candidates);
@@ -154,28 +173,43 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->tables);
 }
 
+static const uint8_t *
+bins_of(const PfGrowth *growth, const Open *entry)
+{
+	return entry->nearby ? growth->nearby[entry->nearby - 1] : growth->matrix->bins;
+}
+
 /*
  * The rows of a subtree that is small enough are brought together, so that all
- * that is done below finds them in the cache.  There is one such subtree at a
- * time, since a tree that grows depth first is done with it before the next.
+ * that is done below finds them in the cache; and before, of a matrix that is much larger than
+ * caches, those of a subtree of which a line of memory and a page would hold few.  There is one such
+ * subtree of each kind at a time, since a tree that grows depth first is done with it before the next.
  */
 static void
 bring_together(PfGrowth *growth, PfItem *items, Open *entry)
 {
 	const size_t stride = growth->matrix->stride;
+	const uint8_t nearby = entry->n <= growth->nearby_rows[1] ? 2 : entry->n <= growth->nearby_rows[0] ? 1 : 0;
 
-	if (!entry->nearby && entry->n <= growth->nearby_rows)
+	if (entry->nearby < nearby)
 	{
+		const uint8_t *bins = bins_of(growth, entry);
+		uint8_t    *to = growth->nearby[nearby - 1];
+
 		for (uint32_t i = 0; i < entry->n; i++)
 		{
 			PfItem	   *item = &items[entry->start + i];
 
-			memcpy(growth->nearby + i * stride, growth->matrix->bins + item->row * stride, stride);
+			if (i + AHEAD < entry->n)
+				__builtin_prefetch(bins + item[AHEAD].row * stride);
+			memcpy(to + i * stride, bins + item->row * stride, stride);
 			item->row = i;
+			if (i % PF_CHECK_EVERY == 0)
+				pf_check(growth->env);
 		}
-		entry->nearby = true;
+		entry->nearby = nearby;
 	}
-	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
+	growth->bins = bins_of(growth, entry);
 }
 
 /* Which of two open nodes is next: the greater gain, the older node of equals. */
@@ -411,7 +445,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 	pf_check(growth->env);
 	growth->lower = entry->lower;
 	growth->upper = entry->upper;
-	growth->bins = entry->nearby ? growth->nearby : growth->matrix->bins;
+	growth->bins = bins_of(growth, entry);
 	if (entry->summed)
 	{
 		memcpy(growth->total, entry->sums, growth->width * sizeof(double));
@@ -534,7 +568,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			pf_check(env);
 			make_node_room(growth, tree, &node_room, 2 * PF_SUBTREE_ROWS);
 			make_leaf_room(growth, tree, &leaf_room, PF_SUBTREE_ROWS);
-			growth->bins = entry.nearby ? growth->nearby : growth->matrix->bins;
+			growth->bins = bins_of(growth, &entry);
 			growth->grow_subtree(growth, number, items + entry.start, entry.n, &top, tree);
 			frontier.free_sets[frontier.nfree++] = entry.set;
 			continue;
