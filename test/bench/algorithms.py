@@ -4,7 +4,8 @@ algorithms.py [--tables NAME,...|all] [--runs N] [--jobs N] [--peers NAME,...] [
               [--records FILE]
 
 Boosting is trained twice, once as XGBoost's is set here and once as LightGBM's and scikit-learn's;
-extra trees once.  They take turns, and each turn holds out another fifth of the rows, on which all are
+extra trees once, and where there are values to predict again with all features, as both libraries do by
+default.  They take turns, and each turn holds out another fifth of the rows, on which all are
 measured; on large tables, where a turn of a peer takes minutes, there is one.
 Prints Markdown, each part between <!-- begin algorithms-NAME --> and <!-- end algorithms-NAME -->.
 """
@@ -24,10 +25,11 @@ FOLDS = 5
 TABLES = {**TABLES, CARS.name: CARS}
 DEFAULT = "cls_100k,mix_100k,reg_100k,htru2,diabetes,cars"
 BOOSTING = {"algorithm": "gradient_boosting", "early_stopping": False}      # on all rows, as the others do
-DEPTH, LEAVES, EXTRA = "pgforest, depth 6", "pgforest, 31 leaves", "pgforest"
+DEPTH, LEAVES, EXTRA, ALL = "pgforest, depth 6", "pgforest, 31 leaves", "pgforest", "pgforest, all features"
 OURS = {DEPTH: {**BOOSTING, "max_depth": 6, "max_leaf_nodes": None}, LEAVES: BOOSTING,
-        EXTRA: {"algorithm": "extra_trees", "max_features": "sqrt"}}
-BESIDE = {"xgboost_boosting": DEPTH, "lightgbm_boosting": LEAVES, "sklearn_boosting": LEAVES, "sklearn_extra": EXTRA}
+        EXTRA: {"algorithm": "extra_trees", "max_features": "sqrt"}, ALL: {"algorithm": "extra_trees"}}
+BESIDE = {"xgboost_boosting": DEPTH, "lightgbm_boosting": LEAVES, "sklearn_boosting": LEAVES, "sklearn_extra": EXTRA,
+          "sklearn_extra_all": ALL}
 TITLES = {**peers.BOOSTING, **peers.EXTRA_TREES}
 
 
@@ -59,6 +61,8 @@ def compare(options, table):
     busy = report.load()
     who = [name for name in OURS if name in [BESIDE[peer] for peer in options.found]] or list(OURS)
     who += options.found
+    if not table.regression:
+        who = [name for name in who if name != ALL and BESIDE.get(name) != ALL]
     results = {name: speed.Results() for name in who}
     turns = options.runs or (1 if table.rows >= speed.LARGE_ROWS else 3)
     for turn in range(turns):
@@ -79,7 +83,8 @@ def compare(options, table):
         print(f"**{table.title.replace(', `max_features` sqrt on both sides', '')}.** "
               f"{options.jobs} processes or threads each, {how}, in seconds.\n")
         for title, group in ((f"Gradient boosting, {ROUNDS} rounds, learning rate 0.1:", (DEPTH, LEAVES, *peers.BOOSTING)),
-                             (f"Extra trees, {ROUNDS} of them, unlimited, `max_features` sqrt:", (EXTRA, *peers.EXTRA_TREES))):
+                             (f"Extra trees, {ROUNDS} of them, unlimited, `max_features` sqrt unless it says all:",
+                              (EXTRA, ALL, *peers.EXTRA_TREES))):
             names = [name for name in group if name in who]
             if names:
                 print(title + "\n")

@@ -22,7 +22,7 @@ PEERS = {"sklearn": "scikit-learn", "ranger": "ranger", "xgboost": "XGBoost, for
          "lightgbm": "LightGBM, forest mode"}
 BOOSTING = {"xgboost_boosting": "XGBoost, depth 6", "lightgbm_boosting": "LightGBM, 31 leaves",
             "sklearn_boosting": "scikit-learn, 31 leaves"}
-EXTRA_TREES = {"sklearn_extra": "scikit-learn"}
+EXTRA_TREES = {"sklearn_extra": "scikit-learn", "sklearn_extra_all": "scikit-learn, all features"}
 LIBRARIES = {"sklearn": ["sklearn", "pandas"], "xgboost": ["xgboost", "pandas"],
              "lightgbm": ["lightgbm", "pandas"]}
 
@@ -153,13 +153,17 @@ def fit_lightgbm(options, coding, rows, target, nclasses):
     return train_lightgbm(options, coding, rows, target, nclasses, forest)
 
 
-def fit_sklearn_extra(options, coding, rows, target, nclasses):
+def fit_sklearn_extra(options, coding, rows, target, nclasses, max_features="sqrt"):
     from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
     kind = ExtraTreesClassifier if nclasses else ExtraTreesRegressor
-    trees = kind(n_estimators=options.trees, max_features="sqrt", n_jobs=options.jobs, random_state=options.seed)
+    trees = kind(n_estimators=options.trees, max_features=max_features, n_jobs=options.jobs, random_state=options.seed)
     trees.fit(rows, target)
     return trees.predict_proba if nclasses else trees.predict
+
+
+def fit_sklearn_extra_all(options, coding, rows, target, nclasses):
+    return fit_sklearn_extra(options, coding, rows, target, nclasses, 1.0)
 
 
 def fit_sklearn_boosting(options, coding, rows, target, nclasses):
@@ -183,7 +187,7 @@ def fit_lightgbm_boosting(options, coding, rows, target, nclasses):
 
 
 FIT = {"sklearn": fit_sklearn, "xgboost": fit_xgboost, "lightgbm": fit_lightgbm,
-       "sklearn_extra": fit_sklearn_extra, "sklearn_boosting": fit_sklearn_boosting,
+       "sklearn_extra": fit_sklearn_extra, "sklearn_extra_all": fit_sklearn_extra_all, "sklearn_boosting": fit_sklearn_boosting,
        "xgboost_boosting": fit_xgboost_boosting, "lightgbm_boosting": fit_lightgbm_boosting}
 
 
@@ -193,7 +197,7 @@ def run(options):
 
     def fetch_training():
         frame = db.read_frame(f"SELECT * FROM {options.relation} WHERE id % 5 <> {options.fold}")
-        coding = Coding(frame, ["id", options.target], fill=options.peer in ("sklearn", "sklearn_extra"))
+        coding = Coding(frame, ["id", options.target], fill=options.peer in ("sklearn", *EXTRA_TREES))
         classes, target = (0, frame[options.target].to_numpy()) if options.regression \
             else numpy.unique(frame[options.target].to_numpy(), return_inverse=True)
         return coding, coding.matrix(frame), target, 0 if options.regression else len(classes)

@@ -33,8 +33,6 @@ typedef uint64_t Pair __attribute__((vector_size(16)));
 typedef struct Few
 {
 	PfGrowth   *growth;
-	PfTree	   *tree;
-	uint32_t	number;			/* of the tree */
 	const PfItem *items;
 	double		target[PF_SUBTREE_ROWS];	/* less the offset; where there is no row, 0 */
 	uint64_t	of_class[PF_COUNTED_CLASSES];	/* rows */
@@ -430,8 +428,6 @@ grow_few(PfCellShape shape, PfGrowth *growth, uint32_t number, const PfItem *ite
 	uint32_t	nopen = 0;
 
 	few.growth = growth;
-	few.tree = tree;
-	few.number = number;
 	few.items = items;
 	memset(few.of_class, 0, sizeof(few.of_class));
 	memcpy(part.constant, top->constant, growth->words * sizeof(uint64_t));
@@ -456,6 +452,7 @@ grow_few(PfCellShape shape, PfGrowth *growth, uint32_t number, const PfItem *ite
 	{
 		PfSplit		split = {.found = false};
 		Best		best = {&split, 0, 0};
+		PfNodeStats stats = {0};
 		double		unsplit;
 		bool		pure;
 
@@ -503,14 +500,15 @@ grow_few(PfCellShape shape, PfGrowth *growth, uint32_t number, const PfItem *ite
 			part.sum = split.left[1];
 			continue;
 		}
+		stats.weight = n;
+		stats.pure = pure;
+		if (shape == PF_SUMS)
 		{
-			const PfNodeStats stats = {
-				.weight = n,.sum = shape == PF_SUMS && !pure ? sum_targets(&few, (Whole) {part.rows})[0] : 0,.first = shape == PF_SUMS ? items[first_row(part.rows)].y.target : 0,
-				.pure = pure
-			};
-
-			pf_add_leaf(growth, tree, part.node, &stats);
+			stats.first = items[first_row(part.rows)].y.target;
+			/* of its own rows, see stats_of_leaf in tree.c */
+			stats.sum = pure ? 0 : sum_targets(&few, (Whole) {part.rows})[0];
 		}
+		pf_add_leaf(growth, tree, part.node, &stats);
 		if (nopen == 0)
 			return;
 		part = open[--nopen];
