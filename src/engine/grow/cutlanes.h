@@ -313,8 +313,6 @@ add_to_cuts(PfCellShape shape, bool unit, bool any_missing, double offset, const
 
 	if (unit && shape == PF_SUMS)
 		row.sum = item->y.target - offset;
-	else if (unit)
-		row.cell = UINT64_C(1) << bits * item->y.label;
 	else
 		row = pile_of(shape, bits, item, offset);
 	add_row(shape, unit, &sums->left, kept(left, quad), &row);

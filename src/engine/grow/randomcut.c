@@ -295,7 +295,7 @@ typedef enum Way
 	COUNTED,					/* two classes, rows that weigh 1, nothing missing: in bytes */
 	PAIRS,						/* counted classes, in cells */
 	QUADS,
-	MANY_QUADS,					/* more rows than a cell can count, that weigh 1 */
+	UNITS,						/* regression, rows that weigh 1 */
 	SUMS,						/* regression */
 	CLASSES						/* any weights and classes */
 } Way;
@@ -318,13 +318,14 @@ empty_cells(bool any_missing, CutSums *sums, Real *left, Real *missing)
 	sums->missing.cell = (Whole) all(0);
 }
 
-/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts.  unit: rows weigh 1. */
+/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts, and of cells that can count no more rows. */
 pf_inline void
-try_abreast(Way way, bool unit, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
+try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
 			const uint32_t *labels, const Cut *cuts, uint32_t ncuts, bool any_missing, double unsplit,
 			Best *best)
 {
-	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == SUMS ? PF_SUMS : PF_QUADS;
+	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == QUADS ? PF_QUADS : PF_SUMS;
+	const bool	in_pieces = way == QUADS && n >= PF_QUAD_LIMIT;
 	Bytes		threshold = {0};
 	CutSums		sums = {{all(0), all(0), all(0)}, {all(0), all(0), all(0)}, all(0), all(0)};
 	Real		left[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
@@ -344,21 +345,21 @@ try_abreast(Way way, bool unit, PfGrowth *growth, const PfItem *items, uint32_t 
 		{
 			end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
 			if (any_missing)
-				sum_cuts(shape, unit, true, growth, items + start, end - start, words + start, threshold, &sums);
+				sum_cuts(shape, way == UNITS, true, growth, items + start, end - start, words + start, threshold, &sums);
 			else
-				sum_cuts(shape, unit, false, growth, items + start, end - start, words + start, threshold, &sums);
+				sum_cuts(shape, way == UNITS, false, growth, items + start, end - start, words + start, threshold, &sums);
 			if (n >= PF_CHECK_EVERY)
 				pf_check(growth->env);
-			if (way == MANY_QUADS)
+			if (in_pieces)
 				empty_cells(any_missing, &sums, left, missing);
 		}
-		if (way == SUMS && unit)
+		if (way == UNITS)
 		{
 			sums.left.weight = as_real(sums.rows);
 			sums.missing.weight = as_real(sums.missing_rows);
 		}
 	}
-	if (way == MANY_QUADS)
+	if (in_pieces)
 		score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
 	else
 		score_sums(shape, growth, unsplit, any_missing, &sums, worth);
@@ -436,13 +437,11 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 
 	split->found = false;
 	if (growth->matrix->nclasses == 0)
-		way = SUMS;
+		way = unit ? UNITS : SUMS;
 	else if (growth->counted && growth->width == 2)
 		way = unit ? COUNTED : PAIRS;
-	else if (growth->counted && stats->weight < PF_QUAD_LIMIT)
+	else if (growth->counted && (unit || stats->weight < PF_QUAD_LIMIT))
 		way = QUADS;
-	else if (growth->counted && unit)
-		way = MANY_QUADS;
 	if (n == 2 && growth->abreast && way != CLASSES)
 	{
 		if (growth->matrix->nclasses == 0)
@@ -453,7 +452,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 			part_two(PF_QUADS, growth, stream, items, stats->score, &best);
 		return;
 	}
-	if (way == SUMS && unit && wanted >= nfeatures && growth->params->monotonic == NULL)
+	if (way == UNITS && wanted >= nfeatures && growth->params->monotonic == NULL)
 	{
 		find_in_whole_rows(growth, stream, items, n, stats->score, &best);
 		return;
@@ -495,31 +494,26 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		draw_thresholds(growth, stream, cuts, kept);
 		switch (way)
 		{
-#define TRY(way, unit, labels) \
-			try_abreast(way, unit, growth, items, n, words, labels, cuts, kept, any_missing, stats->score, &best)
+#define TRY(way, labels) \
+			try_abreast(way, growth, items, n, words, labels, cuts, kept, any_missing, stats->score, &best)
 			case COUNTED:
-				if (any_missing)
-					TRY(PAIRS, true, NULL);
-				else
-					TRY(COUNTED, true, labels);
-				break;
+				if (!any_missing)
+				{
+					TRY(COUNTED, labels);
+					break;
+				}
+				/* FALLTHROUGH */
 			case PAIRS:
-				TRY(PAIRS, false, NULL);
+				TRY(PAIRS, NULL);
 				break;
 			case QUADS:
-				if (unit)
-					TRY(QUADS, true, NULL);
-				else
-					TRY(QUADS, false, NULL);
+				TRY(QUADS, NULL);
 				break;
-			case MANY_QUADS:
-				TRY(MANY_QUADS, true, NULL);
+			case UNITS:
+				TRY(UNITS, NULL);
 				break;
 			case SUMS:
-				if (unit)
-					TRY(SUMS, true, NULL);
-				else
-					TRY(SUMS, false, NULL);
+				TRY(SUMS, NULL);
 				break;
 #undef TRY
 			case CLASSES:
