@@ -39,10 +39,10 @@ word_of(const PfGrowth *growth, const PfItem *item, const size_t *feature)
 		(uint32_t) row[feature[2]] << byte_shift(2) | (uint32_t) row[feature[3]] << byte_shift(3);
 }
 
-/* A vector of words: of so many rows, the last of which fills it up without a label. */
+/* A vector of words: of so many rows, the last of which fills it up. */
 pf_inline void
-bring_four(bool labeled, const PfGrowth *growth, const PfItem *items, uint32_t n, const size_t *feature,
-		   uint32_t *words, uint32_t *labels, Range *range)
+bring_four(const PfGrowth *growth, const PfItem *items, uint32_t n, const size_t *feature, uint32_t *words,
+		   Range *range)
 {
 	const PfItem *b = &items[n > 1 ? 1 : 0];
 	const PfItem *c = &items[n > 2 ? 2 : n - 1];
@@ -52,17 +52,12 @@ bring_four(bool labeled, const PfGrowth *growth, const PfItem *items, uint32_t n
 
 	memcpy(words, &four, sizeof(four));
 	add_to_range((Bytes) four, &range->lowest, &range->highest, &range->top);
-	if (labeled)
-	{
-		four = (Words) {-items->y.label, n > 1 ? -b->y.label : 0, n > 2 ? -c->y.label : 0, n > 3 ? -d->y.label : 0};
-		memcpy(labels, &four, sizeof(four));
-	}
 }
 
 /* From row `from`, where a vector of words begins, up to `to`.  Behind them there are as many rows as are fetched ahead. */
 pf_inline void
-bring_rows(bool fetch, bool labeled, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
-		   const size_t *feature, uint32_t *words, uint32_t *labels, Range *range)
+bring_rows(bool fetch, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
+		   const size_t *feature, uint32_t *words, Range *range)
 {
 	Range		here = *range;
 	uint32_t	i = from;
@@ -72,20 +67,16 @@ bring_rows(bool fetch, bool labeled, const PfGrowth *growth, const PfItem *items
 		UNROLL
 		for (uint32_t k = 0; fetch && k < WORD_ROWS; k++)
 			__builtin_prefetch(row_of(growth, &items[i + k + AHEAD]) + feature[0]);
-		bring_four(labeled, growth, items + i, WORD_ROWS, feature, words + i, labeled ? labels + i : NULL, &here);
+		bring_four(growth, items + i, WORD_ROWS, feature, words + i, &here);
 	}
 	if (i < to)
-		bring_four(labeled, growth, items + i, to - i, feature, words + i, labeled ? labels + i : NULL, &here);
+		bring_four(growth, items + i, to - i, feature, words + i, &here);
 	*range = here;
 }
 
-/*
- * The words of a node's rows, filled up to whole vectors with the last one, and the range of their bins.
- * labels, if there is room for them: all bits set for a row of the second class.
- */
+/* The words of a node's rows, filled up to whole vectors with the last one, and the range of their bins. */
 pf_inline void
-bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uint32_t ncuts, uint32_t *words,
-			   uint32_t *labels)
+bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uint32_t ncuts, uint32_t *words)
 {
 	size_t		feature[PF_ABREAST];
 	Range		range = {{0}, {0}, {0}};
@@ -98,16 +89,10 @@ bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uin
 	for (uint32_t start = 0, end; start < scattered; start = end)
 	{
 		end = scattered - start < PF_CHECK_EVERY ? scattered : start + PF_CHECK_EVERY;
-		if (labels == NULL)
-			bring_rows(true, false, growth, items, start, end, feature, words, NULL, &range);
-		else
-			bring_rows(true, true, growth, items, start, end, feature, words, labels, &range);
+		bring_rows(true, growth, items, start, end, feature, words, &range);
 		pf_check(growth->env);
 	}
-	if (labels == NULL)
-		bring_rows(false, false, growth, items, scattered, n, feature, words, NULL, &range);
-	else
-		bring_rows(false, true, growth, items, scattered, n, feature, words, labels, &range);
+	bring_rows(false, growth, items, scattered, n, feature, words, &range);
 	range.lowest = lower(range.lowest, swap_halves(range.lowest));
 	range.lowest = lower(range.lowest, swap_words(range.lowest));
 	range.highest = higher(range.highest, swap_halves(range.highest));
@@ -153,48 +138,143 @@ draw_thresholds(const PfGrowth *growth, uint64_t stream, Cut *cuts, uint32_t ncu
 		cuts[c].threshold = bin_of(thresholds, c);
 }
 
+/* Words that are filled up to whole vectors: so many. */
+static inline uint32_t
+whole_words(uint32_t n)
+{
+	return (n + WORD_ROWS - 1) / WORD_ROWS * WORD_ROWS;
+}
+
+/* For each class but the first, words of which all bits are set where the row is of that class. */
+pf_inline void
+mark_classes(uint32_t nclasses, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *marks)
+{
+	const uint32_t whole = whole_words(n);
+
+	for (uint32_t i = 0; i < n; i += WORD_ROWS)
+	{
+		const uint32_t here = n - i;
+		const Words labels = {
+			items[i].y.label, here > 1 ? items[i + 1].y.label : 0, here > 2 ? items[i + 2].y.label : 0,
+			here > 3 ? items[i + 3].y.label : 0
+		};
+
+		UNROLL
+		for (uint32_t c = 1; c < nclasses; c++)
+		{
+			const Words mark = (Words) (labels == c);
+
+			memcpy(marks + (size_t) (c - 1) * whole + i, &mark, sizeof(mark));
+		}
+		if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - WORD_ROWS)
+			pf_check(growth->env);
+	}
+}
+
+/* Rows of each class on one side of four cuts. */
+typedef struct Counts
+{
+	Whole		rows,
+				of_class[PF_COUNTED_CLASSES];
+} Counts;
+
+/* The rows that a mask says of sixteen lanes, four rows of four cuts. */
+typedef struct ByteCounts
+{
+	Bytes		rows,
+				of_class[PF_COUNTED_CLASSES];	/* but of the first */
+} ByteCounts;
+
+pf_inline void
+count_bytes(uint32_t nclasses, Bytes side, const Bytes *marks, ByteCounts *counts)
+{
+	counts->rows -= side;		/* true is -1 */
+	UNROLL
+	for (uint32_t c = 1; c < nclasses; c++)
+		counts->of_class[c] -= side & marks[c];
+}
+
+pf_inline Whole
+add_lanes(Bytes counts)
+{
+	counts += swap_halves(counts);
+	counts += swap_words(counts);
+	return widen_counts(counts, 0);
+}
+
+pf_inline void
+add_counts(uint32_t nclasses, const ByteCounts *bytes, Counts *counts)
+{
+	counts->rows += add_lanes(bytes->rows);
+	UNROLL
+	for (uint32_t c = 1; c < nclasses; c++)
+		counts->of_class[c] += add_lanes(bytes->of_class[c]);
+}
+
+/* filled: rows that are none. */
+pf_inline void
+tell_counts(uint32_t nclasses, Counts *counts, uint32_t filled, Real *sums)
+{
+	Whole		first;
+
+	counts->rows -= filled;
+	first = counts->rows;
+	UNROLL
+	for (uint32_t c = 1; c < nclasses; c++)
+	{
+		first -= counts->of_class[c];
+		sums[c] = as_real(counts->of_class[c]);
+	}
+	sums[0] = as_real(first);
+}
+
 /*
- * Two classes and rows that weigh 1: what lies left is counted in bytes, and
- * these are emptied before they overflow.  No value is missing here.
+ * Few classes and rows that weigh 1: what lies left is counted in bytes, and these are emptied before they
+ * overflow.  marks: of mark_classes.  Fills sums->rows, and of the classes left; likewise of what is missing.
  */
 pf_inline void
-count_left(PfGrowth *growth, uint32_t n, uint32_t *words, const uint32_t *labels,
-		   Bytes threshold, CutSums *sums)
+count_cuts(uint32_t nclasses, bool any_missing, PfGrowth *growth, uint32_t n, uint32_t *words, const uint32_t *marks,
+		   Bytes threshold, CutSums *sums, Real *left, Real *missing)
 {
+	const uint32_t whole = whole_words(n);
+	Counts		on_left = {all(0), {all(0), all(0), all(0), all(0)}};
+	Counts		lacking = {all(0), {all(0), all(0), all(0), all(0)}};
 	uint32_t	end;
 
-	for (uint32_t i = n; i % WORD_ROWS != 0; i++)
+	for (uint32_t i = n; i < whole; i++)
 		words[i] = UINT32_MAX;	/* right of every cut */
 	for (uint32_t start = 0; start < n; start = end)
 	{
-		Bytes		rows = {0},
-					ones = {0};
+		ByteCounts	bytes = {{0}, {{0}, {0}, {0}, {0}}};
+		ByteCounts	lacks = {{0}, {{0}, {0}, {0}, {0}}};
 
-		/* 63 vectors: the four lanes of a feature fit one byte together */
+		/* 63 vectors: the four lanes of a cut fit one byte together */
 		end = n - start < 63 * WORD_ROWS ? n : start + 63 * WORD_ROWS;
 		for (uint32_t i = start; i < end; i += WORD_ROWS)
 		{
-			Bytes		bins,
-						mask,
-						left;
+			Bytes		bins;
+			Bytes		mark[PF_COUNTED_CLASSES];
 
 			memcpy(&bins, words + i, sizeof(bins));
-			memcpy(&mask, labels + i, sizeof(mask));
-			left = (Bytes) (bins <= threshold);
-			rows -= left;		/* true is -1 */
-			ones -= left & mask;
+			UNROLL
+			for (uint32_t c = 1; c < nclasses; c++)
+				memcpy(&mark[c], marks + (size_t) (c - 1) * whole + i, sizeof(bins));
+			count_bytes(nclasses, (Bytes) (lower(bins, threshold) == bins), mark, &bytes);
+			if (any_missing)
+				count_bytes(nclasses, (Bytes) (bins == PF_MISSING_BIN), mark, &lacks);
 		}
-		rows += swap_halves(rows);
-		rows += swap_words(rows);
-		ones += swap_halves(ones);
-		ones += swap_words(ones);
-		for (uint32_t c = 0; c < PF_ABREAST; c++)
-		{
-			sums->rows[c] += rows[c];
-			sums->left.cell[c] += (uint64_t) (rows[c] - ones[c]) | (uint64_t) ones[c] << 32;
-		}
+		add_counts(nclasses, &bytes, &on_left);
+		if (any_missing)
+			add_counts(nclasses, &lacks, &lacking);
 		if (start % PF_CHECK_EVERY > PF_CHECK_EVERY - 63 * WORD_ROWS)
 			pf_check(growth->env);
+	}
+	tell_counts(nclasses, &on_left, 0, left);
+	sums->rows = on_left.rows;
+	if (any_missing)
+	{
+		tell_counts(nclasses, &lacking, whole - n, missing);
+		sums->missing_rows = lacking.rows;
 	}
 }
 
@@ -292,7 +372,8 @@ try_classes(PfGrowth *growth, const PfItem *items, uint32_t n, const uint32_t *w
 /* How a node's rows are summed up. */
 typedef enum Way
 {
-	COUNTED,					/* two classes, rows that weigh 1, nothing missing: in bytes */
+	BYTES_OF_2,					/* so many counted classes at most, rows that weigh 1 */
+	BYTES_OF_4,
 	PAIRS,						/* counted classes, in cells */
 	QUADS,
 	UNITS,						/* regression, rows that weigh 1 */
@@ -300,36 +381,15 @@ typedef enum Way
 	CLASSES						/* any weights and classes */
 } Way;
 
-/* A cell of each cut to its classes. */
+/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts. */
 pf_inline void
-empty_cells(bool any_missing, CutSums *sums, Real *left, Real *missing)
+try_abreast(Way way, bool any_missing, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
+			const uint32_t *marks, const Cut *cuts, uint32_t ncuts, double unsplit, Best *best)
 {
-	Real		more[PF_COUNTED_CLASSES];
-
-	spread(PF_QUADS, sums->left, more);
-	for (uint32_t c = 0; c < PF_COUNTED_CLASSES; c++)
-		left[c] += more[c];
-	sums->left.cell = (Whole) all(0);
-	if (!any_missing)
-		return;
-	spread(PF_QUADS, sums->missing, more);
-	for (uint32_t c = 0; c < PF_COUNTED_CLASSES; c++)
-		missing[c] += more[c];
-	sums->missing.cell = (Whole) all(0);
-}
-
-/* Four cuts, side by side.  Sums are made in pieces, for the sake of interrupts, and of cells that can count no more rows. */
-pf_inline void
-try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *words,
-			const uint32_t *labels, const Cut *cuts, uint32_t ncuts, bool any_missing, double unsplit,
-			Best *best)
-{
-	const PfCellShape shape = way == COUNTED || way == PAIRS ? PF_PAIRS : way == QUADS ? PF_QUADS : PF_SUMS;
-	const bool	in_pieces = way == QUADS && n >= PF_QUAD_LIMIT;
+	const uint32_t nclasses = way == BYTES_OF_2 ? 2 : way == BYTES_OF_4 ? 4 : 0;
+	const PfCellShape shape = way == BYTES_OF_2 || way == PAIRS ? PF_PAIRS : way <= QUADS ? PF_QUADS : PF_SUMS;
 	Bytes		threshold = {0};
 	CutSums		sums = {{all(0), all(0), all(0)}, {all(0), all(0), all(0)}, all(0), all(0)};
-	Real		left[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
-	Real		missing[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
 	CutWorth	worth[2];
 
 	for (uint32_t c = 0; c < ncuts; c++)
@@ -337,32 +397,30 @@ try_abreast(Way way, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t
 		for (uint32_t i = cuts[c].lane; i < WORD_LANES; i += PF_ABREAST)
 			threshold[i] = cuts[c].threshold;
 	}
-	if (way == COUNTED)
-		count_left(growth, n, words, labels, threshold, &sums);
+	if (nclasses > 0)
+	{
+		Real		left[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
+		Real		missing[PF_COUNTED_CLASSES] = {all(0), all(0), all(0), all(0)};
+
+		count_cuts(nclasses, any_missing, growth, n, words, marks, threshold, &sums, left, missing);
+		score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
+	}
 	else
 	{
 		for (uint32_t start = 0, end; start < n; start = end)
 		{
 			end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
-			if (any_missing)
-				sum_cuts(shape, way == UNITS, true, growth, items + start, end - start, words + start, threshold, &sums);
-			else
-				sum_cuts(shape, way == UNITS, false, growth, items + start, end - start, words + start, threshold, &sums);
+			sum_cuts(shape, way == UNITS, any_missing, growth, items + start, end - start, words + start, threshold, &sums);
 			if (n >= PF_CHECK_EVERY)
 				pf_check(growth->env);
-			if (in_pieces)
-				empty_cells(any_missing, &sums, left, missing);
 		}
 		if (way == UNITS)
 		{
 			sums.left.weight = as_real(sums.rows);
 			sums.missing.weight = as_real(sums.missing_rows);
 		}
-	}
-	if (in_pieces)
-		score_sides(shape, growth, unsplit, any_missing, left, missing, worth);
-	else
 		score_sums(shape, growth, unsplit, any_missing, &sums, worth);
+	}
 	if (any_missing || !growth->abreast)
 	{
 		for (uint32_t c = 0; c < ncuts; c++)
@@ -431,16 +489,18 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 	bool		variable = false;
 	Way			way = CLASSES;
 	uint32_t   *words = (uint32_t *) growth->spare;		/* four words a row */
-	uint32_t   *labels;
+	uint32_t   *marks = words + whole_words(n);
 	Cut			cuts[PF_ABREAST];
 	Best		best = {split, 0, 0};
 
 	split->found = false;
 	if (growth->matrix->nclasses == 0)
 		way = unit ? UNITS : SUMS;
+	else if (growth->counted && unit)
+		way = growth->width <= 2 ? BYTES_OF_2 : BYTES_OF_4;
 	else if (growth->counted && growth->width == 2)
-		way = unit ? COUNTED : PAIRS;
-	else if (growth->counted && (unit || stats->weight < PF_QUAD_LIMIT))
+		way = PAIRS;
+	else if (growth->counted && stats->weight < PF_QUAD_LIMIT)
 		way = QUADS;
 	if (n == 2 && growth->abreast && way != CLASSES)
 	{
@@ -457,7 +517,10 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		find_in_whole_rows(growth, stream, items, n, stats->score, &best);
 		return;
 	}
-	labels = way == COUNTED ? words + (n + WORD_ROWS) / WORD_ROWS * WORD_ROWS : NULL;
+	if (way == BYTES_OF_2)
+		mark_classes(2, growth, items, n, marks);
+	else if (way == BYTES_OF_4)
+		mark_classes(4, growth, items, n, marks);
 	while (drawn < nfeatures && (drawn < wanted || !variable))
 	{
 		uint32_t	ncuts = 0,
@@ -474,7 +537,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		}
 		if (ncuts == 0)
 			continue;
-		bring_together(growth, items, n, cuts, ncuts, words, labels);
+		bring_together(growth, items, n, cuts, ncuts, words);
 		for (uint32_t c = 0; c < ncuts; c++)
 		{
 			Cut			cut = cuts[c];
@@ -494,27 +557,19 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		draw_thresholds(growth, stream, cuts, kept);
 		switch (way)
 		{
-#define TRY(way, labels) \
-			try_abreast(way, growth, items, n, words, labels, cuts, kept, any_missing, stats->score, &best)
-			case COUNTED:
-				if (!any_missing)
-				{
-					TRY(COUNTED, labels);
-					break;
-				}
-				/* FALLTHROUGH */
-			case PAIRS:
-				TRY(PAIRS, NULL);
-				break;
-			case QUADS:
-				TRY(QUADS, NULL);
-				break;
-			case UNITS:
-				TRY(UNITS, NULL);
-				break;
-			case SUMS:
-				TRY(SUMS, NULL);
-				break;
+#define TRY(way) \
+			case way: \
+				if (any_missing) \
+					try_abreast(way, true, growth, items, n, words, marks, cuts, kept, stats->score, &best); \
+				else \
+					try_abreast(way, false, growth, items, n, words, marks, cuts, kept, stats->score, &best); \
+				break
+				TRY(BYTES_OF_2);
+				TRY(BYTES_OF_4);
+				TRY(PAIRS);
+				TRY(QUADS);
+				TRY(UNITS);
+				TRY(SUMS);
 #undef TRY
 			case CLASSES:
 				try_classes(growth, items, n, words, cuts, kept, stats->score, &best);
