@@ -487,39 +487,65 @@ odd_shapes(void)
 	CHECK_INT(tree.nleaves, 255);
 }
 
-/* Wherever the bins of a subtree are brought to, its tree is the same. */
+/* Rooms of so many rows.  moved: rows are moved with their items, if they may be. */
 static void
-nearness_changes_nothing(uint32_t nclasses, bool random_cuts)
+make_rooms(PfGrowth *growth, const uint32_t *rows, bool moved)
 {
-	static const uint32_t rooms[][2] = {{0, 0}, {0, 100}, {700, 0}, {700, 100}, {2000, 2}, {100, 100}};
-	PfMatrix	matrix = fixture_matrix(2000, 9, nclasses, 0.1, 17);
-	PfForestParams params = fixture_params(&matrix);
-	PfTree		trees[6];
+	for (int k = 0; k < 2; k++)
+	{
+		pf_release(unit_env(), growth->nearby[k]);
+		growth->nearby_rows[k] = rows[k];
+		growth->nearby[k] = pf_alloc(unit_env(), (size_t) rows[k] * growth->matrix->stride + PF_MOVED_MOST * (rows[k] + 1));
+	}
+	pf_release(unit_env(), growth->nearby_other);
+	growth->nearby_other = pf_alloc(unit_env(), PF_MOVED_MOST * (rows[1] + 1));
+	if (!moved)
+		growth->nearby_moved = 0;
+}
 
-	params.bootstrap = false;
-	params.max_features = 3;
+/* Wherever the bins of a subtree are brought to, and whether they are moved there, its tree is the same. */
+static void
+nearness_changes_nothing(uint32_t nclasses, uint32_t nfeatures, bool random_cuts, uint32_t how)
+{
+	static const uint32_t rooms[][2] = {{0, 0}, {0, 100}, {700, 0}, {700, 100}, {2000, 2}, {100, 100}, {0, 2000}};
+	PfMatrix	matrix = fixture_matrix(2000, nfeatures, nclasses, 0.1, 17);
+	PfForestParams params = fixture_params(&matrix);
+	PfTree		plain;
+
+	params.bootstrap = how == 1;
+	params.max_features = how == 2 ? nfeatures : 3;
+	params.min_samples_leaf = how == 3 ? 3 : 1;
+	if (how == 4)
+	{
+		params.by_place = true;
+		params.nviews = 1;
+		params.views[0] = (PfView) {.max_depth = 5,.min_samples_split = 2};
+	}
 	if (random_cuts)
 	{
-		params.places = pf_alloc(unit_env(), 9 * 256 * sizeof(float));
-		for (uint32_t i = 0; i < 9 * 256; i++)
+		params.places = pf_alloc(unit_env(), nfeatures * 256 * sizeof(float));
+		for (uint32_t i = 0; i < nfeatures * 256; i++)
 			params.places[i] = (float) (i % 256);
 	}
-	for (int i = 0; i < 6; i++)
+	for (int moved = 0; moved < 2; moved++)
 	{
-		PfGrowth	growth;
-
-		pf_growth_init(&growth, unit_env(), &matrix, &params);
-		for (int k = 0; k < 2; k++)
+		for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
 		{
-			pf_release(unit_env(), growth.nearby[k]);
-			growth.nearby_rows[k] = rooms[i][k];
-			growth.nearby[k] = pf_alloc(unit_env(), (size_t) rooms[i][k] * matrix.stride + PF_SUBTREE_SLACK);
+			PfGrowth	growth;
+			PfTree		tree;
+
+			pf_growth_init(&growth, unit_env(), &matrix, &params);
+			CHECK_INT(growth.nearby_moved, !random_cuts || nfeatures > 32 ? 0 : nfeatures > 16 ? 32 : 16);
+			make_rooms(&growth, rooms[i], moved);
+			pf_grow_tree(&growth, 3, fixture_items(&matrix), matrix.nrows, &tree);
+			pf_growth_release(&growth);
+			if (moved == 0 && i == 0)
+				plain = tree;
+			CHECK(fixture_same_tree(&plain, &tree));
+			CHECK_INT(tree.nends, plain.nends);
 		}
-		pf_grow_tree(&growth, 3, fixture_items(&matrix), matrix.nrows, &trees[i]);
-		pf_growth_release(&growth);
-		CHECK(fixture_same_tree(&trees[0], &trees[i]));
 	}
-	CHECK(trees[0].nnodes > 100);
+	CHECK(plain.nnodes > 100 || nclasses == 1);
 	unit_release_all();
 }
 
@@ -576,10 +602,11 @@ test_grow(void)
 	gaps_between_rows_change_nothing(0);
 	gaps_between_rows_change_nothing(2);
 	gaps_between_rows_change_nothing(3);
-	nearness_changes_nothing(0, false);
-	nearness_changes_nothing(2, false);
-	nearness_changes_nothing(0, true);
-	nearness_changes_nothing(3, true);
+	nearness_changes_nothing(0, 9, false, 0);
+	nearness_changes_nothing(2, 9, false, 0);
+	for (int i = 0; i < 6 * 6 * 5; i++)
+		nearness_changes_nothing((uint32_t[]) {0, 1, 2, 3, 4, 6}[i % 6], (uint32_t[]) {3, 9, 16, 17, 32, 33}[i / 6 % 6], true,
+								 i / 36);
 	odd_shapes();
 	draws_evenly();
 	names_are_found();

@@ -303,8 +303,9 @@ finds_the_plain_splits(void)
 	}
 }
 
+/* moved: rows are moved with their items, if they are few features. */
 static PfTree
-grow_with(const PfMatrix *matrix, const PfForestParams *params, bool at_once, bool portable)
+grow_with(const PfMatrix *matrix, const PfForestParams *params, bool at_once, bool moved, bool portable)
 {
 	PfGrowth	growth;
 	PfTree		tree;
@@ -312,6 +313,9 @@ grow_with(const PfMatrix *matrix, const PfForestParams *params, bool at_once, bo
 	pf_growth_init(&growth, unit_env(), matrix, params);
 	CHECK(growth.grow_subtree != NULL);
 	growth.grow_subtree = at_once ? pf_subtree_grower(&growth, portable) : NULL;
+	growth.find_random_split = pf_random_splitter(portable);
+	if (!moved)
+		growth.nearby_moved = 0;
 	pf_grow_tree(&growth, 5, fixture_items(matrix), matrix->nrows, &tree);
 	pf_growth_release(&growth);
 	return tree;
@@ -341,10 +345,10 @@ grows_subtrees(uint32_t nclasses, uint32_t nrows, uint32_t nfeatures, uint32_t n
 		params.by_place = how == 1;
 		params.max_depth = how == 2 ? 6 : 0;
 		params.min_samples_split = how == 3 ? 4 : 2;
-		one = grow_with(&matrix, &params, false, false);
-		for (int portable = 0; portable < 2; portable++)
+		one = grow_with(&matrix, &params, false, false, true);
+		for (int other_way = 0; other_way < 8; other_way++)
 		{
-			PfTree		other = grow_with(&matrix, &params, true, portable);
+			PfTree		other = grow_with(&matrix, &params, other_way & 1, other_way & 2, other_way & 4);
 
 			CHECK(fixture_same_tree(&one, &other));
 			CHECK(memcmp(one.importance, other.importance, nfeatures * sizeof(double)) == 0);

@@ -115,7 +115,7 @@ pf_forest_memory(const PfMatrix *matrix, const PfForestParams *params, bool vote
 
 	/* items, the half of them that a partition puts aside, a node for each; the draws; bins that are brought together */
 	each = drawn * (sizeof(PfItem) * 3 / 2 + sizeof(PfNode)) + rows * sizeof(uint32_t) +
-		pf_less_nearby_rows(matrix, params) * matrix->stride;
+		pf_nearby_memory(matrix, params);
 	if (params->ranks != NULL)
 		each += pf_samples_memory(rows);
 	return pf_matrix_memory(matrix, votes && params->bootstrap) + participants * each +

@@ -463,7 +463,7 @@ keep_best(PfGrowth *growth, const Cut *cut, bool missing_left, uint32_t rows, ui
 	}
 	*best->split = (PfSplit) {
 		.found = true,.missing_left = cut->missing_here ? missing_left : left_weight >= right_weight,
-			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,
+			.feature = (uint16_t) cut->feature,.threshold = cut->threshold,.gain = gain,.rows = rows,
 			.middle = middle,.summed = growth->counted || growth->matrix->nclasses == 0
 	};
 	best->gain = gain;

@@ -42,6 +42,7 @@ typedef struct PfSplit
 	uint16_t	threshold;
 	double		gain;			/* weight x decrease of impurity */
 	double		middle;			/* between the values of both sides, for the bounds of what is below them */
+	uint32_t	rows;			/* that go left; of a random cut only */
 	bool		summed;			/* left is known */
 	double		left[PF_COUNTED_CLASSES];	/* of the rows that go left: weights of counted classes; or weight, and sum */
 } PfSplit;
@@ -79,9 +80,23 @@ struct PfGrowth
 	double		min_leaf_weight;
 
 	PfItem	   *spare;			/* nrows, for the partition */
-	const uint8_t *bins;		/* what the rows of the node at hand index */
+	/*
+	 * The bins of the node at hand: what its items' rows index.  But where moved is not 0, its rows lie
+	 * there in the order of its items, so many bytes each, and are moved as they are.  There are two rooms
+	 * for such rows and two for all items, and the part of a room where a node could lie is the node's, so
+	 * where it does not lie is free.
+	 */
+	const uint8_t *bins;
+	uint32_t	moved;
+	uint8_t    *moved_bins;		/* bins, to be written to */
+	uint8_t    *free_bins;
+	PfItem	   *free_items;
+	PfItem	   *items[2];		/* of the tree at hand, and spare */
 	uint8_t    *nearby[2];		/* bins of the rows of a small subtree, side by side; [0] of a larger one */
 	uint32_t	nearby_rows[2];	/* room; 0: not worth it */
+	uint32_t	nearby_moved;	/* moved, for what lies in nearby[1], */
+	uint32_t	nearby_start;	/* whose first item this is */
+	uint8_t    *nearby_other;	/* the other room */
 
 	uint32_t   *features;		/* 0 .. nfeatures - 1 */
 	uint32_t   *swaps;			/* how to put them back */
@@ -125,9 +140,22 @@ pf_keeps_order(const PfGrowth *growth, uint32_t feature, double left, double rig
 		right >= growth->lower && right <= growth->upper;
 }
 
+/* Bytes of rows that are moved with their items: so many. */
+#define PF_MOVED_LEAST	16
+#define PF_MOVED_MOST	32
+
+/* The bins of a row of the node at hand. */
+static inline const uint8_t *
+pf_row(const PfGrowth *growth, const PfItem *items, uint32_t i)
+{
+	return growth->moved ? growth->bins + i * (size_t) growth->moved
+		: growth->bins + items[i].row * (size_t) growth->matrix->stride;
+}
+
 /* tree.c; the caller of pf_add_leaf has seen to it that there is room, and put the node's sums into growth->total */
 extern void pf_add_leaf(PfGrowth *growth, PfTree *tree, uint32_t node, const PfNodeStats *stats);
 extern uint32_t pf_less_nearby_rows(const PfMatrix *matrix, const PfForestParams *params);	/* see bring_together */
+extern uint64_t pf_nearby_memory(const PfMatrix *matrix, const PfForestParams *params); /* bytes for it */
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 						   const PfForestParams *params);
 extern void pf_growth_release(PfGrowth *growth);
@@ -164,7 +192,8 @@ extern PfFindSplit pf_random_splitter(bool portable);
 extern PfGrowSubtree pf_subtree_grower(const PfGrowth *growth, bool portable);
 
 /*
- * partition.c: how many items went left.  sums, of a regression: what pf_node_stats would sum up on the
+ * partition.c: how many items went left.  Of rows that are moved those that go right, and their items, are
+ * put into the other rooms.  sums, of a regression: what pf_node_stats would sum up on the
  * left and on the right; else NULL.
  */
 extern uint32_t pf_partition(PfGrowth *growth, const PfSplit *split,

@@ -17,6 +17,7 @@
  * Rows and features that lie side by side are looked at sixteen at a time.
  */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "engine/grow/draw.h"
@@ -30,69 +31,126 @@ typedef struct Range
 				top;
 } Range;
 
-pf_inline uint32_t
-word_of(const PfGrowth *growth, const PfItem *item, const size_t *feature)
+/* Where the rows are that words are made of. */
+typedef enum Rows
 {
-	const uint8_t *row = row_of(growth, item);
+	ANYWHERE,					/* where pf_row says */
+	SCATTERED_ROWS,				/* likewise, and they are fetched ahead */
+	ROWS_OF_16,					/* moved, so many bytes each; where one instruction shuffles bytes */
+	ROWS_OF_32
+} Rows;
 
+/* Shuffles of variable order. */
+#if defined(__clang__) || !defined(__x86_64__)
+#define SHUFFLES	false
+#define shuffle(a, b, order)	(a)
+#else
+#define SHUFFLES	true
+#define shuffle(a, b, order)	__builtin_shuffle(a, b, order)
+#endif
+
+pf_inline uint32_t
+word_of(const uint8_t *row, const size_t *feature)
+{
 	return (uint32_t) row[feature[0]] << byte_shift(0) | (uint32_t) row[feature[1]] << byte_shift(1) |
 		(uint32_t) row[feature[2]] << byte_shift(2) | (uint32_t) row[feature[3]] << byte_shift(3);
 }
 
-/* A vector of words: of so many rows, the last of which fills it up. */
-pf_inline void
-bring_four(const PfGrowth *growth, const PfItem *items, uint32_t n, const size_t *feature, uint32_t *words,
-		   Range *range)
+/* The bytes of a row that make its word, in each of the four words. */
+pf_inline Words
+pick_bytes(Rows where, const uint8_t *row, Bytes order)
 {
-	const PfItem *b = &items[n > 1 ? 1 : 0];
-	const PfItem *c = &items[n > 2 ? 2 : n - 1];
-	const PfItem *d = &items[n > 3 ? 3 : n - 1];
-	Words		four = {word_of(growth, items, feature), word_of(growth, b, feature), word_of(growth, c, feature),
-	word_of(growth, d, feature)};
+	Bytes		first,
+				second;
 
+	memcpy(&first, row, sizeof(first));
+	if (where == ROWS_OF_16)
+		return (Words) shuffle(first, first, order);
+	memcpy(&second, row + sizeof(first), sizeof(second));
+	return (Words) shuffle(first, second, order);
+}
+
+/* A vector of words: of so many rows from row i, the last of which fills it up.  rows: those that are moved. */
+pf_inline void
+bring_four(Rows where, const PfGrowth *growth, const uint8_t *rows, const PfItem *items, uint32_t i, uint32_t n,
+		   const size_t *feature, Bytes order, uint32_t *words, Range *range)
+{
+#define ROW(k) (where < ROWS_OF_16 ? pf_row(growth, items, k) : rows + (size_t) (k) * (where == ROWS_OF_16 ? 16 : 32))
+	const uint8_t *a = ROW(i);
+	const uint8_t *b = ROW(i + (n > 1 ? 1 : 0));
+	const uint8_t *c = ROW(i + (n > 2 ? 2 : n - 1));
+	const uint8_t *d = ROW(i + (n > 3 ? 3 : n - 1));
+#undef ROW
+	Words		four;
+
+	if (where < ROWS_OF_16)
+		four = (Words) {word_of(a, feature), word_of(b, feature), word_of(c, feature), word_of(d, feature)};
+	else
+		four = (Words) {
+			pick_bytes(where, a, order)[0], pick_bytes(where, b, order)[0], pick_bytes(where, c, order)[0],
+			pick_bytes(where, d, order)[0]
+		};
 	memcpy(words, &four, sizeof(four));
 	add_to_range((Bytes) four, &range->lowest, &range->highest, &range->top);
 }
 
 /* From row `from`, where a vector of words begins, up to `to`.  Behind them there are as many rows as are fetched ahead. */
 pf_inline void
-bring_rows(bool fetch, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
+bring_rows(Rows where, const PfGrowth *growth, const PfItem *items, uint32_t from, uint32_t to,
 		   const size_t *feature, uint32_t *words, Range *range)
 {
+	const uint8_t *rows = growth->bins;
 	Range		here = *range;
+	Bytes		order = {0};
 	uint32_t	i = from;
 
+	for (uint32_t lane = 0; lane < PF_ABREAST; lane++)
+		order[lane] = (uint8_t) feature[lane];
 	for (; i + WORD_ROWS <= to; i += WORD_ROWS)
 	{
 		UNROLL
-		for (uint32_t k = 0; fetch && k < WORD_ROWS; k++)
-			__builtin_prefetch(row_of(growth, &items[i + k + AHEAD]) + feature[0]);
-		bring_four(growth, items + i, WORD_ROWS, feature, words + i, &here);
+		for (uint32_t k = 0; where == SCATTERED_ROWS && k < WORD_ROWS; k++)
+			__builtin_prefetch(pf_row(growth, items, i + k + AHEAD) + feature[0]);
+		bring_four(where, growth, rows, items, i, WORD_ROWS, feature, order, words + i, &here);
 	}
 	if (i < to)
-		bring_four(growth, items + i, to - i, feature, words + i, &here);
+		bring_four(where, growth, rows, items, i, to - i, feature, order, words + i, &here);
 	*range = here;
 }
 
 /* The words of a node's rows, filled up to whole vectors with the last one, and the range of their bins. */
 pf_inline void
-bring_together(PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uint32_t ncuts, uint32_t *words)
+bring_together(bool shuffles, PfGrowth *growth, const PfItem *items, uint32_t n, Cut *cuts, uint32_t ncuts,
+			   uint32_t *words)
 {
 	size_t		feature[PF_ABREAST];
 	Range		range = {{0}, {0}, {0}};
 	/* whole vectors of rows that are fetched ahead, while there are any ahead */
-	const uint32_t scattered = n < SCATTERED ? 0 : (n - AHEAD) / WORD_ROWS * WORD_ROWS;
+	const uint32_t scattered = n < SCATTERED || growth->moved ? 0 : (n - AHEAD) / WORD_ROWS * WORD_ROWS;
 
 	for (uint32_t c = 0; c < PF_ABREAST; c++)
 		feature[c] = cuts[c < ncuts ? c : 0].feature;
 	memset(&range.lowest, PF_MISSING_BIN, sizeof(range.lowest));
-	for (uint32_t start = 0, end; start < scattered; start = end)
+	for (uint32_t start = 0, end; start < n; start = end)
 	{
-		end = scattered - start < PF_CHECK_EVERY ? scattered : start + PF_CHECK_EVERY;
-		bring_rows(true, growth, items, start, end, feature, words, &range);
-		pf_check(growth->env);
+		if (start < scattered)
+		{
+			end = scattered - start < PF_CHECK_EVERY ? scattered : start + PF_CHECK_EVERY;
+			bring_rows(SCATTERED_ROWS, growth, items, start, end, feature, words, &range);
+		}
+		else
+		{
+			end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
+			if (shuffles && growth->moved == PF_MOVED_LEAST)
+				bring_rows(ROWS_OF_16, growth, items, start, end, feature, words, &range);
+			else if (shuffles && growth->moved == PF_MOVED_MOST)
+				bring_rows(ROWS_OF_32, growth, items, start, end, feature, words, &range);
+			else
+				bring_rows(ANYWHERE, growth, items, start, end, feature, words, &range);
+		}
+		if (n >= PF_CHECK_EVERY)
+			pf_check(growth->env);
 	}
-	bring_rows(false, growth, items, scattered, n, feature, words, &range);
 	range.lowest = lower(range.lowest, swap_halves(range.lowest));
 	range.lowest = lower(range.lowest, swap_words(range.lowest));
 	range.highest = higher(range.highest, swap_halves(range.highest));
@@ -145,20 +203,39 @@ whole_words(uint32_t n)
 	return (n + WORD_ROWS - 1) / WORD_ROWS * WORD_ROWS;
 }
 
+#define LABEL (offsetof(PfItem, y) / sizeof(uint32_t))
+
+/* The labels of four items, each of which is a vector of words. */
+pf_inline Words
+labels_of(const PfItem *items)
+{
+	Words		a,
+				b,
+				c,
+				d;
+
+	memcpy(&a, &items[0], sizeof(a));
+	memcpy(&b, &items[1], sizeof(b));
+	memcpy(&c, &items[2], sizeof(c));
+	memcpy(&d, &items[3], sizeof(d));
+	return (Words) {a[LABEL], b[LABEL], c[LABEL], d[LABEL]};
+}
+
 /* For each class but the first, words of which all bits are set where the row is of that class. */
 pf_inline void
 mark_classes(uint32_t nclasses, PfGrowth *growth, const PfItem *items, uint32_t n, uint32_t *marks)
 {
 	const uint32_t whole = whole_words(n);
 
-	for (uint32_t i = 0; i < n; i += WORD_ROWS)
+	for (uint32_t i = 0; i < whole; i += WORD_ROWS)
 	{
-		const uint32_t here = n - i;
-		const Words labels = {
-			items[i].y.label, here > 1 ? items[i + 1].y.label : 0, here > 2 ? items[i + 2].y.label : 0,
-			here > 3 ? items[i + 3].y.label : 0
-		};
+		Words		labels = {0};
 
+		if (i + WORD_ROWS <= n)
+			labels = labels_of(items + i);
+		else
+			for (uint32_t k = 0; i + k < n; k++)
+				labels[k] = items[i + k].y.label;
 		UNROLL
 		for (uint32_t c = 1; c < nclasses; c++)
 		{
@@ -450,8 +527,8 @@ part_two(PfCellShape shape, PfGrowth *growth, uint64_t stream, const PfItem *ite
 {
 	const uint32_t nfeatures = growth->matrix->nfeatures;
 	const uint32_t bits = shape == PF_PAIRS ? 32 : 16;
-	const uint8_t *a = row_of(growth, &items[0]);
-	const uint8_t *b = row_of(growth, &items[1]);
+	const uint8_t *a = pf_row(growth, items, 0);
+	const uint8_t *b = pf_row(growth, items, 1);
 	uint32_t	drawn = 0;
 	Cut			cut = {0};
 	PfPile		pile;
@@ -479,7 +556,7 @@ part_two(PfCellShape shape, PfGrowth *growth, uint64_t stream, const PfItem *ite
 }
 
 pf_inline void
-find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
+find_random_split(bool shuffles, PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
 				  const PfNodeStats *stats, uint64_t *constant, PfSplit *split)
 {
 	const uint32_t nfeatures = growth->matrix->nfeatures;
@@ -488,16 +565,19 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 	uint32_t	drawn = 0;
 	bool		variable = false;
 	Way			way = CLASSES;
-	uint32_t   *words = (uint32_t *) growth->spare;		/* four words a row */
-	uint32_t   *marks = words + whole_words(n);
+	/* four words a row: in all, or in each of the rooms where moved rows do not lie */
+	uint32_t   *words = growth->moved ? (uint32_t *) growth->free_bins : (uint32_t *) growth->spare;
+	uint32_t   *marks = growth->moved ? (uint32_t *) growth->free_items : words + whole_words(n);
 	Cut			cuts[PF_ABREAST];
 	Best		best = {split, 0, 0};
 
 	split->found = false;
 	if (growth->matrix->nclasses == 0)
 		way = unit ? UNITS : SUMS;
-	else if (growth->counted && unit)
-		way = growth->width <= 2 ? BYTES_OF_2 : BYTES_OF_4;
+	else if (growth->counted && unit && growth->width <= 2)
+		way = BYTES_OF_2;
+	else if (growth->counted && unit && 3 * whole_words(n) <= 4 * n)
+		way = BYTES_OF_4;
 	else if (growth->counted && growth->width == 2)
 		way = PAIRS;
 	else if (growth->counted && stats->weight < PF_QUAD_LIMIT)
@@ -537,7 +617,7 @@ find_random_split(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32
 		}
 		if (ncuts == 0)
 			continue;
-		bring_together(growth, items, n, cuts, ncuts, words);
+		bring_together(shuffles, growth, items, n, cuts, ncuts, words);
 		for (uint32_t c = 0; c < ncuts; c++)
 		{
 			Cut			cut = cuts[c];
@@ -585,7 +665,7 @@ static void
 find_anywhere(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
 			  const PfNodeStats *stats, uint64_t *constant, PfSplit *split)
 {
-	find_random_split(growth, stream, items, n, stats, constant, split);
+	find_random_split(false, growth, stream, items, n, stats, constant, split);
 }
 
 #ifdef __x86_64__
@@ -593,7 +673,7 @@ __attribute__((target("avx2"))) static void
 find_avx2(PfGrowth *growth, uint64_t stream, const PfItem *items, uint32_t n,
 		  const PfNodeStats *stats, uint64_t *constant, PfSplit *split)
 {
-	find_random_split(growth, stream, items, n, stats, constant, split);
+	find_random_split(SHUFFLES, growth, stream, items, n, stats, constant, split);
 }
 #endif
 

@@ -435,7 +435,7 @@ grow_few(PfCellShape shape, PfGrowth *growth, uint32_t number, const PfItem *ite
 	{
 		const PfItem *item = &items[i < n ? i : 0];
 
-		row[i] = row_of(growth, item);
+		row[i] = pf_row(growth, items, i < n ? i : 0);
 		if (growth->bins == growth->matrix->bins)
 			row[i] = memcpy(copies[i], row[i], nfeatures);
 		few.target[i] = shape == PF_SUMS && i < n ? item->y.target - growth->offset : 0;

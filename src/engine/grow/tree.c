@@ -26,6 +26,9 @@
 #ifndef LESS_NEARBY_BYTES
 #define LESS_NEARBY_BYTES	16777216
 #endif
+#ifndef MOVED_BYTES
+#define MOVED_BYTES		4194304 /* where rows are moved with their items */
+#endif
 
 /* A node that may still be split. */
 typedef struct Open
@@ -36,7 +39,8 @@ typedef struct Open
 	uint32_t	depth;
 	uint64_t	place;			/* what it draws features by, if not by its number */
 	uint32_t	ended;			/* views that end above it */
-	uint8_t		nearby;			/* the items' rows are numbers in growth->nearby[nearby - 1]; 0: in the matrix */
+	uint8_t		nearby;			/* the items' rows are in growth->nearby[nearby - 1]; 0: in the matrix */
+	uint8_t		room;			/* of growth->items, and of rows that are moved */
 	bool		few;			/* growth->grow_subtree takes it */
 	uint32_t	set;			/* where its set of constant features is kept */
 	bool		summed;			/* the split that made the node left its sums */
@@ -70,6 +74,60 @@ pf_less_nearby_rows(const PfMatrix *matrix, const PfForestParams *params)
 	if (params->max_leaf_nodes > 0 || bytes < 3 * NEARBY_BYTES)
 		return 0;
 	return (uint32_t) ((bytes < LESS_NEARBY_BYTES ? bytes : LESS_NEARBY_BYTES) / matrix->stride);
+}
+
+/*
+ * Rows that lie in the order of a node's items are read one after the other, which is worth moving them where
+ * a node's passes over its rows are few and its rows are short: random cuts of few features.
+ */
+static uint32_t
+moved_bytes(const PfMatrix *matrix, const PfForestParams *params)
+{
+	if (params->places == NULL || params->max_leaf_nodes > 0 || matrix->nfeatures > PF_MOVED_MOST)
+		return 0;
+	return matrix->nfeatures <= PF_MOVED_LEAST ? PF_MOVED_LEAST : PF_MOVED_MOST;
+}
+
+static uint32_t
+nearby_rows(const PfMatrix *matrix, const PfForestParams *params)
+{
+	const uint32_t moved = moved_bytes(matrix, params);
+	const uint32_t rows = moved ? MOVED_BYTES / moved : NEARBY_BYTES / matrix->stride;
+
+	if (params->max_leaf_nodes > 0)
+		return 0;
+	return rows < matrix->nrows ? rows : matrix->nrows;
+}
+
+uint64_t
+pf_nearby_memory(const PfMatrix *matrix, const PfForestParams *params)
+{
+	const uint32_t moved = moved_bytes(matrix, params);
+
+	return (uint64_t) pf_less_nearby_rows(matrix, params) * matrix->stride +
+		(uint64_t) nearby_rows(matrix, params) * (moved ? 2 * moved : matrix->stride);
+}
+
+static void
+make_nearby_room(PfGrowth *growth)
+{
+	const PfEnv *env = growth->env;
+	const PfMatrix *matrix = growth->matrix;
+	const uint32_t moved = moved_bytes(matrix, growth->params);
+	size_t		bytes;
+
+	growth->nearby_rows[0] = pf_less_nearby_rows(matrix, growth->params);
+	growth->nearby_rows[1] = nearby_rows(matrix, growth->params);
+	growth->nearby_moved = moved;
+	bytes = (size_t) growth->nearby_rows[1] * (moved ? moved : matrix->stride) + PF_MOVED_MOST;
+	growth->nearby[0] = pf_alloc(env, (size_t) growth->nearby_rows[0] * matrix->stride + PF_SUBTREE_SLACK);
+	growth->nearby[1] = pf_alloc(env, bytes);
+	if (moved)
+	{
+		growth->nearby_other = pf_alloc(env, bytes);
+		pf_clear(env, growth->nearby[1], bytes);
+		pf_clear(env, growth->nearby_other, bytes);
+	}
 }
 
 void
@@ -112,11 +170,7 @@ pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 		growth->group = nfeatures;
 
 	growth->spare = pf_alloc(env, ((size_t) matrix->nrows + 4) * sizeof(PfItem));
-	growth->nearby_rows[0] = pf_less_nearby_rows(matrix, params);
-	if (params->max_leaf_nodes == 0)
-		growth->nearby_rows[1] = NEARBY_BYTES / matrix->stride;
-	for (int i = 0; i < 2; i++)
-		growth->nearby[i] = pf_alloc(env, (size_t) growth->nearby_rows[i] * matrix->stride + PF_SUBTREE_SLACK);
+	make_nearby_room(growth);
 	growth->features = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->swaps = pf_alloc(env, nfeatures * sizeof(uint32_t));
 	growth->candidates = pf_alloc(env, nfeatures * sizeof(uint32_t));
@@ -161,6 +215,7 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->spare);
 	pf_release(growth->env, growth->nearby[0]);
 	pf_release(growth->env, growth->nearby[1]);
+	pf_release(growth->env, growth->nearby_other);
 	pf_release(growth->env, growth->features);
 	pf_release(growth->env, growth->swaps);
 	pf_release(growth->env, growth->candidates);
@@ -173,10 +228,22 @@ pf_growth_release(PfGrowth *growth)
 	pf_release(growth->env, growth->tables);
 }
 
-static const uint8_t *
-bins_of(const PfGrowth *growth, const Open *entry)
+/* Says where the node's rows are; returns its items. */
+static PfItem *
+find_rows(PfGrowth *growth, const Open *entry)
 {
-	return entry->nearby ? growth->nearby[entry->nearby - 1] : growth->matrix->bins;
+	growth->bins = entry->nearby ? growth->nearby[entry->nearby - 1] : growth->matrix->bins;
+	growth->moved = entry->nearby == 2 ? growth->nearby_moved : 0;
+	if (growth->moved)
+	{
+		size_t		at = (entry->start - growth->nearby_start) * (size_t) growth->moved;
+
+		growth->moved_bins = (entry->room ? growth->nearby_other : growth->nearby[1]) + at;
+		growth->free_bins = (entry->room ? growth->nearby[1] : growth->nearby_other) + at;
+		growth->free_items = growth->items[!entry->room] + entry->start;
+		growth->bins = growth->moved_bins;
+	}
+	return growth->items[entry->room] + entry->start;
 }
 
 /*
@@ -185,31 +252,37 @@ bins_of(const PfGrowth *growth, const Open *entry)
  * caches, those of a subtree of which a line of memory and a page would hold few.  There is one such
  * subtree of each kind at a time, since a tree that grows depth first is done with it before the next.
  */
-static void
-bring_together(PfGrowth *growth, PfItem *items, Open *entry)
+static PfItem *
+bring_together(PfGrowth *growth, Open *entry)
 {
+	PfItem	   *items = find_rows(growth, entry);
 	const size_t stride = growth->matrix->stride;
 	const uint8_t nearby = entry->n <= growth->nearby_rows[1] ? 2 : entry->n <= growth->nearby_rows[0] ? 1 : 0;
 
 	if (entry->nearby < nearby)
 	{
-		const uint8_t *bins = bins_of(growth, entry);
+		const uint8_t *bins = growth->bins;
 		uint8_t    *to = growth->nearby[nearby - 1];
+		const size_t apart = nearby == 2 && growth->nearby_moved ? growth->nearby_moved : stride;
+		const size_t bytes = apart < stride ? apart : stride;
 
 		for (uint32_t i = 0; i < entry->n; i++)
 		{
-			PfItem	   *item = &items[entry->start + i];
+			PfItem	   *item = &items[i];
 
 			if (i + AHEAD < entry->n)
 				__builtin_prefetch(bins + item[AHEAD].row * stride);
-			memcpy(to + i * stride, bins + item->row * stride, stride);
+			memcpy(to + i * apart, bins + item->row * stride, bytes);
 			item->row = i;
 			if (i % PF_CHECK_EVERY == 0)
 				pf_check(growth->env);
 		}
 		entry->nearby = nearby;
+		if (nearby == 2)
+			growth->nearby_start = entry->start;
+		find_rows(growth, entry);
 	}
-	growth->bins = bins_of(growth, entry);
+	return items;
 }
 
 /* Which of two open nodes is next: the greater gain, the older node of equals. */
@@ -393,7 +466,7 @@ static PfNodeStats
 stats_of_leaf(PfGrowth *growth, const PfItem *items, const Open *entry, PfNodeStats stats)
 {
 	if (entry->summed && growth->matrix->nclasses == 0 && !stats.pure)
-		pf_node_stats(growth, items + entry->start, entry->n, &stats);
+		pf_node_stats(growth, items, entry->n, &stats);
 	return stats;
 }
 
@@ -436,23 +509,22 @@ end_views(PfGrowth *growth, PfTree *tree, const PfItem *items, Open *entry, cons
  * Looks for the node's split and opens it when there is one.
  */
 static void
-visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
-	  Open *entry, Frontier *frontier, uint32_t *leaf_room)
+visit(PfGrowth *growth, PfTree *tree, uint32_t number, Open *entry, Frontier *frontier, uint32_t *leaf_room)
 {
 	const PfForestParams *params = growth->params;
+	const PfItem *items = find_rows(growth, entry);
 	PfNodeStats stats;
 
 	pf_check(growth->env);
 	growth->lower = entry->lower;
 	growth->upper = entry->upper;
-	growth->bins = bins_of(growth, entry);
 	if (entry->summed)
 	{
 		memcpy(growth->total, entry->sums, growth->width * sizeof(double));
-		pf_summed_stats(growth, items + entry->start, entry->n, &stats);
+		pf_summed_stats(growth, items, entry->n, &stats);
 	}
 	else
-		pf_node_stats(growth, items + entry->start, entry->n, &stats);
+		pf_node_stats(growth, items, entry->n, &stats);
 	if (growth->counted || growth->matrix->nclasses == 0)
 		memcpy(entry->sums, growth->total, growth->width * sizeof(double));
 	if (entry->depth == 0)
@@ -468,7 +540,7 @@ visit(PfGrowth *growth, PfTree *tree, uint32_t number, PfItem *items,
 			: pf_random_stream(params->seed, PF_CHOOSE_FEATURES, number, entry->node);
 
 		(params->places ? growth->find_random_split : pf_find_split)
-			(growth, stream, items + entry->start, entry->n, &stats, frontier->set, &entry->split);
+			(growth, stream, items, entry->n, &stats, frontier->set, &entry->split);
 	}
 	if (entry->split.found)
 	{
@@ -545,7 +617,10 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 	frontier.set = pf_alloc(env, growth->words * sizeof(uint64_t));
 	memset(frontier.set, 0, growth->words * sizeof(uint64_t));
 	tree->nnodes = 1;
-	visit(growth, tree, number, items, &entry, &frontier, &leaf_room);
+	growth->items[0] = items;
+	growth->items[1] = growth->spare;
+	bring_together(growth, &entry);
+	visit(growth, tree, number, &entry, &frontier, &leaf_room);
 
 	while (frontier.count > 0)
 	{
@@ -568,8 +643,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			pf_check(env);
 			make_node_room(growth, tree, &node_room, 2 * PF_SUBTREE_ROWS);
 			make_leaf_room(growth, tree, &leaf_room, PF_SUBTREE_ROWS);
-			growth->bins = bins_of(growth, &entry);
-			growth->grow_subtree(growth, number, items + entry.start, entry.n, &top, tree);
+			growth->grow_subtree(growth, number, find_rows(growth, &entry), entry.n, &top, tree);
 			frontier.free_sets[frontier.nfree++] = entry.set;
 			continue;
 		}
@@ -582,7 +656,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 
 				growth->lower = entry.lower;
 				growth->upper = entry.upper;
-				pf_node_stats(growth, items + entry.start, entry.n, &stats);
+				pf_node_stats(growth, find_rows(growth, &entry), entry.n, &stats);
 				add_leaf(growth, tree, &leaf_room, entry.node, &stats);
 			}
 			frontier.free_sets[frontier.nfree++] = entry.set;
@@ -597,17 +671,17 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 		tree->nodes[entry.node].threshold = entry.split.threshold;
 		tree->importance[entry.split.feature] += entry.split.gain;
 
-		bring_together(growth, items, &entry);
-		nleft = pf_partition(growth, &entry.split, items + entry.start, entry.n,
+		nleft = pf_partition(growth, &entry.split, bring_together(growth, &entry), entry.n,
 							 growth->matrix->nclasses || entry.split.summed ? NULL : sums);
 		left = (Open) {
 			.node = children,.start = entry.start,.n = nleft,.depth = entry.depth + 1,
-				.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
+				.nearby = entry.nearby,.room = entry.room,.lower = entry.lower,.upper = entry.upper,
 				.ended = entry.ended
 		};
 		right = (Open) {
 			.node = children + 1,.start = entry.start + nleft,.n = entry.n - nleft,
-				.depth = entry.depth + 1,.nearby = entry.nearby,.lower = entry.lower,.upper = entry.upper,
+				.depth = entry.depth + 1,.nearby = entry.nearby,.room = growth->moved ? !entry.room : 0,
+				.lower = entry.lower,.upper = entry.upper,
 				.ended = entry.ended
 		};
 		if (params->by_place)
@@ -638,7 +712,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 			/* most leaves of a regression */
 			if (child->n == 1 && growth->matrix->nclasses == 0 && !frontier.best_first)
 			{
-				PfNodeStats stats = {.pure = true,.first = items[child->start].y.target};
+				PfNodeStats stats = {.pure = true,.first = growth->items[child->room][child->start].y.target};
 
 				growth->lower = child->lower;
 				growth->upper = child->upper;
@@ -653,7 +727,7 @@ pf_grow_tree(PfGrowth *growth, uint32_t number, PfItem *items, uint32_t nitems,
 				push(env, &frontier, child);
 				continue;
 			}
-			visit(growth, tree, number, items, child, &frontier, &leaf_room);
+			visit(growth, tree, number, child, &frontier, &leaf_room);
 		}
 		frontier.free_sets[frontier.nfree++] = entry.set;
 	}

@@ -33,11 +33,11 @@ typedef struct QuadSums
 
 /* quads: how many times four bins. */
 pf_inline Bytes
-bins_of(uint32_t quads, const PfGrowth *growth, const PfItem *item, uint32_t first)
+bins_of(uint32_t quads, const PfGrowth *growth, const PfItem *items, uint32_t i, uint32_t first)
 {
 	Bytes		bins = {0};
 
-	memcpy(&bins, row_of(growth, item) + first, PF_ABREAST * quads);
+	memcpy(&bins, pf_row(growth, items, i) + first, PF_ABREAST * quads);
 	return bins;
 }
 
@@ -56,10 +56,10 @@ find_block_ranges(uint32_t quads, const PfGrowth *growth, const PfItem *items, u
 		end = n - start < PF_CHECK_EVERY ? n : start + PF_CHECK_EVERY;
 		for (uint32_t i = start; i < end; i++)
 		{
-			Bytes		bins = bins_of(quads, growth, &items[i], block->first);
+			Bytes		bins = bins_of(quads, growth, items, i, block->first);
 
 			if (n >= SCATTERED && i + AHEAD < n)
-				__builtin_prefetch(row_of(growth, &items[i + AHEAD]) + block->first);
+				__builtin_prefetch(pf_row(growth, items, i + AHEAD) + block->first);
 			add_to_range(bins, &lowest, &highest, &top);
 		}
 		if (n >= PF_CHECK_EVERY)
@@ -126,14 +126,14 @@ sum_block(uint32_t quads, bool any_missing, const PfGrowth *growth, const PfItem
 		{
 			const double target = items[i].y.target - offset;
 			const Real	sum = all(target);
-			Bytes		bins = bins_of(quads, growth, &items[i], block->first);
+			Bytes		bins = bins_of(quads, growth, items, i, block->first);
 			Bytes		left = (Bytes) (lower(bins, threshold) == bins);
 			Bytes		missing = (Bytes) (bins == PF_MISSING_BIN);
 			const uint32_t left_bits = bits_of(left);
 			const uint32_t missing_bits = any_missing ? bits_of(missing) : 0;
 
 			if (n >= SCATTERED && i + AHEAD < n)
-				__builtin_prefetch(row_of(growth, &items[i + AHEAD]) + block->first);
+				__builtin_prefetch(pf_row(growth, items, i + AHEAD) + block->first);
 			rows -= left;		/* true is -1 */
 			if (any_missing)
 				missing_rows -= missing;
