@@ -374,7 +374,7 @@ sum_classes(PfGrowth *growth, const PfItem *items, uint32_t n, const uint32_t *w
 			bool		missing = bin == PF_MISSING_BIN;
 			double	   *sums = missing ? cut->missing : cut->left;
 
-			sums[items[i].y.label] += left | missing ? items[i].weight : 0;
+			sums[items[i].y.label] += (left | missing) ? items[i].weight : 0;
 			cut->rows += left;
 			cut->missing_rows += missing;
 			if (i % PF_CHECK_EVERY == PF_CHECK_EVERY - 1)
