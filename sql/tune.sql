@@ -353,6 +353,12 @@ SELECT train_rows, rows FROM pgforest.trials WHERE model = 'alone';
 -- By time: the column is none of the model's, and what repeats the training knows it.
 SELECT params, folds, version FROM ml_tune('time', 'rows', 'v', '{"n_estimators": 3}', folds => 3, order_by => 'part', exclude => '{id,y}');
 SELECT columns, v.arguments->'exclude' AS excluded FROM pgforest.version v JOIN pgforest.model m ON m.id = v.model_id WHERE m.name = 'time';
+-- Nor has it a part in which rows are held out, in their order or in what is known of them: ml_train makes the same.
+SELECT version FROM ml_train('time', 'rows', 'v', params => '{"n_estimators": 3}', exclude => '{id,y,part}');
+SELECT count(DISTINCT sha256), count(DISTINCT data_fingerprint), count(DISTINCT identity) FROM pgforest.versions WHERE model = 'time';
+SELECT version FROM ml_tune('time', 'rows', 'v', '{"n_estimators": 3, "algorithm": "gradient_boosting"}', folds => 3, order_by => 'part', exclude => '{id,y}', key => '{owner}', holdout => 0);
+SELECT version FROM ml_train('time', 'rows', 'v', 'gradient_boosting', '{"n_estimators": 3}', exclude => '{id,y,part}', key => '{owner}', holdout => 0);
+SELECT count(DISTINCT sha256), count(DISTINCT data_fingerprint), count(DISTINCT identity) FROM pgforest.versions WHERE model = 'time' AND version > 2;
 BEGIN;
 SELECT count(*) FROM ml_tune('rolled back', 'rows', 'y', '{"n_estimators": [2, 3]}', exclude => '{id}');
 ROLLBACK;

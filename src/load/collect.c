@@ -644,7 +644,7 @@ finish_batch(PfLoad *load, PfBlock *block, int n)
 			read_numbers(load, block, c, n, numbers);
 		else
 			hash = load->row_hashes + (Size) c * PF_BATCH_ROWS;
-		for (int i = 0; i < n; i++)
+		for (int i = 0; i < n && column->content; i++)
 			content[i] = pf_hash_combine(content[i], hash[i]);
 		for (int i = 0; i < n && column->identity && !load->one_hash; i++)
 			identity[i] = pf_hash_combine(identity[i], hash[i]);

@@ -47,6 +47,7 @@ typedef struct PfLoadSpec
 	PfGrowMemory grow_memory;	/* what is made of the rows must fit in memory, too */
 	const void *grow_arg;
 	bool		for_folds;		/* training rows will be put into folds: keep what that takes */
+	const char *order_by;		/* the last feature, if it only puts rows in an order; or NULL */
 } PfLoadSpec;
 
 typedef struct PfLoaded

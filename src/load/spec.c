@@ -27,6 +27,19 @@ typedef struct Request
 
 static const char *const role_names[] = {"feature", "target", "weight", "split", "key"};
 
+/* Is it there to put rows in an order, and nothing that a model sees? */
+static bool
+is_order(const PfLoadSpec *spec, const Request *request)
+{
+	return request->role == PF_FEATURE && spec->order_by && strcmp(request->name, spec->order_by) == 0;
+}
+
+static const char *
+role_name(const PfLoadSpec *spec, const Request *request)
+{
+	return is_order(spec, request) ? "order_by" : role_names[request->role];
+}
+
 /* "a", "b" */
 static void
 append_name(StringInfo list, const char *name)
@@ -134,8 +147,8 @@ check_roles(const PfLoadSpec *spec, const Request *requests, int n)
 			if (requests[i].role == requests[j].role)
 				add_clash(&list, requests[i].name, "twice a", role_names[requests[i].role]);
 			else
-				add_clash(&list, requests[i].name, role_names[requests[j].role],
-						  psprintf("and %s", role_names[requests[i].role]));
+				add_clash(&list, requests[i].name, role_name(spec, &requests[j]),
+						  psprintf("and %s", role_name(spec, &requests[i])));
 		}
 		if (requests[i].role == PF_FEATURE && spec->features_given &&
 			pf_names_contain(spec->exclude, requests[i].name))
@@ -146,7 +159,8 @@ check_roles(const PfLoadSpec *spec, const Request *requests, int n)
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("a column can have one role only"),
 				 errdetail_internal("%s", list.data),
-				 errhint("Name each column once among target, features, exclude, key, weight and split.")));
+				 errhint("Name each column once among target, features, exclude, key, weight%s.",
+						 spec->order_by ? ", split and order_by" : " and split")));
 }
 
 /* Every column that is asked for: the roles, then the features in their order. */
@@ -389,10 +403,11 @@ pf_load_resolve(const PfLoadSpec *spec, MemoryContext context)
 		if (!readable)
 			refused = lappend(refused, column);
 		/* of the key, or of everything that a model sees */
+		column->content = !is_order(spec, &requests[i]);
 		if (spec->key != NIL)
 			column->identity = column->role == PF_KEY;
 		else
-			column->identity = column->role != PF_SPLIT;
+			column->identity = column->role != PF_SPLIT && column->content;
 		if (column->role == PF_TARGET)
 		{
 			load->task = resolve_task(spec, column);

@@ -86,6 +86,7 @@ typedef struct PfLoadColumn
 	PfReader	reader;
 	PfRole		role;
 	bool		identity;		/* part of the row's identity hash */
+	bool		content;		/* and of what the row is: all but what only puts rows in an order */
 
 	/* features only */
 	int			position;		/* among the feature columns */

@@ -59,6 +59,7 @@ typedef struct ColumnNote
 	Oid			type;
 	PfRole		role;
 	bool		identity;
+	bool		content;
 	int			position;
 	PfStore		store;
 	int			length;
@@ -181,7 +182,7 @@ write_letter(const PfLoad *load, Letter *letter)
 		const PfLoadColumn *column = &load->columns[c];
 		ColumnNote	about = {
 			.type = column->reader.type,.role = column->role,.identity = column->identity,
-			.position = column->position,.store = column->store,.length = column->length,
+			.content = column->content,.position = column->position,.store = column->store,.length = column->length,
 			.first_feature = column->first_feature,.entry_place = column->entry_place
 		};
 
@@ -377,6 +378,7 @@ read_letter(PfLoad *load, Letter *letter)
 
 		column->role = about.role;
 		column->identity = about.identity;
+		column->content = about.content;
 		column->position = about.position;
 		column->store = about.store;
 		column->length = about.length;

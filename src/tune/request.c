@@ -178,6 +178,7 @@ add_order(PfTuneRequest *request, PfLoadSpec *spec)
 				 errmsg("there is no feature column"),
 				 errdetail("The column \"%s\" makes the order of the rows and is not one.", order_by)));
 	spec->features = lappend(spec->features, order_by);
+	spec->order_by = order_by;
 	spec->features_given = true;
 	features = spec->exclude;
 	spec->exclude = NIL;
