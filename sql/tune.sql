@@ -356,9 +356,11 @@ SELECT columns, v.arguments->'exclude' AS excluded FROM pgforest.version v JOIN 
 -- Nor has it a part in which rows are held out, in their order or in what is known of them: ml_train makes the same.
 SELECT version FROM ml_train('time', 'rows', 'v', params => '{"n_estimators": 3}', exclude => '{id,y,part}');
 SELECT count(DISTINCT sha256), count(DISTINCT data_fingerprint), count(DISTINCT identity) FROM pgforest.versions WHERE model = 'time';
+SELECT count(*) FROM (SELECT * FROM ml_profile('time@1') EXCEPT SELECT * FROM ml_profile('time@2')) t;
 SELECT version FROM ml_tune('time', 'rows', 'v', '{"n_estimators": 3, "algorithm": "gradient_boosting"}', folds => 3, order_by => 'part', exclude => '{id,y}', key => '{owner}', holdout => 0);
 SELECT version FROM ml_train('time', 'rows', 'v', 'gradient_boosting', '{"n_estimators": 3}', exclude => '{id,y,part}', key => '{owner}', holdout => 0);
 SELECT count(DISTINCT sha256), count(DISTINCT data_fingerprint), count(DISTINCT identity) FROM pgforest.versions WHERE model = 'time' AND version > 2;
+SELECT feature, kind FROM ml_profile('time@3');
 BEGIN;
 SELECT count(*) FROM ml_tune('rolled back', 'rows', 'y', '{"n_estimators": [2, 3]}', exclude => '{id}');
 ROLLBACK;

@@ -144,6 +144,9 @@ deal_by_time(PfFolds *folds, PfLoaded *loaded, const char *order_by)
 	loaded->train.nfeatures--;
 	loaded->validation.nfeatures--;
 	loaded->test.nfeatures--;
+	/* what is known of the prediction and of the target stands behind the features */
+	memmove(&loaded->frames[loaded->nfeatures], &loaded->frames[loaded->nfeatures + 1], 2 * sizeof(PfFrame));
+	memmove(&loaded->tallies[loaded->nfeatures], &loaded->tallies[loaded->nfeatures + 1], 2 * sizeof(PfTally));
 }
 
 PfFolds *
