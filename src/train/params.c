@@ -29,16 +29,9 @@ static void
 refuse(const PfParam *param, JsonbValue *value)
 {
 	StringInfoData allowed;
-	char	   *given;
+	Jsonb	   *jsonb = JsonbValueToJsonb(value);
+	char	   *given = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
-	if (value->type == jbvString)
-		given = pnstrdup(value->val.string.val, value->val.string.len);
-	else
-	{
-		Jsonb	   *jsonb = JsonbValueToJsonb(value);
-
-		given = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-	}
 	if (strlen(given) > SHOWN_BYTES)
 		given = psprintf("%.*s...", pg_mbcliplen(given, strlen(given), SHOWN_BYTES), given);
 	initStringInfo(&allowed);
