@@ -44,7 +44,7 @@ pf_boosting_fit_task(PfTrainParams *params, PfTask task)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("loss \"%s\" does not fit the task \"%s\"", given->loss, pf_task_name(task)),
-				 errhint("Use %s.", classes ? "log_loss"
+				 errhint("Use %s.", classes ? "log_loss, or pass task => 'regression' if the target is an amount"
 						 : "squared_error, absolute_error, poisson or quantile")));
 	pf_params_settle(params, "loss", psprintf("\"%s\"", given->loss));
 

@@ -30,7 +30,8 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("criterion \"%s\" does not fit the task \"%s\"",
 						given->criterion, pf_task_name(task)),
-				 errhint("Use %s.", classes ? "gini or entropy" : "squared_error")));
+				 errhint("Use %s.", classes ? "gini or entropy, or pass task => 'regression' if the target is an amount"
+						 : "squared_error")));
 	pf_params_settle(params, "criterion", psprintf("\"%s\"", given->criterion));
 
 	if (!classes && (given->class_weight.name != NULL || given->class_weight.count > 0))
@@ -42,7 +43,7 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("quantiles does not fit the task \"classification\""),
-				 errhint("Leave out quantiles; ml_predict_proba gives the shares of the classes.")));
+				 errhint("Leave out quantiles, as ml_predict_proba gives the shares of the classes; or pass task => 'regression' if the target is an amount.")));
 	if (!given->bootstrap && given->max_samples.given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -20,7 +20,8 @@ check_default(const PfTrainParams *params, const char *name, PfTask task)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s does not fit the task \"%s\"", name, pf_task_name(task)),
-				 errhint("Use %s.", task == PF_CLASSIFICATION ? "C" : strcmp(name, "C") == 0 ? "alpha"
+				 errhint("Use %s.", task == PF_CLASSIFICATION ? "C, or pass task => 'regression' if the target is an amount"
+						 : strcmp(name, "C") == 0 ? "alpha"
 						 : "the argument weight to give each row a weight of its own")));
 }
 
