@@ -544,7 +544,7 @@ pf_load_check(const PfLoadSpec *spec, List **numbers)
 	*numbers = NIL;
 	for (int i = 0; i < load->nfeature_columns; i++)
 	{
-		if (load->features[i]->reader.kind == PF_NUMBER)
+		if (load->features[i]->reader.kind == PF_NUMBER && load->features[i]->content)
 			*numbers = lappend(*numbers, pstrdup(load->features[i]->name));
 	}
 	MemoryContextDelete(context);

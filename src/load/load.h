@@ -94,7 +94,7 @@ typedef struct PfLoaded
 /*
  * Checks every name and type (all offenders in one error) before the first row
  * is read.  pf_load_check alone does just that and returns the task, and the names of the
- * features that are numbers; pf_load does both.  Memory: the current context.
+ * features that are numbers, without order_by; pf_load does both.  Memory: the current context.
  */
 extern PfTask pf_load_check(const PfLoadSpec *spec, List **numbers);
 extern PfLoaded *pf_load(const PfLoadSpec *spec);
