@@ -346,7 +346,8 @@ pf_check_memory(const PfLoad *load, double rows, PfHowMany how_many)
 	initStringInfo(&hint);
 	fit = rows_that_fit(load, rows);
 	if (fit > 0)
-		appendStringInfo(&hint, "Pass \"max_rows\": %u in params to train on a sample of the rows", fit);
+		appendStringInfo(&hint, "Pass \"max_rows\": %u in %s to train on a sample of the rows", fit,
+						 load->spec->for_folds ? "params or search" : "params");
 	if (saves != NULL)
 		appendStringInfo(&hint, "%s %s", fit > 0 ? ", or" : "Pass", saves);
 	appendStringInfo(&hint, "%s pgforest.train_memory.", hint.len > 0 ? ", or raise" : "Raise");
