@@ -57,6 +57,16 @@ FROM generate_series(1, 2) version, rows r, LATERAL (SELECT ml_predict_proba('th
 SELECT bin, abs(mean_score - rate) < 0.07 AS agree FROM ml_calibration('three@1', 'SELECT * FROM rows WHERE id > 3000', 5) WHERE count > 100;
 SELECT bin, abs(mean_score - rate) < 0.07 AS agree FROM ml_calibration('three@1', 'SELECT * FROM rows WHERE id > 3000', 5, 'z') WHERE count > 100;
 
+-- Rows that share a key are alike: out of bag a forest knows the others, and is too sure of itself.
+CREATE TABLE visits AS
+SELECT p, u(p, 1) + u(100 * p + v, 2) / 1000 AS a, u(p, 3) + u(100 * p + v, 4) / 1000 AS b, u(p, 1) + u(p, 5) > 1 AS y
+FROM generate_series(1, 400) p, generate_series(1, 8) v;
+SELECT t.version, e.value < e.baseline AS better_than_nothing
+FROM unnest('{sigmoid,isotonic}'::text[]) kind,
+     LATERAL ml_train('visits', 'visits', 'y', params => jsonb_build_object('n_estimators', 30, 'calibration', kind), key => '{p}') t,
+     LATERAL ml_evaluate('visits@' || t.version) e
+WHERE e.metric = 'log_loss';
+
 -- It is part of the same bytes.
 CREATE TABLE shuffled AS SELECT * FROM rows ORDER BY hashint4extended(id, 99);
 CREATE FUNCTION same(source text, algorithm text) RETURNS int

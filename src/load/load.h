@@ -65,6 +65,7 @@ typedef struct PfLoaded
 	PfMatrix	train;
 	PfMatrix	validation;		/* held out by the hash, or 'validation' of the split column */
 	PfMatrix	test;			/* 'test' of the split column */
+	bool		grouped;		/* there is a key, and training rows that share theirs */
 	uint64		fingerprint[2]; /* order-free, of all rows in the three */
 	int64		rows_read;
 	int64		rows_no_target; /* target NULL: left out */

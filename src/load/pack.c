@@ -245,14 +245,15 @@ compare_packed(uint32 a, uint32 b, const void *arg)
 	return 0;
 }
 
-/* The matrix of one side, in hash order; and the order keys, if somebody wants them. */
-static void
+/* The matrix of one side, in hash order; and the order keys, if somebody wants them.  Have some rows the same? */
+static bool
 order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryContext context)
 {
 	const PfPacked *packed = &load->packed;
 	PfItem	   *items;
 	uint32		n = 0;
 	Size		room;
+	bool		same = false;
 
 	for (uint32 row = 0; row < packed->nrows; row++)
 	{
@@ -293,6 +294,7 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryCo
 	{
 		uint32		row = items[i].index;
 
+		same |= i > 0 && items[i].key == items[i - 1].key;
 		if (order)
 			(*order)[i] = items[i].key;
 		if (i % (PIECE / 16) == 0)
@@ -309,14 +311,17 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryCo
 			matrix->apart[i] = pf_is_in_share(items[i].key, PF_FOR_STOPPING, load->spec->apart);
 	}
 	pfree(items);
+	return same;
 }
 
 /* The three matrices. */
 void
 pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context)
 {
-	order_side(load, PF_TRAIN, &loaded->train,
-			   load->spec->for_folds ? &loaded->train_order : NULL, context);
+	bool		same = order_side(load, PF_TRAIN, &loaded->train,
+								  load->spec->for_folds ? &loaded->train_order : NULL, context);
+
+	loaded->grouped = same && load->spec->key != NIL;
 	order_side(load, PF_VALIDATION, &loaded->validation, NULL, context);
 	order_side(load, PF_TEST, &loaded->test, NULL, context);
 }

@@ -78,7 +78,7 @@ extern int8_t *pf_monotonic_signs(const PfTrainParams *params, const PfLoaded *l
 
 /* calibrate.c: calibrated classifiers of whatever algorithm */
 extern void pf_calibration_fit_task(const PfTrainParams *params, PfTask task);
-extern bool pf_calibration_is_out_of_bag(const PfTrainParams *params);
+extern bool pf_calibration_is_out_of_bag(const PfTrainParams *params, bool grouped);
 extern uint64 pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes);
 extern double *pf_calibration_shares(const PfAlgorithm *algorithm, const PfTrainParams *params,
 									 const PfLoaded *loaded, int64 seed, const PfModel *template);

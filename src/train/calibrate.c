@@ -3,7 +3,8 @@
  *	  Shares of the training rows from models that did not see them, and the
  *	  calibration that is fitted to these.
  *
- * A forest with bootstrap has such shares anyway, out of bag.  Others are trained on
+ * A forest with bootstrap has such shares anyway, out of bag, unless rows share a key: the
+ * trees that did not see a row saw others of its key.  Then, and without bootstrap, it is trained on
  * four fifths of the rows, five times, and predict the last fifth, as scikit-learn's
  * CalibratedClassifierCV does it without an ensemble; what is kept is the model of all
  * rows.  Rows lie in the order of their hashes, so a fifth is a piece of them: rows of
@@ -20,9 +21,9 @@
 #define FOLDS	5
 
 bool
-pf_calibration_is_out_of_bag(const PfTrainParams *params)
+pf_calibration_is_out_of_bag(const PfTrainParams *params, bool grouped)
 {
-	return params->given.calibration != NULL && params->given.bootstrap;
+	return params->given.calibration != NULL && params->given.bootstrap && !grouped;
 }
 
 /* Errors when there is nothing to calibrate. */
@@ -36,7 +37,10 @@ pf_calibration_fit_task(const PfTrainParams *params, PfTask task)
 				 errhint("Leave out calibration.")));
 }
 
-/* Bytes beside what the algorithm takes: rows of four fifths and of the last one, the shares, and the fit. */
+/*
+ * Bytes beside what the algorithm takes: rows of four fifths and of the last one, the shares, and the fit.
+ * Whether rows share a key is not known yet.
+ */
 uint64
 pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes)
 {
@@ -45,8 +49,6 @@ pf_calibration_train_memory(const PfTrainParams *params, const PfMatrix *sizes)
 
 	if (params->given.calibration == NULL)
 		return 0;
-	if (pf_calibration_is_out_of_bag(params))
-		return shares + rows * sizeof(uint32) + pf_calibration_memory(rows);
 	return shares + Max(rows * (sizes->stride + sizeof(uint32) + sizeof(float)),
 						pf_calibration_memory(rows));
 }

@@ -63,13 +63,13 @@ pf_forest_fit_task(PfTrainParams *params, PfTask task)
  * needs those votes for a calibration.
  */
 static bool
-counts_votes(const PfTrainParams *params, bool measured)
+counts_votes(const PfTrainParams *params, bool grouped, bool measured)
 {
 	const PfParams *given = &params->given;
 
 	if (!given->bootstrap)
 		return false;
-	return strcmp(given->oob_score, "true") == 0 || pf_calibration_is_out_of_bag(params) ||
+	return strcmp(given->oob_score, "true") == 0 || pf_calibration_is_out_of_bag(params, grouped) ||
 		(strcmp(given->oob_score, "auto") == 0 && !measured);
 }
 
@@ -80,8 +80,8 @@ pf_forest_train_memory(const void *arg, const PfMatrix *sizes, bool measured, Pf
 	PfForestParams params = {.bootstrap = given->bootstrap};
 	uint16		not_yet;
 
-	notes->votes = counts_votes(arg, measured);
-	if (notes->votes && !pf_calibration_is_out_of_bag(arg) && sizes->nclasses > 16)
+	notes->votes = counts_votes(arg, false, measured);
+	if (notes->votes && !pf_calibration_is_out_of_bag(arg, false) && sizes->nclasses > 16)
 		notes->saves = "\"oob_score\": false";
 	if (given->quantiles)
 		params.ranks = &not_yet;
@@ -143,7 +143,7 @@ pf_forest_train(const PfTrainParams *params, PfLoaded *loaded, int64 seed, bool 
 		model->samples.most = PF_MOST_SAMPLES;
 	}
 	model->kind = PF_MODEL_FOREST;
-	pf_grow_forest(rows, &forest, counts_votes(params, measured), model, grown);
+	pf_grow_forest(rows, &forest, counts_votes(params, loaded->grouped, measured), model, grown);
 	if (given->quantiles)
 		pfree(forest.ranks);
 }

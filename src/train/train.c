@@ -84,7 +84,7 @@ train_memory(const void *arg, const PfMatrix *sizes, bool measured, PfGrowNotes 
 {
 	const PfTrainRequest *request = arg;
 
-	measured = measured && !pf_calibration_is_out_of_bag(request->params);
+	measured = measured && !pf_calibration_is_out_of_bag(request->params, false);
 	return request->algorithm->memory(request->params, sizes, measured, notes) +
 		pf_calibration_train_memory(request->params, sizes);
 }
@@ -478,7 +478,7 @@ void
 pf_train_grow(const PfAlgorithm *algorithm, const PfTrainParams *params, PfLoaded *loaded,
 			  int64 seed, PfModel *model, PfGrown *grown)
 {
-	bool		out_of_bag = pf_calibration_is_out_of_bag(params);
+	bool		out_of_bag = pf_calibration_is_out_of_bag(params, loaded->grouped);
 	double	   *shares = NULL;
 
 	model->task = loaded->task;

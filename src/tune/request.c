@@ -96,7 +96,7 @@ trial_memory(const List *trials, const PfMatrix *sizes, PfGrowNotes *notes)
 
 		if (trial->error == NULL)
 		{
-			bool		held_out = !pf_calibration_is_out_of_bag(trial->params);
+			bool		held_out = !pf_calibration_is_out_of_bag(trial->params, false);
 			uint64		bytes = trial->algorithm->memory(trial->params, sizes, held_out, notes) +
 				pf_calibration_train_memory(trial->params, sizes);
 

@@ -53,7 +53,7 @@
 	{PARAM(quantiles, PF_PARAM_BOOL), false, 0, 0, NULL, "false", \
 	"Regression: keep targets of training rows in the leaves, for ml_predict_quantile."}, \
 	{PARAM(calibration, PF_PARAM_NAME), true, 0, 0, "sigmoid, isotonic", "null", \
-	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false. null: as they are."}, \
+	"Classification: make shares mean probabilities, by a curve fitted to out-of-bag shares, or to those of five cross-validated forests when bootstrap is false or rows share a key. null: as they are."}, \
 	{PARAM(max_bins, PF_PARAM_INT), false, 2, 255, NULL, "255", \
 	"Bins of a feature at most; missing values have one more."}, \
 	MAX_ROWS
