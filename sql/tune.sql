@@ -284,6 +284,7 @@ CALL refuse($$ml_cross_validate('rows', 'y', order_by => 'part', key => '{part}'
 CALL refuse($$ml_cross_validate('rows', 'y', order_by => 'part', features => '{part}')$$);
 CALL refuse($$ml_cross_validate('rows', 'y', order_by => 'part', folds => 4)$$);
 CALL refuse($$ml_tune('e', 'rows', 'v', '{"monotonic_cst": [{"part": 1}]}', folds => 3, order_by => 'part')$$);
+CALL refuse($$ml_tune('e', 'rows', 'v', '{"algorithm": {"name": "linear"}}')$$);
 CALL refuse($$ml_cross_validate('rows', 'y', key => '{owner}', folds => 41)$$);
 CALL refuse($$ml_cross_validate('SELECT * FROM rows LIMIT 3', 'v', folds => 4)$$);
 CALL refuse($$ml_cross_validate('no_rows', 'y')$$);

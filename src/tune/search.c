@@ -131,10 +131,10 @@ read_algorithms(PfSearch *search, Jsonb *given)
 	{
 		Jsonb	   *name = names ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(names->values[i])))
 			: NULL;
-		JsonbValue *text = name ? getIthJsonbValueFromContainer(&name->root, 0) : NULL;
+		JsonbValue *text = name && JB_ROOT_IS_SCALAR(name) ? getIthJsonbValueFromContainer(&name->root, 0) : NULL;
 		const PfAlgorithm *algorithm;
 
-		if (name && (!JB_ROOT_IS_SCALAR(name) || text->type != jbvString))
+		if (name && (text == NULL || text->type != jbvString))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"algorithm\" must be a name, or a list of names")));
