@@ -64,6 +64,11 @@ SELECT set, count(*) > 0 AS measured FROM pgforest.metrics WHERE model = 'part' 
 SELECT rows FROM ml_promote('part', 1, alias => 'a', metric => 'accuracy');
 SELECT rows FROM ml_train('part', 'SELECT a, y, ''Train'' AS part FROM visits', 'y', split => 'part');
 
+-- Without rows for validation the score is that of the test, and ml_evaluate shows what it is of.
+SELECT algorithm, score = value AS same FROM unnest('{linear,random_forest}'::text[]) a,
+    LATERAL ml_train('tested ' || a, 'SELECT a, y, part FROM marked WHERE part IN (''train'', ''test'')', 'y', a, split => 'part') t,
+    LATERAL ml_evaluate('tested ' || a || '@1') e WHERE e.metric = t.metric AND class IS NULL;
+
 -- holdout 0: all rows train, and out-of-bag is the measure.
 SELECT rows, score IS NOT NULL AS measured FROM ml_train('none', 'visits', 'y', features => '{a}', key => '{id}', holdout => 0, params => '{"n_estimators": 30}');
 SELECT DISTINCT set FROM pgforest.metrics WHERE model = 'none';

@@ -289,13 +289,13 @@ check_stored(const Measurement *stored, bool curves)
 				 errhint("Pass rows to measure on: source => 'a table or a query'.")));
 }
 
-/* Of the training: the held-out rows, or out-of-bag where none were held out. */
+/* Of the training, what its score is of: validation rows, else test rows, or out-of-bag where none were held out. */
 static void
 read_stored(Measurement *out, bool curves)
 {
 	PfMeasured *list;
 	int			n = pf_catalog_measured(&out->version, curves, &list);
-	const char *sets[] = {"validation", "oob"};
+	const char *sets[] = {"validation", "test", "oob"};
 
 	for (int s = 0; s < (int) lengthof(sets); s++)
 	{

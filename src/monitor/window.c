@@ -353,7 +353,7 @@ judge(View *view, const char *what, const PfMeasured *measured, PfSeverity sever
 static double
 training_value(const View *view, const char *metric)
 {
-	static const char *const sets[] = {"validation", "oob"};
+	static const char *const sets[] = {"validation", "test", "oob"};
 	PfMeasured *list;
 	int			count = pf_catalog_measured(&view->version, false, &list);
 
