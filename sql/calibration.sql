@@ -67,6 +67,17 @@ FROM unnest('{sigmoid,isotonic}'::text[]) kind,
      LATERAL ml_evaluate('visits@' || t.version) e
 WHERE e.metric = 'log_loss';
 
+-- Nor do five cross-validated models see a key on both sides: of one that they did not see nothing can be known here.
+CREATE TABLE keys AS SELECT k, k AS a, k % 2 = 0 AS y FROM generate_series(1, 6) k, generate_series(1, 100);
+SELECT version FROM ml_train('keys', 'keys', 'y', 'gradient_boosting', '{"n_estimators": 30, "early_stopping": false, "calibration": "sigmoid"}',
+    features => '{a}', key => '{k}', holdout => 0);
+SELECT k, ml_predict_proba('keys@1', keys, 'true') FROM keys GROUP BY keys, k ORDER BY k;
+SELECT params, trial, round(score::numeric, 3) AS score
+FROM ml_tune('keys', 'keys', 'y', '{"algorithm": "gradient_boosting", "n_estimators": 30, "early_stopping": false, "calibration": "sigmoid"}',
+    folds => 3, metric => 'log_loss', features => '{a}', key => '{k}', holdout => 0);
+SELECT count(DISTINCT sha256) FROM pgforest.versions WHERE model = 'keys';
+-- Out of bag a forest does see it, and says so.
+SELECT version FROM ml_train('keys', 'keys', 'y', params => '{"n_estimators": 5}', features => '{a}', key => '{k}', holdout => 0);
 -- It is part of the same bytes.
 CREATE TABLE shuffled AS SELECT * FROM rows ORDER BY hashint4extended(id, 99);
 CREATE FUNCTION same(source text, algorithm text) RETURNS int

@@ -50,6 +50,8 @@ typedef struct PfLoadSpec
 	const char *order_by;		/* the last feature, if it only puts rows in an order; or NULL */
 } PfLoadSpec;
 
+#define PF_PIECES	5
+
 typedef struct PfLoaded
 {
 	PfTask		task;
@@ -66,6 +68,7 @@ typedef struct PfLoaded
 	PfMatrix	validation;		/* held out by the hash, or 'validation' of the split column */
 	PfMatrix	test;			/* 'test' of the split column */
 	bool		grouped;		/* there is a key, and training rows that share theirs */
+	uint32		border[PF_PIECES + 1];	/* pieces of the training rows, about as large, that share no key; some may be empty */
 	uint64		fingerprint[2]; /* order-free, of all rows in the three */
 	int64		rows_read;
 	int64		rows_no_target; /* target NULL: left out */
@@ -99,5 +102,11 @@ typedef struct PfLoaded
  */
 extern PfTask pf_load_check(const PfLoadSpec *spec, List **numbers);
 extern PfLoaded *pf_load(const PfLoadSpec *spec);
+
+/*
+ * Parts n rows in pieces: those whose keys are the same, which stand together, are in one, if there are two keys.
+ * keys: of the first row, `apart` bytes before the next row's; NULL: of no row.
+ */
+extern void pf_part_rows(const uint64 *keys, Size apart, uint32 n, uint32 *border);
 
 #endif							/* PF_LOAD_H */

@@ -245,9 +245,33 @@ compare_packed(uint32 a, uint32 b, const void *arg)
 	return 0;
 }
 
-/* The matrix of one side, in hash order; and the order keys, if somebody wants them.  Have some rows the same? */
-static bool
-order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryContext context)
+static inline bool
+is_same_key(const uint64 *keys, Size apart, uint32 i)
+{
+	return memcmp((const char *) keys + i * apart, (const char *) keys + (i - 1) * apart, sizeof(uint64)) == 0;
+}
+
+void
+pf_part_rows(const uint64 *keys, Size apart, uint32 n, uint32 *border)
+{
+	bool		one_has_all = false;
+
+	for (int k = 0; k <= PF_PIECES; k++)
+	{
+		uint32		at = (uint64) n * k / PF_PIECES;
+
+		while (keys != NULL && at > 0 && at < n && is_same_key(keys, apart, at))
+			at++;
+		border[k] = at;
+		one_has_all |= k > 0 && n > 1 && at - border[k - 1] == n;
+	}
+	if (one_has_all)
+		pf_part_rows(NULL, 0, n, border);
+}
+
+/* The matrix of one side, in hash order; and the order keys, if somebody wants them. */
+static void
+order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, PfLoaded *loaded, MemoryContext context)
 {
 	const PfPacked *packed = &load->packed;
 	PfItem	   *items;
@@ -310,18 +334,19 @@ order_side(PfLoad *load, PfSide side, PfMatrix *matrix, uint64 **order, MemoryCo
 		if (matrix->apart)
 			matrix->apart[i] = pf_is_in_share(items[i].key, PF_FOR_STOPPING, load->spec->apart);
 	}
+	if (side == PF_TRAIN)
+	{
+		loaded->grouped = same && load->spec->key != NIL;
+		pf_part_rows(loaded->grouped ? &items[0].key : NULL, sizeof(PfItem), n, loaded->border);
+	}
 	pfree(items);
-	return same;
 }
 
 /* The three matrices. */
 void
 pf_pack_finish(PfLoad *load, PfLoaded *loaded, MemoryContext context)
 {
-	bool		same = order_side(load, PF_TRAIN, &loaded->train,
-								  load->spec->for_folds ? &loaded->train_order : NULL, context);
-
-	loaded->grouped = same && load->spec->key != NIL;
-	order_side(load, PF_VALIDATION, &loaded->validation, NULL, context);
-	order_side(load, PF_TEST, &loaded->test, NULL, context);
+	order_side(load, PF_TRAIN, &loaded->train, load->spec->for_folds ? &loaded->train_order : NULL, loaded, context);
+	order_side(load, PF_VALIDATION, &loaded->validation, NULL, loaded, context);
+	order_side(load, PF_TEST, &loaded->test, NULL, loaded, context);
 }

@@ -18,8 +18,6 @@
 #include "progress/progress.h"
 #include "train/train.h"
 
-#define FOLDS	5
-
 bool
 pf_calibration_is_out_of_bag(const PfTrainParams *params, bool grouped)
 {
@@ -93,26 +91,29 @@ pf_calibration_shares(const PfAlgorithm *algorithm, const PfTrainParams *params,
 	const PfMatrix *rows = &loaded->train;
 	double	   *shares = pf_alloc(pf_pg_env(CurrentMemoryContext),
 								  (Size) rows->nrows * loaded->nclasses * sizeof(double));
-	uint32		folds = Min(FOLDS, rows->nrows);
 
-	if (folds < 2)
+	if (rows->nrows < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("calibration needs at least two training rows"),
 				 errhint("Leave out calibration.")));
-	for (uint32 fold = 0; fold < folds; fold++)
+	for (int fold = 0; fold < PF_PIECES; fold++)
 	{
-		uint32		from = (uint64) rows->nrows * fold / folds;
-		uint32		to = (uint64) rows->nrows * (fold + 1) / folds;
-		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pgforest fold",
-													  ALLOCSET_DEFAULT_SIZES);
-		MemoryContext previous = MemoryContextSwitchTo(context);
-		const PfEnv *env = pf_pg_env(context);
+		uint32		from = loaded->border[fold];
+		uint32		to = loaded->border[fold + 1];
+		MemoryContext context;
+		MemoryContext previous;
+		const PfEnv *env;
 		PfLoaded	others = *loaded;
 		PfModel		model = *template;
 		PfMatrix	left = {.nrows = to - from,.stride = rows->stride};
 		PfGrown		grown = {.held = {{.rows = &left}}};
 
+		if (from == to)
+			continue;
+		context = AllocSetContextCreate(CurrentMemoryContext, "pgforest fold", ALLOCSET_DEFAULT_SIZES);
+		previous = MemoryContextSwitchTo(context);
+		env = pf_pg_env(context);
 		copy_rows(env, rows, from, to, &others.train);
 		left.bins = pf_alloc(env, left.nrows * left.stride);
 		pf_copy(env, left.bins, rows->bins + (Size) from * left.stride, left.nrows * left.stride);

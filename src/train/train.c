@@ -566,6 +566,11 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 		if (predicted == NULL)
 			npredicted = measured[version->nmeasured].rows;
 		version->nmeasured++;
+		if (loaded->grouped)
+			ereport(NOTICE,
+					(errmsg("the out-of-bag score does not go by the key"),
+					 errdetail("A row is predicted by trees that saw other rows with its key."),
+					 errhint("Where such rows are alike the score is too good; hold out rows, which keeps those with one key together.")));
 	}
 	if (grown.answers != NULL)
 	{

@@ -257,6 +257,27 @@ copy_bins(const PfLoaded *loaded, bool values)
 	return bins;
 }
 
+/* The pieces of rows: of them all the keys are known. */
+static void
+part_rows(const PfLoaded *all, const uint32 *rows, uint32 n, uint32 *border)
+{
+	uint64	   *keys = NULL;
+
+	if (all->grouped)
+	{
+		keys = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(uint64));
+		for (uint32 i = 0; i < n; i++)
+		{
+			if (i % PIECE == 0)
+				CHECK_FOR_INTERRUPTS();
+			keys[i] = all->train_order[rows[i]];
+		}
+	}
+	pf_part_rows(keys, sizeof(uint64), n, border);
+	if (keys != NULL)
+		pfree(keys);
+}
+
 PfLoaded *
 pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial)
 {
@@ -278,6 +299,7 @@ pf_fold_rows(const PfFolds *folds, int fold, double share, const PfTrial *trial)
 	copy_rows(folds, &all->train, rows, n, values, loaded->bins, categories, &loaded->train);
 	copy_rows(folds, &all->train, test, ntest, values, loaded->bins, categories, &loaded->validation);
 	mark_apart(all, rows, pf_params_apart(&trial->params->given), &loaded->train);
+	part_rows(all, rows, n, loaded->border);
 	memset(&loaded->test, 0, sizeof(PfMatrix));
 	pfree(rows);
 	pfree(test);
