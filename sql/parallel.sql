@@ -77,6 +77,16 @@ SELECT ml_grant('pulsar', 'regress_ml_parallel', 'predict');
 SET ROLE regress_ml_parallel;
 SELECT count(*) = :serial AS same FROM candidates t WHERE ml_predict('pulsar', t) = '1';
 RESET ROLE;
+-- How long the arrays are is not known yet when workers are asked for.
+CREATE TABLE arrays AS SELECT ARRAY[i % 7, i % 11] AS a, i % 2 AS y FROM generate_series(1, 30000) i;
+ANALYZE arrays;
+SET parallel_setup_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET pgforest.train_workers = 2;
+SELECT rows FROM ml_train('arrays', 'arrays', 'y', params => '{"n_estimators": 2, "max_depth": 3}', holdout => 0);
+RESET parallel_setup_cost;
+RESET min_parallel_table_scan_size;
+RESET pgforest.train_workers;
 -- An error in a worker is the caller's.
 SELECT count(*) FROM (SELECT id, a, c, y FROM candidates) t WHERE ml_predict('pulsar', t) = '1';
 -- A source may predict, too.

@@ -78,6 +78,8 @@ CALL refuse_params('{"n_estimator": 10}');
 CALL refuse_params('{"max_feature": 10}');
 CALL refuse_params('{"MaxDepth": 3}');
 CALL refuse_params('{"": 3}');
+-- What others call it.
+CALL refuse_params('{"mtry": 3, "num.trees": 10, "eta": 0.1}');
 CALL refuse_params('{"learning_rate": 0.1, "n_estimators": 10}');
 CALL refuse_params('{"max_dept": 3, "learning_rate": 0.1, "bootstrp": true}');
 CALL refuse_params('[]');

@@ -287,6 +287,7 @@ CALL refuse($$ml_tune('e', 'rows', 'v', '{"monotonic_cst": [{"part": 1}]}', fold
 CALL refuse($$ml_tune('e', 'rows', 'v', '{"algorithm": {"name": "linear"}}')$$);
 CALL refuse($$ml_cross_validate('rows', 'y', key => '{owner}', folds => 41)$$);
 CALL refuse($$ml_cross_validate('SELECT * FROM rows LIMIT 3', 'v', folds => 4)$$);
+CALL refuse($$ml_cross_validate('SELECT * FROM rows LIMIT 1', 'v', folds => 2)$$);
 CALL refuse($$ml_cross_validate('no_rows', 'y')$$);
 CALL refuse($$ml_cross_validate('rows', 'y', 'isolation_forest')$$);
 CALL refuse($$ml_cross_validate('rows', 'y', 'isolation_forest', task => 'anomaly')$$);

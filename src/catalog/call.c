@@ -37,7 +37,7 @@ pf_aggregate_context(FunctionCallInfo fcinfo)
 }
 
 int
-pf_unknown_keys(Jsonb *object, const void *names, int count, Size size,
+pf_unknown_keys(Jsonb *object, const void *names, int count, Size size, const PfOtherName *others,
 				StringInfo unknown, StringInfo meant)
 {
 	JsonbIterator *it = JsonbIteratorInit(&object->root);
@@ -49,6 +49,7 @@ pf_unknown_keys(Jsonb *object, const void *names, int count, Size size,
 	{
 		const char *nearest = NULL;
 		uint32		least = PG_UINT32_MAX;
+		bool		known_elsewhere = false;
 		char	   *key;
 
 		if (token != WJB_KEY)
@@ -68,7 +69,16 @@ pf_unknown_keys(Jsonb *object, const void *names, int count, Size size,
 		if (least == 0)
 			continue;
 		appendStringInfo(unknown, "%s\"%s\"", n++ > 0 ? ", " : "", key);
-		if (nearest != NULL && pf_may_mean(key, nearest))
+		for (const PfOtherName *other = others; other != NULL && other->elsewhere != NULL && !known_elsewhere; other++)
+		{
+			for (int i = 0; i < count && strcmp(key, other->elsewhere) == 0 && !known_elsewhere; i++)
+			{
+				known_elsewhere = strcmp(other->here, *(const char *const *) ((const char *) names + i * size)) == 0;
+				if (known_elsewhere)
+					nearest = other->here;
+			}
+		}
+		if (nearest != NULL && (known_elsewhere || pf_may_mean(key, nearest)))
 			appendStringInfo(meant, "%s\"%s\"", meant->len > 0 ? ", " : "Perhaps you meant ", nearest);
 	}
 	if (meant->len > 0)

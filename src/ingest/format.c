@@ -96,7 +96,7 @@ check_keys(Jsonb *given)
 	initStringInfo(&unknown);
 	initStringInfo(&meant);
 	initStringInfo(&all);
-	n = pf_unknown_keys(given, keys, lengthof(keys), sizeof(keys[0]), &unknown, &meant);
+	n = pf_unknown_keys(given, keys, lengthof(keys), sizeof(keys[0]), NULL, &unknown, &meant);
 	if (n == 0)
 		return;
 	for (int i = 0; i < (int) lengthof(keys); i++)

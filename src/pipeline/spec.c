@@ -309,7 +309,7 @@ check_keys(const char *where, const Key *keys, Jsonb *object)
 	initStringInfo(&all);
 	for (const Key *key = keys; key->name != NULL; key++, count++)
 		appendStringInfo(&all, "%s\"%s\"", all.len > 0 ? ", " : "", key->name);
-	n = pf_unknown_keys(object, keys, count, sizeof(Key), &unknown, &meant);
+	n = pf_unknown_keys(object, keys, count, sizeof(Key), NULL, &unknown, &meant);
 	if (n == 0)
 		return;
 	ereport(ERROR,

@@ -30,7 +30,7 @@ pf_monotonic_check(const PfTrainParams *params, const List *numbers)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("monotonic_cst names what is not a feature of numbers: %s", unknown.data),
-				 errhint("Categories have no order that a prediction could follow.")));
+				 errhint("It takes features that are numbers; categories have no order that a prediction could follow.")));
 }
 
 /* By feature, NULL if all are 0; an array column's constraint is that of each of its elements. */

@@ -273,6 +273,39 @@ param_count(const PfParam *table)
 	return n;
 }
 
+/* What parameters are called in scikit-learn, XGBoost, LightGBM, ranger and randomForest, where that is not near enough. */
+static const PfOtherName names_elsewhere[] = {
+	{"max_iter", "n_estimators"},
+	{"num_boost_round", "n_estimators"},
+	{"num_iterations", "n_estimators"},
+	{"nrounds", "n_estimators"},
+	{"ntree", "n_estimators"},
+	{"num_trees", "n_estimators"},
+	{"num.trees", "n_estimators"},
+	{"eta", "learning_rate"},
+	{"shrinkage", "learning_rate"},
+	{"lambda", "l2_regularization"},
+	{"reg_lambda", "l2_regularization"},
+	{"lambda_l2", "l2_regularization"},
+	{"lambda", "alpha"},
+	{"num_leaves", "max_leaf_nodes"},
+	{"max_leaves", "max_leaf_nodes"},
+	{"min_child_samples", "min_samples_leaf"},
+	{"min_data_in_leaf", "min_samples_leaf"},
+	{"min.node.size", "min_samples_leaf"},
+	{"nodesize", "min_samples_leaf"},
+	{"mtry", "max_features"},
+	{"colsample_bynode", "max_features"},
+	{"feature_fraction", "colsample_bytree"},
+	{"bagging_fraction", "subsample"},
+	{"sample.fraction", "max_samples"},
+	{"replace", "bootstrap"},
+	{"objective", "loss"},
+	{"early_stopping_rounds", "n_iter_no_change"},
+	{"monotone_constraints", "monotonic_cst"},
+	{NULL, NULL}
+};
+
 /* Errors with all names that no parameter has, and what may have been meant. */
 static void
 check_names(const PfTrainParams *params, Jsonb *given)
@@ -283,7 +316,8 @@ check_names(const PfTrainParams *params, Jsonb *given)
 
 	initStringInfo(&unknown);
 	initStringInfo(&meant);
-	n = pf_unknown_keys(given, params->table, param_count(params->table), sizeof(PfParam), &unknown, &meant);
+	n = pf_unknown_keys(given, params->table, param_count(params->table), sizeof(PfParam), names_elsewhere,
+						&unknown, &meant);
 	if (n == 0)
 		return;
 	ereport(ERROR,

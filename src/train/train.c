@@ -148,12 +148,13 @@ check_target(FunctionCallInfo fcinfo, PfTrainRequest *request)
 
 	if (load->task == PF_TASK_AUTO && request->algorithm->tasks == 1 << PF_ANOMALY)
 		load->task = PF_ANOMALY;
+	if (load->task != PF_TASK_AUTO)
+		pf_check_algorithm_task(request->algorithm, load->task);
 	if (load->task != PF_ANOMALY)
 	{
 		needed_argument(fcinfo, 2, "target");
 		return;
 	}
-	pf_check_algorithm_task(request->algorithm, load->task);
 	if (load->target != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -30,7 +30,7 @@ too_few(int n, const char *what, uint32 there)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("the training rows cannot make %d folds", n),
 			 errdetail("They have %u different %s.", there, what),
-			 errhint("Pass fewer folds.")));
+			 errhint(there < 2 ? "There must be at least 2." : "Pass fewer folds.")));
 }
 
 /* Pieces of equal size along the hash, for each class. */

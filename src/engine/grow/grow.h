@@ -155,7 +155,8 @@ pf_row(const PfGrowth *growth, const PfItem *items, uint32_t i)
 /* tree.c; the caller of pf_add_leaf has seen to it that there is room, and put the node's sums into growth->total */
 extern void pf_add_leaf(PfGrowth *growth, PfTree *tree, uint32_t node, const PfNodeStats *stats);
 extern uint32_t pf_less_nearby_rows(const PfMatrix *matrix, const PfForestParams *params);	/* see bring_together */
-extern uint64_t pf_nearby_memory(const PfMatrix *matrix, const PfForestParams *params); /* bytes for it */
+/* Bytes for it, and for the other room of items that are moved beside half of them. */
+extern uint64_t pf_nearby_memory(const PfMatrix *matrix, const PfForestParams *params);
 extern void pf_growth_init(PfGrowth *growth, const PfEnv *env, const PfMatrix *matrix,
 						   const PfForestParams *params);
 extern void pf_growth_release(PfGrowth *growth);

@@ -637,19 +637,26 @@ find_random_split(bool shuffles, PfGrowth *growth, uint64_t stream, const PfItem
 		draw_thresholds(growth, stream, cuts, kept);
 		switch (way)
 		{
-#define TRY(way) \
-			case way: \
-				if (any_missing) \
-					try_abreast(way, true, growth, items, n, words, marks, cuts, kept, stats->score, &best); \
-				else \
-					try_abreast(way, false, growth, items, n, words, marks, cuts, kept, stats->score, &best); \
-				break
-				TRY(BYTES_OF_2);
-				TRY(BYTES_OF_4);
-				TRY(PAIRS);
-				TRY(QUADS);
-				TRY(UNITS);
-				TRY(SUMS);
+#define TRY(way, missing) try_abreast(way, missing, growth, items, n, words, marks, cuts, kept, stats->score, &best)
+			case BYTES_OF_2:
+				any_missing ? TRY(BYTES_OF_2, true) : TRY(BYTES_OF_2, false);
+				break;
+			case BYTES_OF_4:
+				any_missing ? TRY(BYTES_OF_4, true) : TRY(BYTES_OF_4, false);
+				break;
+			case UNITS:
+				any_missing ? TRY(UNITS, true) : TRY(UNITS, false);
+				break;
+				/* rarer, and not worth two copies */
+			case PAIRS:
+				TRY(PAIRS, true);
+				break;
+			case QUADS:
+				TRY(QUADS, true);
+				break;
+			case SUMS:
+				TRY(SUMS, true);
+				break;
 #undef TRY
 			case CLASSES:
 				try_classes(growth, items, n, words, cuts, kept, stats->score, &best);

@@ -92,10 +92,12 @@ static uint32_t
 nearby_rows(const PfMatrix *matrix, const PfForestParams *params)
 {
 	const uint32_t moved = moved_bytes(matrix, params);
-	const uint32_t rows = moved ? MOVED_BYTES / moved : NEARBY_BYTES / matrix->stride;
+	uint32_t	rows;
 
-	if (params->max_leaf_nodes > 0)
+	/* no bytes: the length of its arrays is not known yet */
+	if (params->max_leaf_nodes > 0 || matrix->stride == 0)
 		return 0;
+	rows = moved ? MOVED_BYTES / moved : NEARBY_BYTES / matrix->stride;
 	return rows < matrix->nrows ? rows : matrix->nrows;
 }
 
@@ -105,7 +107,8 @@ pf_nearby_memory(const PfMatrix *matrix, const PfForestParams *params)
 	const uint32_t moved = moved_bytes(matrix, params);
 
 	return (uint64_t) pf_less_nearby_rows(matrix, params) * matrix->stride +
-		(uint64_t) nearby_rows(matrix, params) * (moved ? 2 * moved : matrix->stride);
+		(uint64_t) nearby_rows(matrix, params) * (moved ? 2 * moved : matrix->stride) +
+		(moved ? matrix->nrows * sizeof(PfItem) / 2 : 0);
 }
 
 static void
