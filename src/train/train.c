@@ -566,12 +566,13 @@ pf_train_version(const PfTrainRequest *request, PfLoaded *loaded, const PfProgre
 	{
 		if (predicted == NULL)
 			npredicted = measured[version->nmeasured].rows;
-		version->nmeasured++;
-		if (loaded->grouped)
+		/* held-out rows, if there are any, are what the score is of */
+		if (loaded->grouped && version->nmeasured == 0)
 			ereport(NOTICE,
 					(errmsg("the out-of-bag score does not go by the key"),
 					 errdetail("A row is predicted by trees that saw other rows with its key."),
 					 errhint("Where such rows are alike the score is too good; hold out rows, which keeps those with one key together.")));
+		version->nmeasured++;
 	}
 	if (grown.answers != NULL)
 	{
