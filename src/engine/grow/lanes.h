@@ -140,6 +140,7 @@ keep_better(Found *found, Real score, uint32_t step)
 	found->step = (Whole) (((Mask) here & better) | ((Mask) found->step & ~better));
 }
 
+/* As pf_row, where rows are never moved: the best cuts. */
 pf_inline const uint8_t *
 row_of(const PfGrowth *growth, const PfItem *item)
 {
